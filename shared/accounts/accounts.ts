@@ -1,0 +1,81 @@
+/** The words of this part: accounts of people, and where they are kept. */
+import type { Service } from '../lifecycle.ts'
+
+export const roles = ['user', 'viewer', 'operator', 'admin'] as const
+export type Role = (typeof roles)[number]
+
+export interface Account {
+  readonly id: string
+  /** As the person wrote it; compared case-insensitively. */
+  readonly email: string
+  readonly name: string
+  readonly roles: readonly Role[]
+  readonly disabled: boolean
+  readonly emailVerified: boolean
+  /** Free word by which an application tells its plans apart (`free`, `pro`); rate limits may depend on it. */
+  readonly tier: string
+  /** Grows by one with every change of this record. */
+  readonly version: number
+  /** Milliseconds since 1970. */
+  readonly createdAt: number
+  readonly updatedAt: number
+}
+
+export interface NewAccount {
+  readonly email: string
+  readonly name: string
+  readonly roles: readonly Role[]
+  readonly passwordHash: string
+  readonly emailVerified?: boolean
+  readonly tier?: string
+}
+
+export interface AccountChanges {
+  readonly name?: string
+  readonly roles?: readonly Role[]
+  readonly disabled?: boolean
+  readonly emailVerified?: boolean
+  readonly tier?: string
+}
+
+/**
+ * Where accounts are kept. One contract suite runs on every implementation. Each method throws `Unavailable`
+ * when the database can't be asked within its bound.
+ */
+export interface AccountStore extends Service {
+  /** Creates or upgrades the tables. Run once, by the primary, before anybody else opens the store. */
+  migrate(): Promise<void>
+  /** Cheap proof that the database answers; rejects with `Unavailable` otherwise. */
+  ping(): Promise<void>
+  count(): Promise<number>
+  findById(id: string): Promise<Account | null>
+  findByEmail(email: string): Promise<Account | null>
+  /** By e-mail address, at most `limit`, those after the address `after`. */
+  list(page: { after?: string; limit: number }): Promise<Account[]>
+  create(account: NewAccount): Promise<Account | 'email-taken'>
+  /** The record as it is after the change, or null when there is none. */
+  update(id: string, changes: AccountChanges): Promise<Account | null>
+  /** The current password hash, or null when there is no such account. */
+  passwordHash(id: string): Promise<string | null>
+  /**
+   * Replaces the password hash and voids every outstanding reset token of the account. With `expected`, only
+   * if the current hash is still that one (a second change in flight loses).
+   */
+  setPassword(id: string, passwordHash: string, expected?: string): Promise<'changed' | 'conflict' | 'gone'>
+  /** Remembers a reset token by its SHA-256 (base64url) until `expiresAt` (milliseconds since 1970). */
+  addResetToken(id: string, tokenHash: string, expiresAt: number): Promise<void>
+  /** Whose unexpired reset token is it? Does not use it up. */
+  findResetToken(tokenHash: string, now: number): Promise<Account | null>
+  /**
+   * Uses the token up and sets the password, in one transaction: of many concurrent callers one wins.
+   * Null when the token is unknown, used or expired.
+   */
+  resetPassword(tokenHash: string, passwordHash: string, now: number): Promise<Account | null>
+}
+
+/** Hashes and checks passwords, at most a few at once, so that a flood of logins cannot stall the process. */
+export interface Passwords {
+  hash(password: string): Promise<string>
+  /** With a `null` hash (no such account) works as long as with a real one, and answers false. */
+  verify(hash: string | null, password: string): Promise<boolean>
+}
