@@ -1,0 +1,48 @@
+/**
+ * Lua scripts: one file per atomic decision, loaded once, run by SHA.
+ *
+ * A file may take in shared functions with a line `--@include name`, which is replaced by `name.lua` of the same
+ * folder (Redis has no modules, and a script must be one text). The `#!lua` line stays the first one.
+ */
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import type { Redis } from 'ioredis'
+
+export interface Script {
+  readonly name: string
+  readonly source: string
+  readonly sha1: string
+}
+
+/** Reads `name.lua` from the folder. Throws when the file or something that it includes is missing. */
+export function loadScript(folder: URL, name: string): Script {
+  const source = withIncludes(folder, name)
+  return { name, source, sha1: createHash('sha1').update(source).digest('hex') }
+}
+
+function withIncludes(folder: URL, name: string): string {
+  const text = readFileSync(new URL(`${name}.lua`, folder), 'utf8')
+  return text.replace(/^--@include (\S+)$/gm, (_line, included: string) => withIncludes(folder, included))
+}
+
+/**
+ * Runs the script by its SHA, and sends the source only to a Redis that does not know it (after a restart or a
+ * SCRIPT FLUSH). Rejects with what Redis says, or when the connection's command timeout is over.
+ */
+export async function runScript(
+  redis: Redis,
+  script: Script,
+  keys: readonly string[],
+  args: readonly (string | number)[],
+): Promise<unknown> {
+  try {
+    return await redis.evalsha(script.sha1, keys.length, ...keys, ...args)
+  } catch (failure) {
+    if (!isUnknownScript(failure)) throw failure
+    return redis.eval(script.source, keys.length, ...keys, ...args)
+  }
+}
+
+function isUnknownScript(failure: unknown): boolean {
+  return failure instanceof Error && failure.message.startsWith('NOSCRIPT')
+}
