@@ -1,0 +1,95 @@
+/**
+ * Logs: one JSON object a line, or lines for people on a terminal.
+ *
+ * Every line passes through one gate before it is written: the value of a field whose name says secret is
+ * replaced at any depth, and URLs lose their credentials and query strings wherever they occur, in messages and
+ * stacks too. A client cannot forge a line: control characters are always escaped. All of it happens in
+ * `write`, so that what was logged is out when a process dies.
+ */
+import { pino, type DestinationStream, type Logger } from 'pino'
+import { prettyFactory, type PrettyOptions } from 'pino-pretty'
+import type { LogLevel } from './config.ts'
+import { namesSecret, redacted, withoutUrlSecrets } from './redact.ts'
+
+export type { Logger } from 'pino'
+
+export interface LogOptions {
+  readonly level: LogLevel
+  /** Lines for people instead of JSON. */
+  readonly pretty: boolean
+  /** Which kind of process writes. */
+  readonly process?: 'primary' | 'web' | 'jobs'
+  /** The worker's id, as on its responses. */
+  readonly worker?: string
+  /** Where lines go: standard output, synchronously, so that the last words of a dying process are not lost. */
+  readonly destination?: DestinationStream
+}
+
+export function createLogger(options: LogOptions): Logger {
+  const present = options.pretty ? prettyFactory(forPeople) : (line: string) => line
+  return pino(
+    {
+      level: options.level,
+      base: { process: options.process, worker: options.worker, pid: process.pid },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }), log: describeErrors },
+      serializers: { err: (error: unknown) => error },
+      hooks: { streamWrite: (line) => `${present(withoutSecrets(line)).trimEnd()}\n` },
+    },
+    options.destination ?? pino.destination({ dest: 1, sync: true }),
+  )
+}
+
+const forPeople: PrettyOptions = {
+  colorize: true,
+  translateTime: 'SYS:HH:MM:ss.l',
+  ignore: 'pid',
+  singleLine: true,
+  messageFormat: (line, messageKey) => String(line[messageKey] ?? '').replace(/[\r\n]+/g, ' ⏎ '),
+}
+
+/** One finished line of JSON, without secrets and without characters that a terminal obeys. */
+function withoutSecrets(line: string): string {
+  const clean = JSON.parse(line, (name, value: unknown) => {
+    if (namesSecret(name) && value !== null) return redacted
+    return typeof value === 'string' ? withoutUrlSecrets(value).replace(unescapedByJson, visible) : value
+  })
+  return `${JSON.stringify(clean)}\n`
+}
+
+// JSON escapes the control characters below 0x20 by itself.
+const unescapedByJson = /[\u007f-\u009f\u2028\u2029]/g
+
+function visible(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+}
+
+function describeErrors(fields: Record<string, unknown>): Record<string, unknown> {
+  const entries = Object.entries(fields)
+  if (!entries.some(([, value]) => value instanceof Error)) return fields
+  return Object.fromEntries(
+    entries.map(([name, value]) => [name, value instanceof Error ? describeError(value) : value]),
+  )
+}
+
+/**
+ * An error as it is logged. Only these fields: other properties may carry what was being processed (ioredis puts
+ * the arguments of the failed command on its errors, the driver of Postgres the row).
+ */
+function describeError(error: Error, depth = 0): Record<string, unknown> {
+  const { code } = error as NodeJS.ErrnoException
+  return {
+    type: error.name,
+    message: error.message,
+    ...(code === undefined ? {} : { code }),
+    stack: error.stack,
+    ...(error.cause instanceof Error && depth < 4 ? { cause: describeError(error.cause, depth + 1) } : {}),
+    ...(error instanceof AggregateError && depth < 4
+      ? {
+          errors: error.errors.map((one) =>
+            one instanceof Error ? describeError(one, depth + 1) : String(one),
+          ),
+        }
+      : {}),
+  }
+}
