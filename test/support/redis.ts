@@ -1,0 +1,127 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { urlOf, type Endpoint } from '../../shared/redis/embedded/endpoint.ts'
+import { findRedisServer, type FoundServer } from '../../shared/redis/embedded/find-server.ts'
+import { findGuard } from '../../shared/redis/embedded/guard.ts'
+import { startRedisProcess, type RedisProcess } from '../../shared/redis/embedded/redis-process.ts'
+import { deadlineIn } from '../../shared/lifecycle.ts'
+import { trackChild } from './children.ts'
+
+/** A private Redis of a test: a real server, which the test may hurt. */
+export interface TestRedis {
+  /** `redis://127.0.0.1:PORT` or `unix:///path/to/redis.sock`; the same after a restart. */
+  readonly url: string
+  /** Of the current run; changes with `restart`. */
+  readonly pid: number
+  /** Where its data lies. */
+  readonly dir: string
+  /** Sends a signal; resolves when the server is gone, if it is a signal that ends it. */
+  kill(signal: NodeJS.Signals): Promise<void>
+  /** Starts it again at the same address, ended or not; with `wipe` on an empty directory. */
+  restart(options?: { wipe?: boolean }): Promise<void>
+  /** The server neither answers nor dies until `thaw`. */
+  freeze(): void
+  thaw(): void
+  /** Ends it and removes its directory, unless the directory was given. Safe twice. */
+  stop(): Promise<void>
+}
+
+export interface TestRedisOptions {
+  /** Further lines of redis.conf, such as `{ maxmemory: '20mb' }`. */
+  readonly config?: Readonly<Record<string, string>>
+  /** Keep the data here instead of in a directory of its own. */
+  readonly dir?: string
+  readonly port?: 'unix' | 'tcp'
+  /** What survives a kill and restart: nothing, or all that was acknowledged. */
+  readonly persistence?: 'none' | 'everysec' | 'always'
+}
+
+/** Where the tests keep the server that they fetched: once for all runs, not once per test. */
+export const serverCache = join(
+  import.meta.dirname,
+  '..',
+  '..',
+  'node_modules',
+  '.cache',
+  'lockstep',
+  'redis-bin',
+)
+
+let server: Promise<FoundServer> | undefined
+
+/** The server that every test runs, found or fetched once. */
+export function testRedisServer(): Promise<FoundServer> {
+  return (server ??= findRedisServer({
+    binary: process.env.REDIS_SERVER_BIN,
+    searchPath: process.env.PATH ?? '',
+    cacheDirectory: serverCache,
+  }))
+}
+
+export async function startRedis(options: TestRedisOptions = {}): Promise<TestRedis> {
+  const { port = 'tcp', persistence = 'none' } = options
+  const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'lockstep-redis-')))
+  const endpoint: Endpoint =
+    port === 'unix' ? { path: join(dir, 'redis.sock') } : { host: '127.0.0.1', port: await freePort() }
+  const guard = await findGuard()
+
+  async function launch(): Promise<RedisProcess> {
+    const redis = await startRedisProcess({
+      server: await testRedisServer(),
+      guard,
+      lockFile: join(dir, 'redis.lock'),
+      endpoint,
+      directives: [
+        ['dir', dir],
+        ['save', ''],
+        ['appendonly', persistence === 'none' ? 'no' : 'yes'],
+        ['appendfsync', persistence === 'always' ? 'always' : 'everysec'],
+        ...Object.entries(options.config ?? {}),
+      ],
+      deadline: deadlineIn(15_000),
+    })
+    trackChild(redis.pid, 'the Redis of a test')
+    return redis
+  }
+
+  let redis = await launch()
+
+  async function end(): Promise<void> {
+    // A frozen server cannot obey.
+    redis.kill('SIGCONT')
+    await redis.stop(deadlineIn(2_000))
+  }
+
+  return {
+    url: urlOf(endpoint),
+    dir,
+    get pid() {
+      return redis.pid
+    },
+    async kill(signal) {
+      redis.kill(signal)
+      if (['SIGKILL', 'SIGTERM', 'SIGINT'].includes(signal)) await redis.exited
+    },
+    async restart({ wipe = false } = {}) {
+      await end()
+      if (wipe) await rm(join(dir, 'appendonlydir'), { recursive: true, force: true })
+      redis = await launch()
+    },
+    freeze: () => redis.kill('SIGSTOP'),
+    thaw: () => redis.kill('SIGCONT'),
+    async stop() {
+      await end()
+      if (!options.dir) await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer()
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
+  const { port } = probe.address() as AddressInfo
+  await new Promise((resolve) => probe.close(resolve))
+  return port
+}
