@@ -45,7 +45,7 @@ const forPeople: PrettyOptions = {
   translateTime: 'SYS:HH:MM:ss.l',
   ignore: 'pid',
   singleLine: true,
-  messageFormat: (line, messageKey) => String(line[messageKey] ?? '').replace(/[\u0000-\u001f]/g, visible),
+  messageFormat: (line, messageKey) => String(line[messageKey] ?? '').replace(/\p{Cc}/gu, visible),
 }
 
 /** One finished line of JSON, without secrets and without characters that a terminal obeys. */
