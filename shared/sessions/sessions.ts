@@ -66,6 +66,8 @@ export type Created =
   /** The user's sessions were revoked, or Redis changed, while the login was under way: nothing was created. */
   | { readonly outcome: 'superseded' }
   | { readonly outcome: 'disabled' }
+  /** Whether the user's other sessions ended could not be confirmed, so the new one was withdrawn. Ask again. */
+  | { readonly outcome: 'unconfirmed'; readonly cause: unknown }
 
 export type Rotated =
   | { readonly outcome: 'rotated'; readonly token: string; readonly identity: Identity }
@@ -102,8 +104,8 @@ export interface Sessions {
   /** First step of a login, before the password record is read. */
   prepareLogin(userId: string): Promise<LoginTicket>
   /**
-   * Last step of a login. Creates a session if nothing the ticket saw has changed; ends the user's oldest
-   * sessions beyond the maximum (all others with `endOthers`); drops what any worker has cached of the user.
+   * Last step of a login. Creates a session if nothing the ticket saw has changed; ends the user's least recently
+   * used sessions beyond the maximum (all others with `endOthers`); has every worker drop what it holds of the user.
    * The only way in which a session comes into being.
    */
   create(

@@ -1,0 +1,110 @@
+/**
+ * What one worker knows of the coherence domain, as a state machine without input or output: messages and replies
+ * go in, decisions come out. Everything that makes a hit in memory trustworthy is in this file.
+ *
+ * It guarantees: while `leaseOk()`, nothing that was revoked with success is held, because a revoker waits until
+ * this member has applied the revocation or its lease is over by any clock. It holds under lost, late and repeated
+ * messages, a dead subscriber, late replies, a stalled or suspended process and a restarted Redis. It does not hold
+ * when both clocks of the machine stand still together.
+ *
+ * Source: the protocol model in docs/model (coherence.pml); the names there are `winc`, `applied`, `lease`.
+ */
+import type { Clock } from '../../clock.ts'
+import type { Stamp } from '../scripts.ts'
+import type { Invalidation } from './invalidation.ts'
+
+/** The clocks as they stood before a renewal was sent, and the lease that it asked for. */
+export interface Renewal {
+  readonly mono: number
+  readonly wall: number
+  readonly leaseMs: number
+}
+
+/** What to do with what is held. Called synchronously, before any other decision can be made. */
+export interface MemberEffects {
+  /** Apply one message: drop what it names. */
+  apply(message: Invalidation): void
+  /** Messages may have been missed: drop everything. */
+  flush(): void
+}
+
+export type MessageOutcome = 'ignored' | 'applied' | 'gap'
+export type ReplyOutcome = 'renewed' | 'behind' | 'new-incarnation'
+
+export class MemberState {
+  /** The incarnation of Redis that all the rest speaks of; empty until the first reply. */
+  inc = ''
+  /** Every invalidation up to this one has been applied. */
+  applied = 0
+  #lease: Renewal | null = null
+  #clock: Clock
+  #effects: MemberEffects
+
+  constructor(clock: Clock, effects: MemberEffects) {
+    this.#clock = clock
+    this.#effects = effects
+  }
+
+  /**
+   * Whether this member may decide from its memory now. Both clocks are read at every check: the wall clock catches
+   * a machine that was suspended while its monotonic clock stood still. Never a flag that a timer clears: a stalled
+   * process would read it before the timer runs.
+   */
+  leaseOk(): boolean {
+    const lease = this.#lease
+    if (lease === null) return false
+    if (this.#clock.mono() >= lease.mono + lease.leaseMs) return false
+    const elapsed = this.#clock.wall() - lease.wall
+    return elapsed >= 0 && elapsed < lease.leaseMs
+  }
+
+  /** Milliseconds of the lease that are left, for those who watch. */
+  leaseLeftMs(): number {
+    return this.leaseOk() ? this.#lease!.mono + this.#lease!.leaseMs - this.#clock.mono() : 0
+  }
+
+  /** Whether an answer of the authority is no older than what was applied here. To be asked when it is kept. */
+  mayFill(stamp: Stamp): boolean {
+    return stamp.inc === this.inc && stamp.seq >= this.applied
+  }
+
+  /** A message arrived. Messages of another incarnation and old ones mean nothing; a gap means that one was lost. */
+  receive(message: Invalidation): MessageOutcome {
+    if (message.inc !== this.inc || message.seq <= this.applied) return 'ignored'
+    const next = message.seq === this.applied + 1
+    if (next) this.#effects.apply(message)
+    else this.#effects.flush()
+    this.applied = message.seq
+    return next ? 'applied' : 'gap'
+  }
+
+  /**
+   * The reply to a sync arrived. `behind`: Redis knows of invalidations that were not applied here, so the lease is
+   * not renewed; wait for the messages for a moment, then `giveUpTo` that point and sync again.
+   */
+  renewed(renewal: Renewal, reply: Stamp): ReplyOutcome {
+    if (reply.inc !== this.inc) {
+      this.#effects.flush()
+      this.inc = reply.inc
+      this.applied = reply.seq
+      this.#lease = renewal
+      return 'new-incarnation'
+    }
+    if (this.applied < reply.seq) return 'behind'
+    this.#lease = renewal
+    return 'renewed'
+  }
+
+  /** The messages up to `stamp` did not come: drop everything and take up from there. False when they did come. */
+  giveUpTo(stamp: Stamp): boolean {
+    if (stamp.inc !== this.inc || this.applied >= stamp.seq) return false
+    this.#effects.flush()
+    this.applied = stamp.seq
+    return true
+  }
+
+  /** Stops deciding from memory until the next renewal. */
+  dropLease(): void {
+    this.#lease = null
+  }
+}

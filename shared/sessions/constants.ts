@@ -1,0 +1,19 @@
+/** The numbers of the coherence protocol (see docs/coherence.md), in milliseconds. */
+
+/** No lease is longer than this, whatever a member asks for: what a newcomer must wait out at the most. */
+export const maximumLeaseMs = 2_000
+/** Added to every wait: what reading a clock and scheduling may cost. */
+export const slackMs = 20
+/** Monotonic clocks of two machines differ in rate by at most 0.2 %. */
+export const driftFactor = 1.002
+/** How long a member that finds itself behind waits for pub/sub before it gives up what it holds. */
+export const catchUpMs = 30
+/** How long a revocation goes on asking a Redis that does not answer. */
+export const revocationPatienceMs = 5_000
+/** The waits between two looks at the acknowledgements. */
+export const ackPollMs = [1, 2, 4, 8, 16] as const
+
+/** A time by our clock after which `ms` have surely passed by everybody's. */
+export function surely(ms: number): number {
+  return ms * driftFactor + slackMs
+}

@@ -1,0 +1,103 @@
+-- Shared by the session scripts: what is true of the whole coherence domain, and of one session in it.
+-- The clock is Redis' own (TIME), in milliseconds; it is compared only with deadlines that Redis wrote.
+
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- The incarnation of this Redis: it names the data that all other answers speak of. When the run id is not the one
+-- that wrote the state (restart, promotion), or the state is gone (FLUSHALL), a new incarnation begins: nobody's
+-- acknowledgement or sequence number of the old one counts. The epoch says which sessions may live: in 'fence' mode
+-- it changes with the incarnation, in 'keep' mode it outlives it.
+-- Returns inc, epoch, seq (number), settled ('1' or false).
+local function incarnation(domain, fresh, durability)
+  local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+  local state = redis.pcall('HMGET', domain, 'inc', 'epoch', 'seq', 'settled')
+  if state.err then
+    redis.call('DEL', domain)
+    state = {}
+  end
+  local inc, epoch, seq = state[1], state[2], tonumber(state[3] or '')
+  if inc and epoch and seq and string.sub(inc, 1, #run_id + 1) == run_id .. ':' then
+    return inc, epoch, seq, state[4]
+  end
+  if durability ~= 'keep' or not epoch then epoch = fresh end
+  inc = run_id .. ':' .. fresh
+  redis.call('DEL', domain)
+  redis.call('HSET', domain, 'inc', inc, 'epoch', epoch, 'seq', 0, 'n', 0)
+  return inc, epoch, 0, false
+end
+
+-- The members that hold leases or listen, as a flat list: id, value, id, value ...
+local function members(domain)
+  local fields = redis.call('HGETALL', domain)
+  local found = {}
+  for i = 1, #fields, 2 do
+    if string.sub(fields[i], 1, 2) == 'w:' then
+      found[#found + 1] = string.sub(fields[i], 3)
+      found[#found + 1] = fields[i + 1]
+    end
+  end
+  return found
+end
+
+-- Puts one invalidation in order and tells it to everyone who listens. Returns its sequence number.
+local function announce(domain, channel, inc, kind, id)
+  local seq = redis.call('HINCRBY', domain, 'seq', 1)
+  redis.call('PUBLISH', channel, cjson.encode({ inc, seq, kind, id }))
+  return seq
+end
+
+-- The session at `key` if it is valid: it exists, with a deadline, and was created in this epoch and in its user's
+-- current generation, and the user is not disabled. Otherwise nil, and 'corrupt' when what lies there is no session.
+local function valid_session(key, user_prefix, epoch, now)
+  local s = redis.pcall('HMGET', key, 'uid', 'gen', 'epoch', 'abs', 'id', 'seen')
+  if s.err then return nil, 'corrupt' end
+  local uid, gen, abs, id, seen = s[1], s[2], tonumber(s[4] or ''), s[5], tonumber(s[6] or '')
+  if not (uid or gen or s[3] or s[4] or id) then return nil end
+  if not (uid and gen and s[3] and abs and id and seen) then return nil, 'corrupt' end
+  local ttl = redis.call('PTTL', key)
+  if ttl <= 0 then return nil, 'corrupt' end
+  local u = redis.pcall('HMGET', user_prefix .. uid, 'gen', 'disabled')
+  if u.err then return nil, 'corrupt' end
+  if s[3] ~= epoch or u[1] ~= gen or u[2] == '1' or now >= abs then return nil end
+  return { uid = uid, abs = abs, id = id, seen = seen, ttl = ttl }
+end
+
+-- Marks the session as used now: it lives for `idle` from here, but never past its absolute deadline.
+-- Returns the milliseconds left; 0 means that it ended with this call. A damaged index (pcall) must not cost anyone the
+-- session: it only lists.
+local function touch_session(key, hash, index_prefix, session, idle, now)
+  local ttl = math.min(idle, session.abs - now)
+  local member = session.id .. ':' .. hash
+  if ttl <= 0 then
+    redis.call('DEL', key)
+    redis.pcall('ZREM', index_prefix .. session.uid, member)
+    return 0
+  end
+  redis.call('HSET', key, 'seen', now)
+  redis.call('PEXPIRE', key, ttl)
+  redis.pcall('ZADD', index_prefix .. session.uid, now + ttl, member)
+  return ttl
+end
+
+-- A user's record and index must outlive every session that depends on them.
+local function outlive(key, lifetime)
+  if redis.call('PTTL', key) < lifetime then redis.call('PEXPIRE', key, lifetime) end
+end
+
+-- Writes what the application says of the user, unless something newer is known.
+local function write_subject(key, version, roles, profile)
+  local known = tonumber(redis.call('HGET', key, 'version') or '')
+  if known and known > tonumber(version) then return false end
+  redis.call('HSET', key, 'version', version, 'roles', roles, 'profile', profile)
+  return true
+end
+
+-- What a worker needs to know of a valid session, in the order that scripts.ts parses.
+local function describe(key, user_key, ttl)
+  local s = redis.call('HMGET', key, 'uid', 'id', 'label', 'agent', 'ip', 'remember', 'created', 'seen', 'abs')
+  local u = redis.call('HMGET', user_key, 'version', 'roles', 'profile')
+  return { ttl, s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], u[1], u[2], u[3] }
+end

@@ -1,0 +1,10 @@
+#!lua
+-- First step of a login: what must not change until the session is created.
+-- KEYS  1 domain, 2 user
+-- ARGV  1 fresh random, 2 durability, 3 lifetime ms of the user's record
+-- Returns { inc, generation }.
+--@include domain
+local inc = incarnation(KEYS[1], ARGV[1], ARGV[2])
+redis.call('HSETNX', KEYS[2], 'gen', ARGV[1])
+outlive(KEYS[2], tonumber(ARGV[3]))
+return { inc, redis.call('HGET', KEYS[2], 'gen') }

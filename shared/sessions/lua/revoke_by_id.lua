@@ -1,0 +1,19 @@
+#!lua flags=allow-oom
+-- Ends the session of this user that has this public id. Announced for the whole user, also when there is no such
+-- session: an earlier attempt may have ended it without having been confirmed.
+-- KEYS  1 domain, 2 user, 3 user's index
+-- ARGV  1 fresh random, 2 durability, 3 session key prefix, 4 user key prefix, 5 channel, 6 user id, 7 session id
+-- Returns { inc, seq, settled, members, count }.
+--@include domain
+local inc, epoch, _, settled = incarnation(KEYS[1], ARGV[1], ARGV[2])
+local count = 0
+for _, entry in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
+  local id, hash = string.match(entry, '^([^:]*):(.*)$')
+  if id == ARGV[7] then
+    if valid_session(ARGV[3] .. hash, ARGV[4], epoch, now_ms()) then count = 1 end
+    redis.call('DEL', ARGV[3] .. hash)
+    redis.call('ZREM', KEYS[3], entry)
+  end
+end
+local seq = announce(KEYS[1], ARGV[5], inc, 'user', ARGV[6])
+return { inc, seq, settled, members(KEYS[1]), count }

@@ -1,0 +1,18 @@
+#!lua flags=allow-oom
+-- A member says how far it has applied the invalidations, and so registers, acknowledges and asks to have its lease
+-- renewed, all in one. Whether it may use the lease is its own decision, from the sequence number returned.
+-- KEYS  1 domain
+-- ARGV  1 fresh random, 2 durability, 3 member id, 4 incarnation that `applied` belongs to, 5 applied,
+--       6 lease ms (0: holds nothing in memory), 7 '1' when it has known that incarnation for a full lease
+-- Returns { inc, seq }.
+--@include domain
+local inc, _, seq = incarnation(KEYS[1], ARGV[1], ARGV[2])
+local applied = ARGV[5]
+if ARGV[4] ~= inc then
+  applied = '0'
+elseif ARGV[7] == '1' then
+  redis.call('HSET', KEYS[1], 'settled', 1)
+end
+local n = redis.call('HINCRBY', KEYS[1], 'n', 1)
+redis.call('HSET', KEYS[1], 'w:' .. ARGV[3], applied .. ':' .. ARGV[6] .. ':' .. n)
+return { inc, seq }

@@ -1,0 +1,61 @@
+import { openRedis, redisService } from '../../shared/redis/connections.ts'
+import { deadlineIn, group } from '../../shared/lifecycle.ts'
+import {
+  createSessions,
+  type SessionOptions,
+  type SessionService,
+} from '../../shared/sessions/create-sessions.ts'
+import type { Identity, Subject } from '../../shared/sessions/sessions.ts'
+
+export interface TestWorker {
+  readonly sessions: SessionService
+  stop(): Promise<void>
+}
+
+export const alice: Subject = {
+  id: 'alice',
+  roles: ['user'],
+  version: 1,
+  profile: { email: 'alice@example.com', name: 'Alice' },
+}
+
+/** The sessions part as one worker runs it, with connections of its own, here in the test's process. */
+export async function startSessionWorker(
+  redisUrl: string,
+  overrides: Partial<SessionOptions> = {},
+): Promise<TestWorker> {
+  const target = { kind: 'single', url: redisUrl } as const
+  const redis = openRedis(target, 'commands')
+  const subscriber = openRedis(target, 'subscriber')
+  const sessions = createSessions({
+    redis,
+    subscriber,
+    cache: 'coherent',
+    durability: 'keep',
+    idleMs: 60_000,
+    absoluteMs: 600_000,
+    rememberAbsoluteMs: 3_600_000,
+    maxPerUser: 20,
+    leaseMs: 1_000,
+    ...overrides,
+  })
+  const service = group([redisService(redis), redisService(subscriber), sessions])
+  await service.start()
+  return { sessions, stop: () => service.stop(deadlineIn(2_000)) }
+}
+
+/** Signs `subject` in and gives the token; throws when no session was created. */
+export async function signIn(
+  { sessions }: TestWorker,
+  subject: Subject = alice,
+  login: { remember?: boolean; endOthers?: boolean; label?: string } = {},
+): Promise<{ token: string; identity: Identity }> {
+  const created = await sessions.create(await sessions.prepareLogin(subject.id), {
+    subject,
+    remember: login.remember,
+    endOthers: login.endOthers,
+    device: { label: login.label },
+  })
+  if (created.outcome !== 'created') throw new Error(`sign-in ended as ${created.outcome}`)
+  return created
+}
