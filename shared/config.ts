@@ -2,6 +2,23 @@
  * The configuration of every process, read in one place. `loadConfig` is pure: environment in, a frozen object
  * or every problem at once out. Durations are milliseconds.
  */
+import path from 'node:path'
+import {
+  databaseAddress,
+  host,
+  mailAddress,
+  mailSender,
+  mailServer,
+  origin,
+  origins,
+  redisAddress,
+} from './config/addresses.ts'
+import { assignmentVariables } from './config/assignment.ts'
+import { createEnvironmentReader, type Environment, type EnvironmentReader } from './config/environment.ts'
+import { duration, oneOf, shownDuration, switchWord, wholeNumber, type Grammar } from './config/grammar.ts'
+import { limitRule } from './config/limit-rule.ts'
+import { misspelt } from './config/unknown-variables.ts'
+import { ConfigurationError } from './errors.ts'
 
 export const cacheModes = ['coherent', 'redis', 'memory', 'none'] as const
 export type CacheMode = (typeof cacheModes)[number]
@@ -19,8 +36,7 @@ export type RedisTarget =
   | { readonly kind: 'cluster'; readonly url: string }
 
 export type DatabaseTarget =
-  | { readonly kind: 'sqlite'; readonly file: string }
-  | { readonly kind: 'postgres'; readonly url: string }
+  { readonly kind: 'sqlite'; readonly file: string } | { readonly kind: 'postgres'; readonly url: string }
 
 /** At most `limit` in any window of `windowMs`, or no limit. */
 export type LimitRule = { readonly limit: number; readonly windowMs: number } | 'off'
@@ -42,6 +58,8 @@ export interface Config {
   readonly workers: { readonly web: number; readonly jobs: number }
   readonly dataDir: string
   readonly redis: RedisTarget
+  /** The server program of the embedded Redis; null: found or fetched. */
+  readonly redisServerBin: string | null
   readonly database: DatabaseTarget
   readonly sessions: {
     readonly cache: CacheMode
@@ -68,4 +86,165 @@ export interface Config {
   readonly metrics: { readonly host: string; readonly port: number } | null
   readonly graceMs: number
   readonly log: { readonly level: LogLevel }
+}
+
+/** What surrounds the process and is not in its environment. */
+export interface Facts {
+  /** CPUs that we may use: the default number of workers. */
+  readonly cpus: number
+  /** Whether pm2 forks us in its cluster mode. */
+  readonly pm2Cluster: boolean
+  /** Where relative paths begin. */
+  readonly cwd: string
+}
+
+/** Throws a `ConfigurationError` with every problem when anything is malformed, contradictory or misspelt. */
+export function loadConfig(env: Environment, facts: Partial<Facts> = {}): Config {
+  const { cpus = 1, pm2Cluster = false, cwd = '.' } = facts
+  const problems: string[] = []
+  const reader = createEnvironmentReader(env, problems)
+  const config = readConfig(reader, { cpus, pm2Cluster, cwd })
+  problems.push(...contradictions(config, reader, pm2Cluster), ...unknown(env, reader))
+  if (problems.length > 0) throw new ConfigurationError(problems)
+  return deepFrozen(config)
+}
+
+function readConfig({ read }: EnvironmentReader, { cpus, cwd }: Facts): Config {
+  const production = read('NODE_ENV', oneOf(['production', 'development', 'test']), null) === 'production'
+  const dataDir = read('DATA_DIR', directory(cwd), path.resolve(cwd, '.lockstep'))
+  const metricsHost = read('METRICS_HOST', host, '127.0.0.1')
+  const metricsPort = read('METRICS_PORT', portOrOff, 'off')
+  return {
+    production,
+    http: {
+      host: read('HOST', host, '127.0.0.1'),
+      port: read('PORT', wholeNumber(0, 65_535, 3_000, ' (0 picks a free one)'), 3_000),
+      trustProxy: read('TRUST_PROXY', wholeNumber(0, 16, 1, ', the hops of proxy in front'), 0),
+      exposeWorker: read('EXPOSE_WORKER', switchWord, !production),
+      publicUrl: read('PUBLIC_URL', origin, null),
+      corsOrigins: read('CORS_ORIGINS', origins, []),
+    },
+    workers: {
+      web: read('WORKERS', wholeNumber(1, 256, 4), Math.min(Math.max(cpus, 1), 256)),
+      jobs: read('JOB_WORKERS', wholeNumber(0, 256, 1), 1),
+    },
+    dataDir,
+    redis: read('REDIS_URL', redisAddress, { kind: 'embedded' }),
+    redisServerBin: read('REDIS_SERVER_BIN', file(cwd), null),
+    database: read('DATABASE_URL', databaseAddress(cwd), {
+      kind: 'sqlite',
+      file: path.join(dataDir, 'accounts.sqlite'),
+    }),
+    sessions: {
+      cache: read('SESSION_CACHE', oneOf(cacheModes), 'coherent'),
+      idleMs: read('SESSION_IDLE', sessionTime('30m'), 30 * 60_000),
+      absoluteMs: read('SESSION_ABSOLUTE', sessionTime('24h'), 24 * 3_600_000),
+      rememberAbsoluteMs: read('REMEMBER_ABSOLUTE', sessionTime('30d'), 30 * 86_400_000),
+      maxPerUser: read('MAX_SESSIONS_PER_USER', wholeNumber(1, 100_000, 20), 20),
+      loginRevokes: read('LOGIN_REVOKES', oneOf(['none', 'others']), 'none'),
+      durability: read('SESSION_DURABILITY', oneOf(['auto', 'keep', 'fence']), 'auto'),
+      leaseMs: read('LEASE', lease, 1_000),
+    },
+    limits: {
+      api: read('LIMIT_API', limitRule, { limit: 1_000, windowMs: 60_000 }),
+      loginIp: read('LIMIT_LOGIN_IP', limitRule, { limit: 50, windowMs: 15 * 60_000 }),
+      loginAccount: read('LIMIT_LOGIN_ACCOUNT', limitRule, { limit: 10, windowMs: 15 * 60_000 }),
+    },
+    admin: {
+      email: read('ADMIN_EMAIL', mailAddress, null),
+      password: read('ADMIN_PASSWORD', password, null),
+    },
+    mail: {
+      url: read('MAIL_URL', mailServer, null),
+      from: read('MAIL_FROM', mailSender, 'Lockstep <lockstep@localhost>'),
+    },
+    metrics: metricsPort === 'off' ? null : { host: metricsHost, port: metricsPort },
+    graceMs: read('GRACE', duration('100ms', '1h', '15s'), 15_000),
+    log: { level: read('LOG_LEVEL', oneOf(logLevels), 'info') },
+  }
+}
+
+const sessionTime = (example: string) => duration('100ms', '400d', example)
+
+// A worker that hangs may go on believing its lease, and the cap on how long is built into the protocol (DM).
+const lease = duration(
+  '100ms',
+  '2s',
+  '1s',
+  ': it is the longest that a hung worker can delay a logout, which waits for 2s at most',
+)
+
+const password: Grammar<string> = {
+  accepts: 'a password',
+  example: 'a long phrase of your own',
+  secret: true,
+  parse: (text) => text,
+}
+
+const portOrOff: Grammar<number | 'off'> = {
+  ...wholeNumber(1, 65_535, 9_464),
+  accepts: 'a port from 1 to 65535, or off',
+  parse: (text) => (text === 'off' ? 'off' : wholeNumber(1, 65_535, 9_464).parse(text)),
+}
+
+const directory = (cwd: string): Grammar<string> => ({
+  accepts: 'the path of a directory',
+  example: '/var/lib/lockstep',
+  parse: (text) => path.resolve(cwd, text),
+})
+
+const file = (cwd: string): Grammar<string> => ({
+  accepts: 'the path of a program',
+  example: '/usr/bin/redis-server',
+  parse: (text) => path.resolve(cwd, text),
+})
+
+/** Values that are fine one by one and cannot work together. */
+function contradictions(config: Config, { isSet }: EnvironmentReader, pm2Cluster: boolean): string[] {
+  const problems: string[] = []
+  const { idleMs, absoluteMs, rememberAbsoluteMs, cache } = config.sessions
+  const limits = { SESSION_ABSOLUTE: absoluteMs, REMEMBER_ABSOLUTE: rememberAbsoluteMs }
+  for (const [name, ms] of Object.entries(limits)) {
+    if (idleMs <= ms) continue
+    problems.push(
+      `SESSION_IDLE=${shownDuration(idleMs)} is longer than ${name}=${shownDuration(ms)}, so it would never ` +
+        `have an effect. Set SESSION_IDLE to at most ${shownDuration(ms)}, or raise ${name}.`,
+    )
+  }
+  const { web } = config.workers
+  if (cache === 'memory' && web > 1) {
+    const which = isSet('WORKERS') ? `WORKERS=${web}` : `WORKERS is not set, so there would be ${web}`
+    problems.push(
+      `SESSION_CACHE=memory works in one process only, and ${which}: each worker would keep sessions to itself, ` +
+        'and a session logged out on worker A would live on in worker B. ' +
+        'Set SESSION_CACHE=coherent (the default), or WORKERS=1.',
+    )
+  }
+  if (pm2Cluster && config.redis.kind === 'embedded') {
+    problems.push(
+      'REDIS_URL is not set, and under the cluster mode of pm2 no process could own the embedded Redis. ' +
+        'Set REDIS_URL, for example REDIS_URL=redis://127.0.0.1:6379, or let pm2 run the primary in fork mode.',
+    )
+  }
+  const { http, metrics } = config
+  if (metrics && metrics.port === http.port && metrics.host === http.host) {
+    problems.push(
+      `METRICS_PORT=${metrics.port} is the PORT of the server itself. Give the metrics another port.`,
+    )
+  }
+  return problems
+}
+
+function unknown(env: Environment, { asked }: EnvironmentReader): string[] {
+  const names = Object.keys(env).filter((name) => env[name] !== undefined && !assignmentVariables.has(name))
+  return misspelt(names, asked).map(({ name, nearest }) =>
+    nearest === null
+      ? `${name} is not a variable of Lockstep. Unset it.`
+      : `${name} is not a variable of Lockstep. Did you mean ${nearest}? Otherwise unset it.`,
+  )
+}
+
+function deepFrozen<T extends object>(value: T): T {
+  for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFrozen(part)
+  return Object.freeze(value)
 }

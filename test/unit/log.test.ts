@@ -28,6 +28,7 @@ describe('the log', () => {
   it('leaves credentials and query strings out of URLs, also in messages and in errors', () => {
     const { log, text } = capture()
     log.info('connecting to redis://user:s3c@ret@host:6379/0 and https://host/reset?token=s3cret#s3cret')
+    log.info('(https://me:s3cret@host:1/x),https://host/?s3cret')
     log.error({
       err: new Error('no route to postgres://me:s3cret@db/x', { cause: new Error('smtp://a:s3cret@m') }),
     })

@@ -1,0 +1,30 @@
+/**
+ * What the primary tells a worker that it forks, in variables of our own beside the public ones. Nobody else
+ * sets them (NODE_APP_INSTANCE would not do: under pm2 all workers that we fork inherit the same value).
+ */
+import type { Environment } from './environment.ts'
+
+export const workerRoles = ['web', 'jobs'] as const
+export type WorkerRole = (typeof workerRoles)[number]
+
+/** The place of a worker among its kind: `slot` counts from 1 and is kept by its replacements. */
+export interface WorkerAssignment {
+  readonly role: WorkerRole
+  readonly slot: number
+}
+
+const roleVariable = 'LOCKSTEP_ROLE'
+const slotVariable = 'LOCKSTEP_SLOT'
+
+export const assignmentVariables: ReadonlySet<string> = new Set([roleVariable, slotVariable])
+
+export function assignmentEnvironment({ role, slot }: WorkerAssignment): Record<string, string> {
+  return { [roleVariable]: role, [slotVariable]: String(slot) }
+}
+
+/** Null when the process was not forked by our primary. */
+export function readAssignment(env: Environment): WorkerAssignment | null {
+  const role = workerRoles.find((word) => word === env[roleVariable])
+  const slot = Number(env[slotVariable])
+  return role !== undefined && Number.isInteger(slot) && slot >= 1 ? { role, slot } : null
+}
