@@ -27,19 +27,17 @@ export interface Guard {
 export const lockedExitCode = 75
 
 /** How long the lock is waited for: a server whose owner was killed needs a moment to write its file and go. */
-const lockWaitSeconds = 3
+export const lockWaitMs = 3_000
 
 export const utilLinuxGuard: Guard = {
   locks: true,
   lifeline: false,
   wrap(command, lockFile) {
-    return [
-      ...['setpriv', '--pdeathsig', 'SIGTERM'],
-      // Had we died before setpriv asked for the signal, it would never come: then the parent is another by now.
-      ...['sh', '-c', '[ "$PPID" = "$0" ] && exec "$@"', String(process.pid)],
-      ...['flock', '-w', String(lockWaitSeconds), '-E', String(lockedExitCode), '--no-fork', lockFile],
-      ...command,
-    ]
+    const endWithUs = ['setpriv', '--pdeathsig', 'SIGTERM']
+    // Had we died before setpriv asked for the signal, it would never come: then the parent is another by now.
+    const onlyIfWeLive = ['sh', '-c', '[ "$PPID" = "$0" ] && exec "$@"', String(process.pid)]
+    const wait = ['-w', String(lockWaitMs / 1_000), '-E', String(lockedExitCode)]
+    return [...endWithUs, ...onlyIfWeLive, 'flock', ...wait, '--no-fork', lockFile, ...command]
   },
 }
 

@@ -35,6 +35,8 @@ export interface RedisProcessOptions {
   readonly directives: readonly (readonly [string, ...string[]])[]
   /** When to give up waiting for its first answer. Loading a large file takes long. */
   readonly deadline: Deadline
+  /** Gives up the start; what was started is killed. */
+  readonly signal?: AbortSignal
   readonly onLine?: (line: string) => void
 }
 
@@ -57,7 +59,10 @@ export async function startRedisProcess(options: RedisProcessOptions): Promise<R
   const identity = randomUUID()
   const redis = launch(options, identity)
   const answered = untilItAnswers(identity, options, redis.exited)
+  const giveUp = () => redis.kill('SIGKILL')
+  options.signal?.addEventListener('abort', giveUp, { once: true })
   const outcome = await Promise.race([redis.exited, answered])
+  options.signal?.removeEventListener('abort', giveUp)
   if (outcome === 'answers') return redis
   if (outcome === 'silent') {
     redis.kill('SIGKILL')
@@ -80,7 +85,7 @@ function launch(options: RedisProcessOptions, identity: string): RedisProcess {
   const child = spawn(program, args, {
     // A session of its own: Ctrl-C reaches us alone, and we drain before the server goes.
     detached: true,
-    stdio: ['pipe', 'pipe', 'pipe', guard.lifeline ? 'pipe' : 'ignore'],
+    stdio: guard.lifeline ? ['pipe', 'pipe', 'pipe', 'pipe'] : ['pipe', 'pipe', 'pipe'],
   })
   const { stdin, stdout, stderr } = child as ChildProcess & {
     stdin: Writable
@@ -101,6 +106,8 @@ function launch(options: RedisProcessOptions, identity: string): RedisProcess {
       lastWords.push(cause.message)
       resolve({ code: null, signal: null, lastWords })
     })
+    // The watcher of the guard goes when the lifeline does, and holds it open for us until then.
+    child.once('exit', () => (child.stdio[3] as Writable | undefined)?.destroy())
     child.once('close', (code, signal) => resolve({ code, signal, lastWords }))
   })
 
