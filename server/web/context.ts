@@ -1,0 +1,37 @@
+import type Koa from 'koa'
+import type { Identity, SessionData } from '../../shared/sessions/sessions.ts'
+import type { Route } from './route.ts'
+
+/** How the request says whose it is. */
+export type Credential = 'cookie' | 'bearer'
+
+/** What the middleware has found out about a request so far. One literal makes it, so that its shape is stable. */
+export interface AppState {
+  readonly requestId: string
+  readonly clientIp: string | null
+  /** Did it reach us, or the proxies that we trust, over TLS? */
+  readonly secure: boolean
+  route: Route | null
+  params: Readonly<Record<string, string>>
+  /** `credential` without a `token`: something was presented that cannot be a token of ours. */
+  credential: Credential | null
+  token: string | null
+  /** Set on routes that ask for it; null elsewhere. */
+  identity: Identity | null
+}
+
+interface AppExtras {
+  /** The session's own data, on the routes that koa-session is mounted on. */
+  session: SessionData
+}
+
+export type AppContext = Koa.ParameterizedContext<AppState, AppExtras>
+export type AppMiddleware = Koa.Middleware<AppState, AppExtras>
+export type App = Koa<AppState, AppExtras>
+
+/** Who is asking, on a route that only signed-in users reach. */
+export function requireIdentity(ctx: AppContext): { identity: Identity; token: string } {
+  const { identity, token } = ctx.state
+  if (identity === null || token === null) throw new Error('this route lacks an access rule')
+  return { identity, token }
+}

@@ -1,0 +1,37 @@
+import type { Logger } from '../../../shared/log.ts'
+import type { AppContext, AppMiddleware } from '../context.ts'
+import { asProblem, problemBody, problemContentType, type Problem } from '../problem.ts'
+
+/** Turns whatever was thrown into problem+json. The cause of a 5xx goes to the log and nowhere else. */
+export function answerProblems(log: Logger): AppMiddleware {
+  return async function answerProblem(ctx, next) {
+    try {
+      await next()
+    } catch (fault) {
+      const problem = asProblem(fault)
+      if (problem.status >= 500) report(log, ctx, problem)
+      answer(ctx, problem)
+    }
+  }
+}
+
+function answer(ctx: AppContext, problem: Problem): void {
+  ctx.status = problem.status
+  ctx.set(problem.headers)
+  ctx.set('Content-Type', problemContentType)
+  ctx.set('Cache-Control', 'no-store')
+  ctx.body = problemBody(problem, ctx.state.requestId)
+}
+
+function report(log: Logger, ctx: AppContext, problem: Problem): void {
+  const { requestId, route } = ctx.state
+  const facts = {
+    err: problem.cause ?? problem,
+    problem: problem.type,
+    route: route?.path ?? null,
+    requestId,
+  }
+  // An outage is one story told by the first line about it; a fault of our own code is one to look into.
+  if (problem.status === 500) log.error(facts, 'request failed')
+  else log.warn(facts, 'request could not be served')
+}

@@ -1,0 +1,32 @@
+import { randomUUID } from 'node:crypto'
+import type { AppMiddleware } from '../context.ts'
+import { clientAddress, isSecure } from '../forwarded.ts'
+
+const wellFormedId = /^[A-Za-z0-9._-]{1,64}$/
+
+/**
+ * Opens the record of a request (`ctx.state`): its id, which is the caller's when that is well formed, and where
+ * it comes from. The id, and the worker's with `worker`, go out with every answer.
+ */
+export function identifyRequests(options: { trustProxy: number; worker: string | null }): AppMiddleware {
+  const { trustProxy, worker } = options
+
+  return function identifyRequest(ctx, next) {
+    const { req, res } = ctx
+    const given = req.headers['x-request-id']
+    const requestId = typeof given === 'string' && wellFormedId.test(given) ? given : randomUUID()
+    ctx.state = {
+      requestId,
+      clientIp: clientAddress(req, trustProxy),
+      secure: isSecure(req, trustProxy),
+      route: null,
+      params: {},
+      credential: null,
+      token: null,
+      identity: null,
+    }
+    res.setHeader('X-Request-Id', requestId)
+    if (worker !== null) res.setHeader('X-Worker', worker)
+    return next()
+  }
+}

@@ -1,0 +1,39 @@
+import type { Logger } from '../../../shared/log.ts'
+import type { AppContext, AppMiddleware } from '../context.ts'
+
+const slowMs = 1_000
+
+/**
+ * One line a request, of facts that hold no secret: the pattern of the path instead of the path, no query, no
+ * headers. At the default level only what somebody will look for is written: failures of ours, refusals of
+ * authentication, and slow answers. A line for each of tens of thousands of good requests a second would cost
+ * more than answering them; `LOG_LEVEL=debug` writes them all.
+ */
+export function logRequests(log: Logger): AppMiddleware {
+  return async function logRequest(ctx, next) {
+    const startedAt = performance.now()
+    await next()
+    const ms = performance.now() - startedAt
+    const level = levelOf(ctx.status, ms)
+    if (!log.isLevelEnabled(level)) return
+    log[level](factsOf(ctx, ms), 'request')
+  }
+}
+
+function levelOf(status: number, ms: number): 'warn' | 'info' | 'debug' {
+  if (status >= 500) return 'warn'
+  return status === 401 || status === 403 || status === 429 || ms > slowMs ? 'info' : 'debug'
+}
+
+function factsOf(ctx: AppContext, ms: number) {
+  const { requestId, route, identity, clientIp } = ctx.state
+  return {
+    method: ctx.method,
+    route: route?.path ?? null,
+    status: ctx.status,
+    ms: Math.round(ms * 10) / 10,
+    user: identity?.user.id ?? null,
+    ip: clientIp,
+    requestId,
+  }
+}

@@ -1,0 +1,26 @@
+import { isWellFormedToken } from '../../../shared/sessions/token.ts'
+import type { AppMiddleware } from '../context.ts'
+import { readCookie, sessionCookieName } from '../session-cookie.ts'
+
+/**
+ * Notes what the request shows as proof of a session, without asking whether it is one. A Bearer token decides
+ * when there is one, right or wrong: a client that sends it does not mean the cookie that its browser adds.
+ */
+export function readCredentials(): AppMiddleware {
+  return function readCredential(ctx, next) {
+    const { state } = ctx
+    const { authorization, cookie } = ctx.req.headers
+    const bearer = authorization === undefined ? null : bearerToken(authorization)
+    const presented = bearer ?? readCookie(cookie, sessionCookieName(state.secure))
+    if (presented !== null) {
+      state.credential = bearer === null ? 'cookie' : 'bearer'
+      state.token = isWellFormedToken(presented) ? presented : null
+    }
+    return next()
+  }
+}
+
+/** What follows `Bearer`, or null for other schemes, which are somebody else's business (a proxy's, say). */
+function bearerToken(authorization: string): string | null {
+  return /^bearer(?:$| )/i.test(authorization) ? authorization.slice(6).trim() : null
+}

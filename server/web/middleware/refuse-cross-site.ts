@@ -1,0 +1,44 @@
+import type { AppContext, AppMiddleware } from '../context.ts'
+import { requestOrigin } from '../forwarded.ts'
+import { problem } from '../problem.ts'
+
+/**
+ * Refuses what another site makes a browser do with the cookie of somebody who is signed in here. Browsers say
+ * where a request comes from in Sec-Fetch-Site, which no script can set; older ones in Origin. A request that
+ * changes something, carries the cookie and says neither is refused too: it may be an old browser. Bearer tokens
+ * are not added by browsers, so requests with them need no such proof.
+ */
+export function refuseCrossSite(options: {
+  trustProxy: number
+  /** Where people reach us, when that is known; null: wherever they say in Host. */
+  publicOrigin: string | null
+}): AppMiddleware {
+  return function refuseCrossSiteRequest(ctx, next) {
+    if (ctx.state.credential === 'cookie' && changesSomething(ctx.req.method)) requireOwnOrigin(ctx, options)
+    return next()
+  }
+}
+
+function changesSomething(method: string | undefined): boolean {
+  return method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS'
+}
+
+function requireOwnOrigin(
+  ctx: AppContext,
+  { trustProxy, publicOrigin }: Parameters<typeof refuseCrossSite>[0],
+): void {
+  const { origin, 'sec-fetch-site': site } = ctx.req.headers
+  if (site !== undefined) {
+    if (site === 'same-origin') return
+    throw problem('csrf', 'requests with the session cookie that change something must come from this origin')
+  }
+  if (origin === undefined) {
+    throw problem(
+      'csrf',
+      'a request with the session cookie that changes something needs the header Sec-Fetch-Site: same-origin ' +
+        'or a matching Origin; programs better use Authorization: Bearer',
+    )
+  }
+  if (origin === publicOrigin || origin === requestOrigin(ctx.req, trustProxy)) return
+  throw problem('csrf', 'the Origin of the request is not this site')
+}

@@ -1,0 +1,38 @@
+import type { AppMiddleware } from '../context.ts'
+import { problem } from '../problem.ts'
+
+/**
+ * Refuses a request in which a header that decides something is there twice. Node silently takes the first one;
+ * a proxy in front of us may have checked the other.
+ */
+export function refuseMalformed(): AppMiddleware {
+  return function refuseAmbiguousHeaders(ctx, next) {
+    const twice = repeatedHeader(ctx.req.rawHeaders)
+    if (twice !== null) throw problem('malformed-request', `the header ${twice} was sent more than once`)
+    return next()
+  }
+}
+
+const single = new Set([
+  'host',
+  'origin',
+  'content-type',
+  'authorization',
+  'sec-fetch-site',
+  'content-encoding',
+])
+// Most headers of a request are none of these, and most of those are told apart by their length alone.
+const lengths = new Set([...single].map((name) => name.length))
+
+function repeatedHeader(rawHeaders: readonly string[]): string | null {
+  let seen = ''
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const raw = rawHeaders[index] as string
+    if (!lengths.has(raw.length)) continue
+    const name = raw.toLowerCase()
+    if (!single.has(name)) continue
+    if (seen.includes(`${name},`)) return name
+    seen += `${name},`
+  }
+  return null
+}

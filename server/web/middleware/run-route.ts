@@ -1,0 +1,60 @@
+import type { z } from 'zod'
+import type { AppContext, AppMiddleware } from '../context.ts'
+import { fieldErrors } from '../field-errors.ts'
+import { invalidFields, problem } from '../problem.ts'
+import { readJsonBody } from '../request-body.ts'
+import type { Input, Route } from '../route.ts'
+
+const nothing: Input = { body: undefined, params: undefined, query: undefined }
+
+/** Reads and checks what the route takes, and hands it to the route's handler. Last in the chain. */
+export function runRoutes(): AppMiddleware {
+  return function runRoute(ctx) {
+    const { route } = ctx.state
+    if (route === null) throw new Error('no route was found before')
+    const hasQuery = ctx.req.url?.includes('?') === true
+    if (route.body === null && route.params === null && route.query === null && !hasQuery) {
+      return handle(ctx, route, nothing)
+    }
+    return readInput(ctx, route).then((input) => handle(ctx, route, input))
+  }
+}
+
+function handle(ctx: AppContext, route: Route, input: Input): Promise<void> {
+  const { around } = route
+  // An async function, so that a handler which throws at once rejects.
+  if (around) return around(ctx, async () => route.handler(ctx, input)) as Promise<void>
+  return route.handler(ctx, input) ?? done
+}
+
+const done = Promise.resolve()
+
+async function readInput(ctx: AppContext, route: Route): Promise<Input> {
+  const query = readQuery(ctx.req.url ?? '')
+  return {
+    params: check(route.params, ctx.state.params),
+    query: check(route.query, query),
+    body:
+      route.body === null ? undefined : check(route.body, await readJsonBody(ctx.req, route.bodyOptional)),
+  }
+}
+
+function check(schema: z.ZodType | null, value: unknown): unknown {
+  if (schema === null) return undefined
+  const result = schema.safeParse(value, { reportInput: true })
+  if (result.success) return result.data
+  throw invalidFields(fieldErrors(result.error))
+}
+
+function readQuery(url: string): Record<string, string> {
+  const start = url.indexOf('?')
+  if (start < 0) return {}
+  const found = new Map<string, string>()
+  for (const [name, value] of new URLSearchParams(url.slice(start + 1))) {
+    if (found.has(name)) {
+      throw problem('duplicate-parameter', `the query parameter ${name.slice(0, 64)} is there twice`)
+    }
+    found.set(name, value)
+  }
+  return Object.fromEntries(found)
+}

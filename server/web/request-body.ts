@@ -1,0 +1,87 @@
+/**
+ * Reads the JSON body of a request. Only `application/json` is taken, and nothing that a form or a script of
+ * another site can send without asking first (a preflight).
+ */
+import { isUtf8 } from 'node:buffer'
+import type { IncomingMessage } from 'node:http'
+import { problem, type Problem } from './problem.ts'
+import { JsonFault, parseStrictJson } from './strict-json.ts'
+
+export const bodyLimitBytes = 64 * 1024
+
+/** The value in the body, always an object. @param optional take an empty body as `{}` */
+export async function readJsonBody(req: IncomingMessage, optional: boolean): Promise<object> {
+  const { headers } = req
+  const announced = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+  if (announced) requireJson(headers['content-type'], headers['content-encoding'])
+  const bytes = announced ? await readBytes(req) : empty
+  if (bytes.length === 0) {
+    if (optional) return {}
+    throw problem('malformed-body', 'the request needs a JSON body (Content-Type: application/json)')
+  }
+  return parseObject(bytes)
+}
+
+const empty = Buffer.alloc(0)
+
+function requireJson(type: string | undefined, encoding: string | undefined): void {
+  if (type === undefined || !/^application\/json\s*(?:;|$)/i.test(type)) {
+    throw problem('unsupported-media-type', 'send the body as Content-Type: application/json')
+  }
+  const charset = /;\s*charset\s*=\s*"?([^";]*)/i.exec(type)?.[1]?.trim()
+  if (charset !== undefined && charset.toLowerCase() !== 'utf-8') {
+    throw problem('unsupported-media-type', 'JSON is UTF-8: leave the charset out, or say utf-8')
+  }
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+    throw problem('unsupported-media-type', 'send the body without Content-Encoding')
+  }
+}
+
+function parseObject(bytes: Buffer): object {
+  if (!isUtf8(bytes)) throw problem('malformed-body', 'the body is not valid UTF-8')
+  let value: unknown
+  try {
+    value = parseStrictJson(bytes.toString('utf8'))
+  } catch (fault) {
+    if (fault instanceof JsonFault) throw problem('malformed-body', fault.message)
+    throw fault
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw problem('malformed-body', 'the body must be a JSON object: {"field": value}')
+  }
+  return value
+}
+
+/**
+ * All bytes of the body. What goes beyond the limit is refused before it is kept; the rest of it is read and
+ * thrown away (Node does so after the answer, within the server's request timeout), since a client that is
+ * still sending does not see an answer on a closed connection.
+ */
+function readBytes(req: IncomingMessage): Promise<Buffer> {
+  if (Number(req.headers['content-length'] ?? 0) > bodyLimitBytes) return Promise.reject(tooLarge())
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let size = 0
+
+    function settle(outcome: () => void) {
+      req.off('data', onData).off('end', onEnd).off('close', onBroken).off('error', onBroken)
+      outcome()
+    }
+    function onData(chunk: Buffer) {
+      size += chunk.length
+      if (size > bodyLimitBytes) settle(() => reject(tooLarge()))
+      else chunks.push(chunk)
+    }
+    function onEnd() {
+      settle(() => resolve(Buffer.concat(chunks, size)))
+    }
+    function onBroken() {
+      settle(() => reject(problem('malformed-request', 'the body ended before it was complete')))
+    }
+    req.on('data', onData).on('end', onEnd).on('close', onBroken).on('error', onBroken)
+  })
+}
+
+function tooLarge(): Problem {
+  return problem('body-too-large', `the body is larger than ${bodyLimitBytes} bytes`)
+}
