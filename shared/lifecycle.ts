@@ -5,7 +5,10 @@ export type Deadline = number
 export interface Service {
   /** Resolves when ready for use. When it rejects, whatever had been started is undone. */
   start(): Promise<void>
-  /** Resolves when fully stopped, at the deadline at the latest. Safe twice, and before `start`. */
+  /**
+   * Resolves when fully stopped, at the deadline at the latest. Safe twice, before `start`, and during it: `start`
+   * then ends soon, either way.
+   */
   stop(deadline: Deadline): Promise<void>
 }
 
@@ -19,36 +22,84 @@ export function remaining(deadline: Deadline): number {
   return Math.max(0, deadline - performance.now())
 }
 
-/**
- * Several services as one: started in order, stopped in reverse.
- *
- * A start that fails stops what had started before it and rejects with the cause. A stop goes on past a
- * service that fails to stop, and rejects at the end with everything that went wrong.
- */
-export function group(services: readonly Service[]): Service {
-  let started: Service[] = []
+/** The way in which something starts that was told to stop meanwhile. */
+export class StoppedWhileStarting extends Error {
+  constructor() {
+    super('stopped while it was starting')
+    this.name = 'StoppedWhileStarting'
+  }
+}
 
-  async function stop(deadline: Deadline): Promise<void> {
-    const failures: unknown[] = []
-    for (const service of started.reverse()) {
-      await service.stop(deadline).catch((failure: unknown) => failures.push(failure))
-    }
-    started = []
-    if (failures.length > 0) throw new AggregateError(failures, 'some services did not stop cleanly')
+/** Services that are started one by one as their predecessors make them possible, and stopped in reverse. */
+export interface ServiceStack {
+  /** Starts the service, puts it on top and returns it. Rejects once the stack is being stopped. */
+  start<T extends Service>(service: T): Promise<T>
+  /**
+   * Stops everything, the service that is starting included. Goes on past one that fails to stop, and rejects at
+   * the end with everything that went wrong. A second call with an earlier deadline hurries the first.
+   */
+  stop(deadline: Deadline): Promise<void>
+}
+
+export function createServiceStack(): ServiceStack {
+  const services: Service[] = []
+  let stopped = false
+
+  function drop(service: Service): void {
+    const index = services.indexOf(service)
+    if (index >= 0) services.splice(index, 1)
   }
 
   return {
+    async start(service) {
+      if (stopped) throw new StoppedWhileStarting()
+      services.push(service)
+      try {
+        await service.start()
+      } catch (cause) {
+        drop(service)
+        throw cause
+      }
+      if (!stopped) return service
+      // It became ready although it had been told to stop.
+      await service.stop(deadlineIn(undoMs))
+      throw new StoppedWhileStarting()
+    },
+
+    async stop(deadline) {
+      stopped = true
+      const failures: unknown[] = []
+      for (let service = services.at(-1); service; service = services.at(-1)) {
+        await service.stop(deadline).catch((failure: unknown) => failures.push(failure))
+        drop(service)
+      }
+      if (failures.length > 0) throw new AggregateError(failures, 'some services did not stop cleanly')
+    },
+  }
+}
+
+/** How long undoing a start may take: nothing was in use yet. */
+const undoMs = 5_000
+
+/**
+ * Several services as one: started in order, stopped in reverse.
+ *
+ * A start that fails stops what had started before it and rejects with the cause. It can be started again after
+ * a stop.
+ */
+export function group(services: readonly Service[]): Service {
+  let stack = createServiceStack()
+
+  return {
     async start() {
-      for (const service of services) {
-        try {
-          await service.start()
-        } catch (cause) {
-          await stop(deadlineIn(5_000)).catch(() => {})
-          throw cause
-        }
-        started.push(service)
+      const own = (stack = createServiceStack())
+      try {
+        for (const service of services) await own.start(service)
+      } catch (cause) {
+        await own.stop(deadlineIn(undoMs)).catch(() => {})
+        throw cause
       }
     },
-    stop,
+    stop: (deadline) => stack.stop(deadline),
   }
 }
