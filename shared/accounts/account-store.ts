@@ -1,0 +1,288 @@
+/**
+ * The accounts, on any SQL database that kysely speaks to. What a database has of its own (how it is reached,
+ * when it counts as away) is in its `AccountsDatabase`.
+ *
+ * A change that reads before it writes locks the account first and its reset tokens second, everywhere: of two
+ * such changes one waits, and none can wait for the other in a circle.
+ */
+import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import { Kysely, sql, type Dialect, type Transaction } from 'kysely'
+import { systemClock, type Clock } from '../clock.ts'
+import { remaining } from '../lifecycle.ts'
+import { accountColumns, accountOf } from './account-row.ts'
+import type { Account, AccountChanges, AccountStore, Role } from './accounts.ts'
+import { emailKey } from './email-key.ts'
+import { migrateSchema, type AccountsTable, type Schema } from './schema.ts'
+import { mayBeStored, storable, storableEmail } from './stored-text.ts'
+
+/** A database, as far as it differs from the others. */
+export interface AccountsDatabase {
+  /**
+   * Connections that answer or throw `Unavailable` within about `timeoutMs`, counted from when one is asked for to
+   * when it is given back.
+   */
+  dialect(timeoutMs: number): Dialect
+  /** The type of a text column that sorts by its bytes. */
+  readonly exactText: string
+}
+
+export interface AccountStoreOptions {
+  readonly timeoutMs?: number
+  readonly clock?: Clock
+}
+
+/** A migration may wait for that of another host, and works on many rows. */
+const migrationTimeoutMs = 60_000
+
+export function createAccountStore(
+  database: AccountsDatabase,
+  { timeoutMs = 2_000, clock = systemClock }: AccountStoreOptions = {},
+): AccountStore {
+  let opened: Kysely<Schema> | null = null
+
+  function db(): Kysely<Schema> {
+    if (!opened) throw new Error('the accounts are not open')
+    return opened
+  }
+
+  function changed() {
+    return {
+      version: sql<number>`version + 1`,
+      updated_at: clock.wall(),
+    }
+  }
+
+  async function findBy(column: 'id' | 'email_key', value: string): Promise<Account | null> {
+    if (!mayBeStored(value)) return null
+    const row = await db()
+      .selectFrom('accounts')
+      .select(accountColumns)
+      .where(column, '=', value)
+      .executeTakeFirst()
+    return row ? accountOf(row) : null
+  }
+
+  return {
+    async start() {
+      if (opened) return
+      const opening = new Kysely<Schema>({ dialect: database.dialect(timeoutMs) })
+      try {
+        await ping(opening)
+      } catch (cause) {
+        await opening.destroy().catch(() => {})
+        throw cause
+      }
+      opened = opening
+    },
+
+    async stop(deadline) {
+      const closing = opened
+      opened = null
+      await Promise.race([closing?.destroy(), pause(remaining(deadline), undefined, { ref: false })])
+    },
+
+    async migrate() {
+      const migrating = new Kysely<Schema>({ dialect: database.dialect(migrationTimeoutMs) })
+      try {
+        await migrateSchema(migrating, database.exactText)
+      } finally {
+        await migrating.destroy()
+      }
+    },
+
+    async ping() {
+      await ping(db())
+    },
+
+    async count() {
+      const { total } = await db()
+        .selectFrom('accounts')
+        .select(({ fn }) => fn.countAll<number>().as('total'))
+        .executeTakeFirstOrThrow()
+      return total
+    },
+
+    findById: (id) => findBy('id', id),
+
+    findByEmail: (email) => findBy('email_key', emailKey(email)),
+
+    async list({ after, limit }) {
+      if (!Number.isInteger(limit) || limit < 1) throw new RangeError('limit must be a whole number above 0')
+      if (after !== undefined) storable('after', after)
+      const rows = await db()
+        .selectFrom('accounts')
+        .select(accountColumns)
+        .where('email_key', '>', after === undefined ? '' : emailKey(after))
+        .orderBy('email_key')
+        .limit(limit)
+        .execute()
+      return rows.map(accountOf)
+    },
+
+    async create({ email, name, roles, passwordHash, emailVerified = false, tier = 'free' }) {
+      const now = clock.wall()
+      const row = await db()
+        .insertInto('accounts')
+        .values({
+          ...storableEmail(email),
+          id: randomUUID(),
+          name: storable('name', name),
+          roles: rolesText(roles),
+          tier: storable('tier', tier),
+          disabled: 0,
+          email_verified: Number(emailVerified),
+          password_hash: passwordHash,
+          version: 1,
+          created_at: now,
+          updated_at: now,
+        })
+        .onConflict((conflict) => conflict.column('email_key').doNothing())
+        .returning(accountColumns)
+        .executeTakeFirst()
+      return row ? accountOf(row) : 'email-taken'
+    },
+
+    async update(id, changes) {
+      const columns = columnsOf(changes)
+      if (Object.keys(columns).length === 0 || !mayBeStored(id)) return findBy('id', id)
+      const row = await db()
+        .updateTable('accounts')
+        .set({ ...columns, ...changed() })
+        .where('id', '=', id)
+        .returning(accountColumns)
+        .executeTakeFirst()
+      return row ? accountOf(row) : null
+    },
+
+    async passwordHash(id) {
+      if (!mayBeStored(id)) return null
+      const row = await db()
+        .selectFrom('accounts')
+        .select('password_hash')
+        .where('id', '=', id)
+        .executeTakeFirst()
+      return row?.password_hash ?? null
+    },
+
+    async setPassword(id, passwordHash, expected) {
+      if (!mayBeStored(id)) return 'gone'
+      return transaction(db(), async (trx) => {
+        const row = await trx
+          .updateTable('accounts')
+          .set({ password_hash: passwordHash, ...changed() })
+          .where('id', '=', id)
+          .$if(expected !== undefined, (query) => query.where('password_hash', '=', expected!))
+          .returning('id')
+          .executeTakeFirst()
+        if (row) {
+          await trx.deleteFrom('reset_tokens').where('account_id', '=', id).execute()
+          return 'changed'
+        }
+        const there = await trx.selectFrom('accounts').select('id').where('id', '=', id).executeTakeFirst()
+        return there ? 'conflict' : 'gone'
+      })
+    },
+
+    async addResetToken(id, tokenHash, expiresAt) {
+      if (!mayBeStored(id)) return
+      await db()
+        .deleteFrom('reset_tokens')
+        .where('account_id', '=', id)
+        .where('expires_at', '<=', clock.wall())
+        .execute()
+      await db()
+        .insertInto('reset_tokens')
+        .columns(['token_hash', 'account_id', 'expires_at'])
+        .expression((from) =>
+          from
+            .selectFrom('accounts')
+            .select([
+              sql<string>`cast(${tokenHash} as text)`.as('token_hash'),
+              'id',
+              sql<number>`cast(${expiresAt} as bigint)`.as('expires_at'),
+            ])
+            .where('id', '=', id),
+        )
+        .execute()
+    },
+
+    async findResetToken(tokenHash, now) {
+      if (!mayBeStored(tokenHash)) return null
+      const row = await db()
+        .selectFrom('accounts')
+        .innerJoin('reset_tokens', 'reset_tokens.account_id', 'accounts.id')
+        .select(accountColumns)
+        .where('token_hash', '=', tokenHash)
+        .where('expires_at', '>', now)
+        .executeTakeFirst()
+      return row ? accountOf(row) : null
+    },
+
+    async resetPassword(tokenHash, passwordHash, now) {
+      if (!mayBeStored(tokenHash)) return null
+      return transaction(db(), async (trx) => {
+        const row = await trx
+          .updateTable('accounts')
+          .set({ password_hash: passwordHash, ...changed() })
+          .where('id', '=', ({ selectFrom }) =>
+            selectFrom('reset_tokens')
+              .select('account_id')
+              .where('token_hash', '=', tokenHash)
+              .where('expires_at', '>', now),
+          )
+          .returning(accountColumns)
+          .executeTakeFirst()
+        if (!row) return null
+        const voided = await trx
+          .deleteFrom('reset_tokens')
+          .where('account_id', '=', row.id)
+          .returning('token_hash')
+          .execute()
+        // Postgres looked the token up before it waited for the account: by now another caller may have used it.
+        if (!voided.some(({ token_hash }) => token_hash === tokenHash)) throw new Undone(null)
+        return accountOf(row)
+      })
+    },
+  }
+}
+
+async function ping(db: Kysely<Schema>): Promise<void> {
+  await db.selectNoFrom(sql`1`.as('answer')).execute()
+}
+
+/** Thrown inside a transaction: nothing of it happened, and this is its result. */
+class Undone<T> extends Error {
+  readonly result: T
+
+  constructor(result: T) {
+    super('the transaction was undone')
+    this.result = result
+  }
+}
+
+async function transaction<T>(
+  db: Kysely<Schema>,
+  work: (trx: Transaction<Schema>) => Promise<T>,
+): Promise<T> {
+  try {
+    return await db.transaction().execute(work)
+  } catch (failure) {
+    if (failure instanceof Undone) return failure.result
+    throw failure
+  }
+}
+
+function columnsOf({ name, roles, disabled, emailVerified, tier }: AccountChanges): Partial<AccountsTable> {
+  return {
+    ...(name !== undefined && { name: storable('name', name) }),
+    ...(roles !== undefined && { roles: rolesText(roles) }),
+    ...(disabled !== undefined && { disabled: Number(disabled) }),
+    ...(emailVerified !== undefined && { email_verified: Number(emailVerified) }),
+    ...(tier !== undefined && { tier: storable('tier', tier) }),
+  }
+}
+
+function rolesText(roles: readonly Role[]): string {
+  return JSON.stringify([...new Set(roles)])
+}

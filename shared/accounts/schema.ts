@@ -1,0 +1,87 @@
+/** The tables of the accounts, the same on every database, and how they come into being. */
+import { Migrator, sql, type Kysely, type Migration } from 'kysely'
+
+export interface Schema {
+  accounts: AccountsTable
+  reset_tokens: ResetTokensTable
+}
+
+export interface AccountsTable {
+  id: string
+  email: string
+  /** `emailKey(email)`: unique, and the order of lists. */
+  email_key: string
+  name: string
+  /** JSON: an array of roles. */
+  roles: string
+  /** 0 or 1: SQLite has no booleans. */
+  disabled: number
+  email_verified: number
+  tier: string
+  password_hash: string
+  version: number
+  /** Milliseconds since 1970. */
+  created_at: number
+  updated_at: number
+}
+
+export interface ResetTokensTable {
+  /** SHA-256 of the token: whoever reads the database can't reset a password with it. */
+  token_hash: string
+  account_id: string
+  /** Milliseconds since 1970. */
+  expires_at: number
+}
+
+/**
+ * Brings the tables to the newest version; does nothing when they are. Safe when several processes do it at
+ * once: all of it is one transaction, under a lock.
+ *
+ * `exactText` is the type of a text that sorts by its bytes, in the words of the database.
+ */
+export async function migrateSchema(db: Kysely<Schema>, exactText: string): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations(exactText) } })
+  const { error } = await migrator.migrateToLatest()
+  if (error !== undefined) throw error
+}
+
+function migrations(exactText: string): Record<string, Migration> {
+  return {
+    '001-accounts': {
+      async up(db: Kysely<unknown>) {
+        await db.schema
+          .createTable('accounts')
+          .addColumn('id', 'text', (column) => column.primaryKey())
+          .addColumn('email', 'text', (column) => column.notNull())
+          .addColumn('email_key', sql.raw(exactText), (column) => column.notNull().unique())
+          .addColumn('name', 'text', (column) => column.notNull())
+          .addColumn('roles', 'text', (column) => column.notNull())
+          .addColumn('disabled', 'integer', (column) => column.notNull())
+          .addColumn('email_verified', 'integer', (column) => column.notNull())
+          .addColumn('tier', 'text', (column) => column.notNull())
+          .addColumn('password_hash', 'text', (column) => column.notNull())
+          .addColumn('version', 'integer', (column) => column.notNull())
+          .addColumn('created_at', 'bigint', (column) => column.notNull())
+          .addColumn('updated_at', 'bigint', (column) => column.notNull())
+          .execute()
+      },
+    },
+    '002-reset-tokens': {
+      async up(db: Kysely<unknown>) {
+        await db.schema
+          .createTable('reset_tokens')
+          .addColumn('token_hash', 'text', (column) => column.primaryKey())
+          .addColumn('account_id', 'text', (column) =>
+            column.notNull().references('accounts.id').onDelete('cascade'),
+          )
+          .addColumn('expires_at', 'bigint', (column) => column.notNull())
+          .execute()
+        await db.schema
+          .createIndex('reset_tokens_account_id')
+          .on('reset_tokens')
+          .column('account_id')
+          .execute()
+      },
+    },
+  }
+}
