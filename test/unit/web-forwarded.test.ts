@@ -26,7 +26,7 @@ describe('The address of a client', () => {
   ]
   for (const [what, hops, forwardedFor, address] of cases) {
     it(what, () => {
-      const headers = forwardedFor === null ? {} : { 'x-forwarded-for': forwardedFor }
+      const headers: Record<string, string> = forwardedFor === null ? {} : { 'x-forwarded-for': forwardedFor }
       expect(clientAddress(request(headers, socket), hops)).to.equal(address)
     })
   }

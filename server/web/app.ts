@@ -1,0 +1,110 @@
+import Koa from 'koa'
+import type { AccountStore, Passwords } from '../../shared/accounts/accounts.ts'
+import type { Config } from '../../shared/config.ts'
+import type { Logger } from '../../shared/log.ts'
+import type { Mailer } from '../../shared/mail/mailer.ts'
+import type { Sessions } from '../../shared/sessions/sessions.ts'
+import { createAuthEvents } from './auth-events.ts'
+import type { BackgroundWork } from './background-work.ts'
+import type { App } from './context.ts'
+import { answerProblems } from './middleware/answer-problems.ts'
+import { authenticate } from './middleware/authenticate.ts'
+import { crossOrigin } from './middleware/cross-origin.ts'
+import { findRoutes } from './middleware/find-route.ts'
+import { gateAnswers } from './middleware/gate-answers.ts'
+import { identifyRequests } from './middleware/identify-request.ts'
+import { logRequests } from './middleware/log-requests.ts'
+import { readCredentials } from './middleware/read-credential.ts'
+import { refuseCrossSite } from './middleware/refuse-cross-site.ts'
+import { refuseMalformed } from './middleware/refuse-malformed.ts'
+import { runRoutes } from './middleware/run-route.ts'
+import { securityHeaders } from './middleware/security-headers.ts'
+import { createSessionDataMiddleware } from './middleware/session-data.ts'
+import { passwordResetMails, type PasswordResetMail } from './password-reset-mails.ts'
+import type { Readiness } from './readiness.ts'
+import { createRouteTable } from './route-table.ts'
+import type { Route } from './route.ts'
+import { documentationRoutes } from './routes/documentation.ts'
+import { healthRoutes } from './routes/health.ts'
+import { loginRoute } from './routes/login.ts'
+import { meRoutes } from './routes/me.ts'
+import { passwordResetRoutes } from './routes/password-reset.ts'
+import { passwordRoute, type PasswordProblem } from './routes/password.ts'
+import { sessionDataRoutes } from './routes/session-data.ts'
+import { sessionRoutes } from './routes/sessions.ts'
+import { userRoutes } from './routes/users.ts'
+
+/** What the HTTP side of a worker is made of. */
+export interface AppParts {
+  readonly config: Pick<Config, 'http' | 'sessions'>
+  /** Shown on answers when the configuration says so. */
+  readonly workerId: string
+  readonly sessions: Sessions
+  readonly accounts: AccountStore
+  readonly passwords: Passwords
+  readonly passwordProblem: PasswordProblem
+  readonly mailer: Mailer
+  readonly passwordResetMail: PasswordResetMail
+  readonly background: BackgroundWork
+  readonly readiness: Readiness
+  readonly log: Logger
+  /** Where people reach us, for links in mails. */
+  readonly publicUrl: () => string
+  /** The application's own. */
+  readonly routes?: readonly Route[]
+}
+
+/**
+ * The Koa application. The order below is the order in which a request is looked at: each step may rely on those
+ * before it, and nothing is done for a request that a cheaper step refuses.
+ */
+export function createApp(parts: AppParts): App {
+  const { config, sessions, log } = parts
+  const { trustProxy, exposeWorker, corsOrigins, publicUrl } = config.http
+  const app: App = new Koa()
+  const table = createRouteTable(allRoutes(app, parts))
+
+  app.use(identifyRequests({ trustProxy, worker: exposeWorker ? parts.workerId : null }))
+  app.use(securityHeaders())
+  app.use(logRequests(log))
+  app.use(answerProblems(log))
+  app.use(refuseMalformed())
+  app.use(crossOrigin(corsOrigins))
+  app.use(findRoutes(table))
+  app.use(readCredentials())
+  app.use(
+    refuseCrossSite({ trustProxy, publicOrigin: publicUrl === null ? null : new URL(publicUrl).origin }),
+  )
+  app.use(authenticate(sessions))
+  app.use(gateAnswers(sessions))
+  app.use(runRoutes())
+
+  // Only what breaks after the answer has begun arrives here: a client that went away, mostly.
+  app.on('error', (err: unknown) => log.debug({ err }, 'an answer was not delivered'))
+  return app
+}
+
+function allRoutes(app: App, parts: AppParts): Route[] {
+  const { config, sessions, readiness } = parts
+  const withEvents = {
+    ...parts,
+    recordAuthEvent: createAuthEvents(parts.log),
+    sendPasswordReset: passwordResetMails(parts),
+  }
+  const routes = [
+    loginRoute({
+      ...withEvents,
+      endOthers: config.sessions.loginRevokes === 'others',
+      rememberAbsoluteMs: config.sessions.rememberAbsoluteMs,
+    }),
+    ...meRoutes(),
+    ...sessionRoutes(withEvents),
+    ...sessionDataRoutes(createSessionDataMiddleware(app, sessions)),
+    passwordRoute(withEvents),
+    ...passwordResetRoutes(withEvents),
+    ...userRoutes(withEvents),
+    ...healthRoutes(readiness),
+    ...(parts.routes ?? []),
+  ]
+  return [...routes, ...documentationRoutes(routes)]
+}

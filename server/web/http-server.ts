@@ -1,0 +1,153 @@
+/**
+ * The HTTP server of a worker: its bounds, what it says to those who do not speak HTTP, and how it stops without
+ * losing a request. `server.close()` alone would: it cuts idle connections at once, and the next request of one
+ * of them may be on the wire. So stopping goes in steps: no new connections; every answer from now on says
+ * `Connection: close`; connections that stay idle are cut after a while; and all of them at the deadline.
+ */
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import { Server as NetServer, type AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { Logger } from '../../shared/log.ts'
+import { remaining, type Deadline, type Service } from '../../shared/lifecycle.ts'
+import { Problem, problemBody, problemContentType } from './problem.ts'
+
+export interface HttpServer extends Service {
+  /** The port that it listens on, once started. */
+  readonly port: number
+}
+
+export interface HttpServerOptions {
+  readonly handler: RequestListener
+  readonly host: string
+  readonly port: number
+  readonly log: Logger
+  /** It broke while running, and will not answer any more. */
+  readonly onFatal: (cause: unknown) => void
+}
+
+const bounds = {
+  /** A client must have sent its headers, and the whole request, by then. */
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  // Longer than the idle timeout of usual proxies (60 s), so that they hang up first and no request meets a
+  // connection that we are just closing.
+  keepAliveTimeout: 65_000,
+  connectionsCheckingInterval: 2_000,
+  maxHeaderSize: 16 * 1024,
+  insecureHTTPParser: false,
+  noDelay: true,
+} as const
+
+/** While stopping, how long an idle connection may still send a request. */
+const idleGraceMs = 2_000
+
+export function createHttpServer({ handler, host, port, log, onFatal }: HttpServerOptions): HttpServer {
+  const answering = new Set<ServerResponse>()
+  let stopping = false
+  let stopped: Promise<void> | null = null
+
+  const server = createServer(bounds, (req, res) => {
+    answering.add(res)
+    res.once('close', () => answering.delete(res))
+    if (stopping) closeAfter(res)
+    handler(req, res)
+  })
+  server.on('clientError', (fault: NodeJS.ErrnoException, socket) => {
+    log.debug({ code: fault.code }, 'a client does not speak HTTP')
+    refuse(fault, socket, answering)
+  })
+
+  async function drain(deadline: Deadline): Promise<void> {
+    stopping = true
+    const closed = stopListening(server)
+    for (const res of answering) closeAfter(res)
+    const idleCut = setTimeout(
+      () => server.closeIdleConnections(),
+      Math.min(idleGraceMs, remaining(deadline)),
+    )
+    const finalCut = setTimeout(() => server.closeAllConnections(), remaining(deadline))
+    await closed
+    clearTimeout(idleCut)
+    clearTimeout(finalCut)
+    // Only now, since it cuts idle connections: ends the timer that watches for slow clients.
+    server.close()
+  }
+
+  return {
+    get port() {
+      return (server.address() as AddressInfo | null)?.port ?? port
+    },
+    async start() {
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject)
+        server.listen({ host, port, backlog: 1_024 }, () => {
+          server.off('error', reject)
+          resolve()
+        })
+      })
+      server.on('error', onFatal)
+    },
+    async stop(deadline) {
+      if (!server.listening && stopped === null) return
+      await (stopped ??= drain(deadline))
+    },
+  }
+}
+
+/** Refuses new connections and leaves the others alone; resolves when the last of them has closed. */
+function stopListening(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    NetServer.prototype.close.call(server, () => resolve())
+  })
+}
+
+/** The connection closes when this answer is out, and the answer says so if its headers are not out yet. */
+function closeAfter(res: ServerResponse): void {
+  res.shouldKeepAlive = false
+}
+
+/** Answers bytes that are not a request, and hangs up: what follows them can't be told apart either. */
+function refuse(fault: NodeJS.ErrnoException, socket: Duplex, answering: ReadonlySet<ServerResponse>): void {
+  const begun = [...answering].some((res) => res.socket === socket && res.headersSent)
+  if (begun || !socket.writable || fault.code === 'ECONNRESET') {
+    socket.destroy()
+    return
+  }
+  const problem = problemOf(fault)
+  const body = problemBody(problem)
+  socket.end(
+    [
+      `HTTP/1.1 ${problem.status} ${problem.title}`,
+      `Content-Type: ${problemContentType}`,
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      'X-Content-Type-Options: nosniff',
+      'Cache-Control: no-store',
+      'Connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+    // A client that goes on sending must not hold the connection.
+    () => socket.destroy(),
+  )
+}
+
+function problemOf(fault: NodeJS.ErrnoException): Problem {
+  switch (fault.code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new Problem(
+        431,
+        'headers-too-large',
+        'Headers too large',
+        `headers may take ${bounds.maxHeaderSize} bytes`,
+      )
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new Problem(408, 'request-timeout', 'Request timeout', 'the request was not complete in time')
+    default:
+      return new Problem(
+        400,
+        'malformed-request',
+        'Malformed request',
+        'this is not an HTTP request that we understand',
+      )
+  }
+}

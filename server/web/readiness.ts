@@ -1,0 +1,64 @@
+import type { Service } from '../../shared/lifecycle.ts'
+
+export type Part = 'ok' | 'down'
+
+/** Whether this worker should be sent requests, and if not, why. */
+export interface Readiness extends Service {
+  readonly phase: 'starting' | 'running' | 'draining'
+  /** Asks each part that requests depend on, within the bound; those who ask at once share the answer. */
+  check(): Promise<Readonly<Record<string, Part>>>
+  /** From now on requests should go elsewhere. */
+  drain(): void
+}
+
+/** @param parts asks a part by name; rejects when it is down. Bounded by `boundMs` here, whatever it does. */
+export function createReadiness(
+  parts: Readonly<Record<string, () => Promise<unknown>>>,
+  boundMs = 2_000,
+): Readiness {
+  let phase: Readiness['phase'] = 'starting'
+  let asking: Promise<Record<string, Part>> | null = null
+
+  async function askAll(): Promise<Record<string, Part>> {
+    const states = await Promise.all(
+      Object.entries(parts).map(async ([name, ask]) => [name, await stateOf(ask, boundMs)] as const),
+    )
+    return Object.fromEntries(states)
+  }
+
+  return {
+    get phase() {
+      return phase
+    },
+    check() {
+      asking ??= askAll().finally(() => {
+        asking = null
+      })
+      return asking
+    },
+    drain() {
+      phase = 'draining'
+    },
+    async start() {
+      phase = 'running'
+    },
+    async stop() {
+      phase = 'draining'
+    },
+  }
+}
+
+async function stateOf(ask: () => Promise<unknown>, boundMs: number): Promise<Part> {
+  let patience: NodeJS.Timeout | undefined
+  const outOfTime = new Promise<never>((_resolve, reject) => {
+    patience = setTimeout(() => reject(new Error('no answer in time')), boundMs)
+  })
+  try {
+    await Promise.race([ask(), outOfTime])
+    return 'ok'
+  } catch {
+    return 'down'
+  } finally {
+    clearTimeout(patience)
+  }
+}

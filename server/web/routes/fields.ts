@@ -1,0 +1,39 @@
+/** The fields that several routes take, each with the words of its refusal. */
+import { z } from 'zod'
+import { roles } from '../../../shared/accounts/accounts.ts'
+
+const unprintable = /[\p{Cc}\p{Cs}]/u
+
+/** One line of text for people: no control characters, no half characters, no more than `max`. */
+export function line(max: number) {
+  return z
+    .string()
+    .trim()
+    .min(1)
+    .max(max)
+    .refine((text) => !unprintable.test(text), 'must not contain control characters')
+}
+
+export const email = z
+  .string()
+  .trim()
+  .max(254)
+  .regex(/^[^\s@]+@[^\s@]+$/u, 'must be an e-mail address')
+  .refine((text) => !unprintable.test(text), 'must be an e-mail address')
+
+/** A password to compare: no rules but a bound, since rules for new passwords change over the years. */
+export const givenPassword = z.string().min(1).max(1_024)
+
+/** A password to set; the rules proper need to know whose it is, so the routes apply them. */
+export const newPassword = z.string().min(1).max(1_024)
+
+export const label = line(100)
+
+export const roleList = z
+  .array(z.enum(roles))
+  .min(1)
+  .max(roles.length)
+  .refine((list) => new Set(list).size === list.length, 'must not name a role twice')
+
+/** An id of ours: nothing that could mean something else in a key or a log line. */
+export const id = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'is not an id of ours')

@@ -1,0 +1,55 @@
+import { z } from 'zod'
+import { problem } from '../problem.ts'
+import type { Readiness } from '../readiness.ts'
+import { defineRoute, type Route } from '../route.ts'
+
+const up = z.strictObject({ status: z.literal('ok') })
+
+/** For load balancers and orchestrators. `/livez` asks nobody: an outage of Redis is no reason to be restarted. */
+export function healthRoutes(readiness: Readiness): Route[] {
+  return [
+    defineRoute({
+      method: 'GET',
+      path: '/livez',
+      access: 'anyone',
+      summary: 'Does this worker answer at all?',
+      replies: { 200: { description: 'It does', body: up } },
+      handler(ctx) {
+        ctx.body = { status: 'ok' }
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/startupz',
+      access: 'anyone',
+      summary: 'Has this worker started?',
+      replies: { 200: { description: 'It has', body: up }, 503: { description: 'Not yet' } },
+      handler(ctx) {
+        if (readiness.phase === 'starting') throw problem('not-ready', 'this worker is still starting')
+        ctx.body = { status: 'ok' }
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/readyz',
+      access: 'anyone',
+      summary: 'Should this worker be sent requests?',
+      replies: {
+        200: {
+          description: 'Yes',
+          body: z.strictObject({ status: z.literal('ok'), checks: z.record(z.string(), z.literal('ok')) }),
+        },
+        503: { description: 'No; `checks` says which part is down' },
+      },
+      async handler(ctx) {
+        if (readiness.phase !== 'running') {
+          throw problem('not-ready', `this worker is ${readiness.phase}`, { members: { checks: {} } })
+        }
+        const checks = await readiness.check()
+        const down = Object.keys(checks).filter((part) => checks[part] !== 'ok')
+        if (down.length > 0) throw problem('not-ready', `down: ${down.join(', ')}`, { members: { checks } })
+        ctx.body = { status: 'ok', checks }
+      },
+    }),
+  ]
+}

@@ -1,0 +1,228 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { createApp, type AppParts } from '../../server/web/app.ts'
+import { createBackgroundWork } from '../../server/web/background-work.ts'
+import { createHttpServer } from '../../server/web/http-server.ts'
+import { createReadiness, type Readiness } from '../../server/web/readiness.ts'
+import type { Account, AccountStore, Passwords, Role } from '../../shared/accounts/accounts.ts'
+import { openAccounts } from '../../shared/accounts/open-accounts.ts'
+import { loadConfig, type Config } from '../../shared/config.ts'
+import { deadlineIn, group } from '../../shared/lifecycle.ts'
+import type { Mail } from '../../shared/mail/mailer.ts'
+import { openRedis, redisService } from '../../shared/redis/connections.ts'
+import { createSessions, type SessionService } from '../../shared/sessions/create-sessions.ts'
+import { freshValue } from '../../shared/sessions/token.ts'
+
+/** The HTTP side of a worker, here in the test's process, over a real Redis and a real database. */
+export interface HttpApp {
+  readonly sessions: SessionService
+  readonly accounts: AccountStore
+  readonly readiness: Readiness
+  /** What was sent so far. */
+  readonly mails: readonly Mail[]
+  /** How many passwords were compared so far, with a real hash or not. */
+  comparisons(): number
+  /** Everything that was logged, at the finest level. */
+  log(): string
+  /** One request, on a connection of its own. */
+  request(method: string, path: string, options?: RequestOptions): Promise<Answer>
+  /** An account with this e-mail address and `password`. */
+  register(email: string, roles?: readonly Role[]): Promise<Account>
+  /** Signs in and gives the token. */
+  signIn(email: string, more?: object): Promise<string>
+  stop(): Promise<void>
+}
+
+export interface RequestOptions {
+  /** Sent as Authorization: Bearer. */
+  readonly bearer?: string
+  /** Sent as the cookie `sid`, as a browser would from our own pages. */
+  readonly cookie?: string
+  readonly json?: unknown
+  /** Sent as it is; the headers must say what it is. */
+  readonly body?: string | Buffer
+  /** A list sends the header once for each of its values. */
+  readonly headers?: Readonly<Record<string, string | string[]>>
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly text: string
+  /** Throws when it is not JSON. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- a test knows what it asked for
+  json(): any
+}
+
+export interface HttpAppOptions {
+  readonly redisUrl: string
+  readonly env?: Readonly<Record<string, string>>
+  readonly routes?: AppParts['routes']
+  /** Puts something between the app and its sessions. */
+  readonly interpose?: (sessions: SessionService) => SessionService
+  readonly interposeAccounts?: (accounts: AccountStore) => AccountStore
+}
+
+/** Satisfies our rules for passwords. */
+export const password = 'four wooden spoons'
+
+export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
+  const { redisUrl, env = {}, interpose = (same) => same, interposeAccounts = (same) => same } = options
+  const dataDir = await mkdtemp(join(tmpdir(), 'lockstep-http-'))
+  const config = loadConfig({
+    WORKERS: '1',
+    DATA_DIR: dataDir,
+    REDIS_URL: redisUrl,
+    EXPOSE_WORKER: 'on',
+    ...env,
+  })
+  const logged: string[] = []
+  const log = pino({ level: 'trace' }, { write: (line: string) => void logged.push(line) })
+
+  const redis = openRedis({ kind: 'single', url: redisUrl }, 'commands')
+  const subscriber = openRedis({ kind: 'single', url: redisUrl }, 'subscriber')
+  const domain = freshValue()
+  const sessions = createSessions({ ...sessionOptions(config), redis, subscriber, domain })
+  const accounts = openAccounts(config.database)
+  await accounts.migrate()
+  const { passwords, comparisons } = countedPasswords()
+  const mails: Mail[] = []
+  const background = createBackgroundWork({ limit: 8, log })
+  const readiness = createReadiness({ redis: () => redis.ping(), database: () => accounts.ping() }, 500)
+
+  const app = createApp({
+    config,
+    sessions: interpose(sessions),
+    accounts: interposeAccounts(accounts),
+    passwords,
+    passwordProblem: (candidate) => (candidate.length < 8 ? 'must be at least 8 characters long' : null),
+    mailer: {
+      start: async () => {},
+      stop: async () => {},
+      send: async (mail) => void mails.push(mail),
+    },
+    passwordResetMail: ({ to, link }) => ({ to, subject: 'reset', text: link }),
+    background,
+    readiness,
+    log,
+    workerId: '1',
+    publicUrl: () => 'https://app.example.com',
+    routes: options.routes ?? [],
+  })
+  const http = createHttpServer({
+    handler: app.callback(),
+    host: '127.0.0.1',
+    port: 0,
+    log,
+    onFatal: (cause) => {
+      throw cause
+    },
+  })
+  const services = group([
+    redisService(redis),
+    redisService(subscriber),
+    sessions,
+    accounts,
+    background,
+    http,
+    readiness,
+  ])
+  await services.start()
+
+  const running: HttpApp = {
+    sessions,
+    accounts,
+    readiness,
+    mails,
+    comparisons,
+    log: () => logged.join(''),
+    request: (method, path, request = {}) => send(http.port, method, path, request),
+    async register(email, roles = ['user']) {
+      const passwordHash = await passwords.hash(password)
+      const account = await accounts.create({
+        email,
+        name: email.split('@')[0] ?? email,
+        roles,
+        passwordHash,
+      })
+      if (account === 'email-taken') throw new Error(`${email} is registered already`)
+      return account
+    },
+    async signIn(email, more = {}) {
+      const answer = await running.request('POST', '/api/v1/auth/login', {
+        json: { email, password, transport: 'token', ...more },
+      })
+      if (answer.status !== 200) throw new Error(`sign-in answered ${answer.status}: ${answer.text}`)
+      return answer.json().token as string
+    },
+    async stop() {
+      await services.stop(deadlineIn(3_000))
+      await rm(dataDir, { recursive: true, force: true })
+    },
+  }
+  return running
+}
+
+/** The value of our cookie that an answer sets, `''` when it clears it, null when it leaves it alone. */
+export function cookieSetBy(answer: Answer): string | null {
+  const line = answer.headers['set-cookie']?.find((each) => /^(?:__Host-)?sid=/.test(each))
+  return line === undefined ? null : (/=([^;]*)/.exec(line)?.[1] ?? null)
+}
+
+function sessionOptions(config: Config) {
+  const { cache, idleMs, absoluteMs, rememberAbsoluteMs, maxPerUser, leaseMs } = config.sessions
+  return { cache, idleMs, absoluteMs, rememberAbsoluteMs, maxPerUser, leaseMs, durability: 'keep' } as const
+}
+
+/** Real hashing is slow on purpose and is tested where it lives. */
+function countedPasswords(): { passwords: Passwords; comparisons: () => number } {
+  let compared = 0
+  return {
+    comparisons: () => compared,
+    passwords: {
+      hash: async (text) => `hash of ${text}`,
+      async verify(hash, text) {
+        compared++
+        return hash === `hash of ${text}`
+      },
+    },
+  }
+}
+
+function send(port: number, method: string, path: string, options: RequestOptions): Promise<Answer> {
+  const { bearer, cookie, json, headers } = options
+  const body = json === undefined ? options.body : JSON.stringify(json)
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(
+      {
+        ...{ host: '127.0.0.1', port, method, path, agent: new Agent({ keepAlive: false }) },
+        headers: {
+          ...(json === undefined ? {} : { 'Content-Type': 'application/json' }),
+          ...(body === undefined ? {} : { 'Content-Length': String(Buffer.byteLength(body)) }),
+          ...(bearer === undefined ? {} : { Authorization: `Bearer ${bearer}` }),
+          ...(cookie === undefined ? {} : { Cookie: `sid=${cookie}`, 'Sec-Fetch-Site': 'same-origin' }),
+          ...headers,
+        },
+      },
+      (response) => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('error', reject)
+        response.on('end', () => {
+          const text = Buffer.concat(chunks).toString()
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            text,
+            json: () => JSON.parse(text) as unknown,
+          })
+        })
+      },
+    )
+    request.on('error', reject)
+    request.end(body)
+  })
+}

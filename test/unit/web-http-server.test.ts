@@ -1,0 +1,185 @@
+import { expect } from 'chai'
+import { once } from 'node:events'
+import type { RequestListener } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import { pino } from 'pino'
+import { createHttpServer, type HttpServer } from '../../server/web/http-server.ts'
+import { deadlineIn } from '../../shared/lifecycle.ts'
+import { eventually } from '../support/eventually.ts'
+
+describe('The HTTP server', () => {
+  const opened: HttpServer[] = []
+  const sockets: Socket[] = []
+
+  async function serve(handler: RequestListener): Promise<HttpServer> {
+    const server = createHttpServer({
+      handler,
+      host: '127.0.0.1',
+      port: 0,
+      log: pino({ level: 'silent' }),
+      onFatal: (cause) => {
+        throw cause
+      },
+    })
+    opened.push(server)
+    await server.start()
+    return server
+  }
+
+  /** A connection on which a test writes what it likes. */
+  async function dial(server: HttpServer) {
+    const socket = connect(server.port, '127.0.0.1')
+    sockets.push(socket)
+    let received = ''
+    let ended = false
+    socket.setEncoding('latin1')
+    socket.on('data', (text: string) => (received += text))
+    socket.on('close', () => (ended = true))
+    socket.on('error', () => {})
+    await once(socket, 'connect')
+    return {
+      write: (text: string) => void socket.write(text),
+      received: () => received,
+      ended: () => ended,
+    }
+  }
+
+  afterEach(async () => {
+    for (const socket of sockets.splice(0)) socket.destroy()
+    for (const server of opened.splice(0)) await server.stop(deadlineIn(1_000))
+  })
+
+  const hello: RequestListener = (_req, res) => void res.end('hello')
+
+  const malformed: [what: string, bytes: string, status: number][] = [
+    ['what is not HTTP', 'hello there\r\n\r\n', 400],
+    ['an unknown method', 'BREW / HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+    ['a header without a name', 'GET / HTTP/1.1\r\nHost: x\r\n: y\r\n\r\n', 400],
+    ['a line break within a header', 'GET / HTTP/1.1\r\nHost: x\r\nA: b\rc: d\r\n\r\n', 400],
+    ['two lengths', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab', 400],
+    [
+      'a length and chunks',
+      'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      400,
+    ],
+    ['a negative length', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n', 400],
+    ['headers beyond the limit', `GET / HTTP/1.1\r\nHost: x\r\nA: ${'a'.repeat(20_000)}\r\n\r\n`, 431],
+  ]
+  for (const [what, bytes, status] of malformed) {
+    it(`answers ${what} with a ${status} that says so, and hangs up`, async () => {
+      const client = await dial(await serve(hello))
+      client.write(bytes)
+      await eventually(() => expect(client.ended()).to.equal(true))
+      expect(client.received()).to.match(new RegExp(`^HTTP/1.1 ${status} `))
+      expect(client.received()).to.match(/application\/problem\+json/)
+      expect(client.received()).not.to.match(/HPE_|llhttp|node/i)
+    })
+  }
+
+  it('refuses HTTP/1.1 without a Host', async () => {
+    const client = await dial(await serve(hello))
+    client.write('GET / HTTP/1.1\r\n\r\n')
+    await eventually(() => expect(client.received()).to.match(/^HTTP\/1.1 400 /))
+  })
+
+  it('goes on serving others after a client sent garbage', async () => {
+    const server = await serve(hello)
+    const bad = await dial(server)
+    bad.write('\u0000\u0001\u0002\r\n\r\n')
+    await eventually(() => expect(bad.ended()).to.equal(true))
+    const good = await dial(server)
+    good.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+    await eventually(() => expect(good.received()).to.match(/^HTTP\/1.1 200 [^]*hello$/))
+  })
+
+  it('does not write into an answer that has begun', async () => {
+    const client = await dial(
+      await serve((_req, res) => {
+        res.write('first part')
+      }),
+    )
+    client.write('POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n')
+    await eventually(() => expect(client.received()).to.match(/first part/))
+    client.write('garbage\r\n')
+    await eventually(() => expect(client.ended()).to.equal(true))
+    expect(client.received().match(/HTTP\/1.1/g)).to.have.length(1)
+  })
+
+  describe('that stops', () => {
+    it('finishes the request in flight, and says that the connection closes', async () => {
+      let finish: (() => void) | null = null
+      const server = await serve((_req, res) => {
+        finish = () => void res.end('done')
+      })
+      const client = await dial(server)
+      client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+      const answer = await eventually(() => finish ?? expect.fail('not asked yet'))
+      const stopped = server.stop(deadlineIn(5_000))
+      answer()
+      await stopped
+      await eventually(() =>
+        expect(client.received()).to.match(/^HTTP\/1.1 200 [^]*Connection: close[^]*done$/i),
+      )
+    })
+
+    it('still answers the next request of a connection that was open before', async () => {
+      const server = await serve(hello)
+      const client = await dial(server)
+      client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+      await eventually(() => expect(client.received()).to.match(/hello$/))
+      const stopped = server.stop(deadlineIn(10_000))
+      client.write('GET /again HTTP/1.1\r\nHost: x\r\n\r\n')
+      await eventually(() => expect(client.received()).to.match(/hello[^]*Connection: close[^]*hello$/i))
+      await stopped
+      expect(client.ended()).to.equal(true)
+    })
+
+    it('accepts no new connection', async () => {
+      const server = await serve(hello)
+      const { port } = server
+      await server.stop(deadlineIn(1_000))
+      const socket = connect(port, '127.0.0.1')
+      const [fault] = (await once(socket, 'error')) as [NodeJS.ErrnoException]
+      expect(fault.code).to.equal('ECONNREFUSED')
+    })
+
+    it('waits for nobody beyond the deadline', async () => {
+      let asked = false
+      const server = await serve(() => {
+        asked = true
+      })
+      const client = await dial(server)
+      client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+      await eventually(() => expect(asked).to.equal(true))
+      await server.stop(deadlineIn(50))
+      await eventually(() => expect(client.ended()).to.equal(true))
+    })
+
+    it('may be stopped twice, and before it started', async () => {
+      const server = await serve(hello)
+      await Promise.all([server.stop(deadlineIn(1_000)), server.stop(deadlineIn(1_000))])
+      await server.stop(deadlineIn(1_000))
+      const idle = createHttpServer({
+        handler: hello,
+        host: '127.0.0.1',
+        port: 0,
+        log: pino({ level: 'silent' }),
+        onFatal() {},
+      })
+      await idle.stop(deadlineIn(1_000))
+    })
+  })
+
+  it('does not start on a port in use', async () => {
+    const first = await serve(hello)
+    const second = createHttpServer({
+      handler: hello,
+      host: '127.0.0.1',
+      port: first.port,
+      log: pino({ level: 'silent' }),
+      onFatal() {},
+    })
+    const outcome = await second.start().catch((fault: NodeJS.ErrnoException) => fault.code)
+    expect(outcome).to.equal('EADDRINUSE')
+  })
+})
