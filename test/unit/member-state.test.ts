@@ -1,0 +1,113 @@
+import { expect } from 'chai'
+import { MemberState } from '../../shared/sessions/coherence/member-state.ts'
+import { createManualClock } from '../support/manual-clock.ts'
+
+const leaseMs = 1_000
+
+function createMember() {
+  const clock = createManualClock()
+  const effects: string[] = []
+  const state = new MemberState(clock, {
+    apply: ({ kind, id }) => effects.push(`${kind} ${id}`),
+    flush: () => effects.push('flush'),
+  })
+  const now = () => ({ mono: clock.mono(), wall: clock.wall(), leaseMs })
+  return { clock, state, effects, now }
+}
+
+/** A member that has joined the incarnation `a` and is up to date at 5, with a lease from this moment on. */
+function joined() {
+  const member = createMember()
+  member.state.renewed(member.now(), { inc: 'a', seq: 5 })
+  member.effects.length = 0
+  return member
+}
+
+describe('A member of the coherence domain', () => {
+  it('decides nothing from its memory before its first renewal', () => {
+    const { state } = createMember()
+    expect(state.leaseOk()).to.equal(false)
+    expect(state.mayFill({ inc: 'a', seq: 1 })).to.equal(false)
+  })
+
+  it('holds its lease from before the renewal was sent, however late the reply', () => {
+    const { clock, state, now } = createMember()
+    const sent = now()
+    clock.advance(leaseMs - 1)
+    state.renewed(sent, { inc: 'a', seq: 0 })
+    expect(state.leaseOk()).to.equal(true)
+    clock.advance(1)
+    expect(state.leaseOk()).to.equal(false)
+    expect(state.leaseLeftMs()).to.equal(0)
+  })
+
+  it('has no lease after the machine was suspended longer than it', () => {
+    const { clock, state } = joined()
+    clock.suspend(leaseMs)
+    expect(state.leaseOk()).to.equal(false)
+  })
+
+  it('has no lease while the calendar says that it has not begun yet', () => {
+    const { clock, state } = joined()
+    clock.stepWall(-1)
+    expect(state.leaseOk()).to.equal(false)
+  })
+
+  it('applies the message that is next, and ignores what it has applied already', () => {
+    const { state, effects } = joined()
+    const message = { inc: 'a', seq: 6, kind: 'session', id: 'x' }
+    expect(state.receive(message)).to.equal('applied')
+    expect(state.receive(message)).to.equal('ignored')
+    expect(effects).to.deep.equal(['session x'])
+    expect(state.applied).to.equal(6)
+  })
+
+  it('drops everything when a message is missing', () => {
+    const { state, effects } = joined()
+    expect(state.receive({ inc: 'a', seq: 7, kind: 'session', id: 'x' })).to.equal('gap')
+    expect(effects).to.deep.equal(['flush'])
+    expect(state.applied).to.equal(7)
+  })
+
+  it('ignores the messages of another incarnation', () => {
+    const { state, effects } = joined()
+    expect(state.receive({ inc: 'b', seq: 6, kind: 'session', id: 'x' })).to.equal('ignored')
+    expect(effects).to.deep.equal([])
+  })
+
+  it('keeps no answer that is older than what it has applied, or of another incarnation', () => {
+    const { state } = joined()
+    expect(state.mayFill({ inc: 'a', seq: 4 })).to.equal(false)
+    expect(state.mayFill({ inc: 'b', seq: 9 })).to.equal(false)
+    expect(state.mayFill({ inc: 'a', seq: 5 })).to.equal(true)
+  })
+
+  it('is not renewed while it is behind, until it has given up what it holds', () => {
+    const { clock, state, effects, now } = joined()
+    clock.advance(leaseMs)
+    const reply = { inc: 'a', seq: 8 }
+    expect(state.renewed(now(), reply)).to.equal('behind')
+    expect(state.leaseOk()).to.equal(false)
+    expect(state.giveUpTo(reply)).to.equal(true)
+    expect(effects).to.deep.equal(['flush'])
+    expect(state.renewed(now(), reply)).to.equal('renewed')
+    expect(state.leaseOk()).to.equal(true)
+  })
+
+  it('gives nothing up when the messages came after all', () => {
+    const { state, effects, now } = joined()
+    const reply = { inc: 'a', seq: 6 }
+    state.renewed(now(), reply)
+    state.receive({ inc: 'a', seq: 6, kind: 'user', id: 'alice' })
+    expect(state.giveUpTo(reply)).to.equal(false)
+    expect(effects).to.deep.equal(['user alice'])
+  })
+
+  it('drops everything when Redis is in another incarnation, and takes up from there', () => {
+    const { state, effects, now } = joined()
+    expect(state.renewed(now(), { inc: 'b', seq: 2 })).to.equal('new-incarnation')
+    expect(effects).to.deep.equal(['flush'])
+    expect(state).to.include({ inc: 'b', applied: 2 })
+    expect(state.leaseOk()).to.equal(true)
+  })
+})

@@ -1,0 +1,174 @@
+import { expect } from 'chai'
+import { maximumLeaseMs, revocationPatienceMs, surely } from '../../shared/sessions/constants.ts'
+import { watchIncarnation } from '../../shared/sessions/coherence/incarnation-watch.ts'
+import { createRevoker, type Waited } from '../../shared/sessions/coherence/revoker.ts'
+import type { Member } from '../../shared/sessions/replies.ts'
+import type { Recorded } from '../../shared/sessions/scripts.ts'
+import { createManualClock } from '../support/manual-clock.ts'
+
+const leaseMs = 1_000
+
+function member(id: string, applied: number, lease = leaseMs): Member {
+  return { id, applied, leaseMs: lease, value: `${applied}:${lease}:1` }
+}
+
+function recorded(members: readonly Member[], details: Partial<Recorded> = {}): Recorded {
+  return { inc: 'a', seq: 7, settled: true, members, count: 1, ...details }
+}
+
+type Acks = { inc: string; members: Member[] }
+
+/** A revoker whose looks at the acknowledgements take `lookMs` each and find what `acks` says at that time. */
+function createSubject(acks: (elapsedMs: number) => Acks | Error, lookMs = 50) {
+  const clock = createManualClock()
+  const start = clock.mono()
+  const elapsed = () => clock.mono() - start
+  const expelled: Member[] = []
+  const waits: Waited[] = []
+  const revoker = createRevoker({
+    clock,
+    incarnations: watchIncarnation(clock),
+    async acks() {
+      clock.advance(lookMs)
+      const found = acks(elapsed())
+      if (found instanceof Error) throw found
+      return found
+    },
+    expel: async (_inc, silent) => void expelled.push(silent),
+    onWaited: (waited) => waits.push(waited),
+  })
+  return { revoker, clock, elapsed, expelled, waits }
+}
+
+describe('The revoker', () => {
+  it('succeeds at once when every member has applied it already', async () => {
+    const { revoker, elapsed } = createSubject(() => new Error('not needed'))
+    const told = await revoker.confirm(async () => recorded([member('w1', 7)]))
+    expect(told.confirmed).to.equal(true)
+    expect(elapsed()).to.equal(0)
+  })
+
+  it('waits for the acknowledgement of each member', async () => {
+    const { revoker, elapsed, expelled, waits } = createSubject((ms) => ({
+      inc: 'a',
+      members: [member('w1', ms >= 100 ? 7 : 6), member('w2', ms >= 300 ? 8 : 6)],
+    }))
+    const told = await revoker.confirm(async () => recorded([member('w1', 6), member('w2', 6)]))
+    expect(told.confirmed).to.equal(true)
+    expect(elapsed()).to.equal(300)
+    expect(expelled).to.deep.equal([])
+    expect(waits).to.deep.equal([{ ms: 300, acks: 2, silent: [] }])
+  })
+
+  it('outwaits the lease of a member that stays silent, and expels it with the value seen', async () => {
+    const silent = member('w1', 6)
+    const { revoker, elapsed, expelled } = createSubject(() => ({
+      inc: 'a',
+      members: [{ ...silent, value: 'heard of since' }],
+    }))
+    const told = await revoker.confirm(async () => recorded([silent]))
+    expect(told.confirmed).to.equal(true)
+    expect(elapsed())
+      .to.be.at.least(surely(leaseMs))
+      .and.below(surely(leaseMs) + 51)
+    expect(expelled).to.deep.equal([silent])
+  })
+
+  it('counts that lease from after the reply, however long Redis took to record', async () => {
+    const silent = member('w1', 6)
+    const { revoker, clock, elapsed } = createSubject(() => ({ inc: 'a', members: [silent] }))
+    await revoker.confirm(async () => {
+      clock.advance(900)
+      return recorded([silent])
+    })
+    expect(elapsed()).to.be.at.least(900 + surely(leaseMs))
+  })
+
+  it('waits as long as the longest lease among the silent, whatever this worker asks for itself', async () => {
+    const members = [member('w1', 6, 500), member('w2', 6, 1_900)]
+    const { revoker, elapsed } = createSubject(() => ({ inc: 'a', members }))
+    await revoker.confirm(async () => recorded(members))
+    expect(elapsed()).to.be.at.least(surely(1_900))
+  })
+
+  it('does not take a member that vanished for one that has acknowledged', async () => {
+    const { revoker, elapsed } = createSubject(() => ({ inc: 'a', members: [] }))
+    await revoker.confirm(async () => recorded([member('w1', 6)]))
+    expect(elapsed()).to.be.at.least(surely(leaseMs))
+  })
+
+  it('outwaits the leases when Redis goes away after having recorded', async () => {
+    const { revoker, elapsed } = createSubject(() => new Error('Redis is away'))
+    const told = await revoker.confirm(async () => recorded([member('w1', 6)]))
+    expect(told.confirmed).to.equal(true)
+    expect(elapsed()).to.be.at.least(surely(leaseMs))
+  })
+
+  it('waits out the longest possible lease in an incarnation that nobody has known for long', async () => {
+    const { revoker, elapsed } = createSubject(() => ({ inc: 'a', members: [] }))
+    const told = await revoker.confirm(async () => recorded([], { settled: false }))
+    expect(told.confirmed).to.equal(true)
+    expect(elapsed()).to.be.at.least(surely(maximumLeaseMs))
+  })
+
+  it('does not wait for that when nothing was ended', async () => {
+    const { revoker, elapsed } = createSubject(() => new Error('not needed'))
+    await revoker.confirm(async () => recorded([], { settled: false }), { nothingEnded: true })
+    expect(elapsed()).to.equal(0)
+  })
+
+  it('records again when Redis turns out to be in another incarnation', async () => {
+    const { revoker } = createSubject(() => ({ inc: 'b', members: [member('w1', 3)] }))
+    const replies = [
+      recorded([member('w1', 6)], { count: 4 }),
+      recorded([member('w1', 3)], { inc: 'b', seq: 3, count: 0 }),
+    ]
+    const told = await revoker.confirm(async () => replies.shift()!)
+    if (!told.confirmed) throw told.cause
+    expect(told.recorded).to.include({ inc: 'b', seq: 3 })
+    expect(told.recorded.count, 'what the first record ended').to.equal(4)
+  })
+
+  it('asks only members that hold sessions, unless everyone counts', async () => {
+    const members = [member('w1', 6, 0)]
+    const quick = createSubject(() => new Error('not needed'))
+    await quick.revoker.confirm(async () => recorded(members))
+    expect(quick.elapsed()).to.equal(0)
+
+    const thorough = createSubject((ms) => ({ inc: 'a', members: [member('w1', ms >= 150 ? 7 : 6, 0)] }))
+    await thorough.revoker.confirm(async () => recorded(members), { everyone: true })
+    expect(thorough.elapsed()).to.equal(150)
+  })
+
+  it('records again after a lost reply', async () => {
+    const { revoker } = createSubject(() => new Error('not needed'))
+    let attempts = 0
+    const told = await revoker.confirm(async () => {
+      if (++attempts < 3) throw new Error('connection lost')
+      return recorded([])
+    })
+    expect(told.confirmed).to.equal(true)
+    expect(attempts).to.equal(3)
+  })
+
+  it('gives up within its patience when Redis never answers, and says why', async () => {
+    const { revoker, clock, elapsed } = createSubject(() => new Error('not needed'))
+    const away = new Error('Redis is away')
+    const told = await revoker.confirm(async () => {
+      clock.advance(1_000)
+      throw away
+    })
+    expect(told).to.deep.equal({ confirmed: false, cause: away })
+    expect(elapsed()).to.be.at.most(revocationPatienceMs + 1_000)
+  })
+
+  it('gives up in the end when each look finds yet another incarnation', async () => {
+    let incarnation = 0
+    const { revoker, elapsed } = createSubject(() => ({ inc: `new ${++incarnation}`, members: [] }), 500)
+    const told = await revoker.confirm(async () =>
+      recorded([member('w1', 0)], { settled: false, inc: 'other' }),
+    )
+    expect(told.confirmed).to.equal(false)
+    expect(elapsed()).to.be.at.most(revocationPatienceMs + 2 * surely(maximumLeaseMs) + 500)
+  })
+})
