@@ -57,6 +57,7 @@ export function joinCoherence(dependencies: CoherenceDependencies) {
   const memberId = `${hostname()}:${process.pid}:${randomBytes(9).toString('base64url')}`
   const followers = new Map<string, Follower>()
   const stale = new Set<Follower>()
+  let refreshing: Follower | null = null
   const counters: CoherenceCounters = {
     syncs: 0,
     syncFailures: 0,
@@ -79,7 +80,13 @@ export function joinCoherence(dependencies: CoherenceDependencies) {
   function apply({ kind, id }: Invalidation): void {
     if (kind === 'session') memory.dropSession(id)
     else if (kind === 'user') memory.dropUser(id)
-    else followers.get(kind)?.apply(id)
+    else announceTo(followers.get(kind), id)
+  }
+
+  function announceTo(follower: Follower | undefined, text: string): void {
+    follower?.apply(text)
+    // What it is reading right now may be of the time before this message, and would arrive after it.
+    if (follower && follower === refreshing) stale.add(follower)
   }
 
   function flush(): void {
@@ -142,15 +149,21 @@ export function joinCoherence(dependencies: CoherenceDependencies) {
     }
   }
 
-  /** What was acknowledged must have taken effect: state that may be out of date is read first. */
+  /**
+   * What was acknowledged must have taken effect: state that may be out of date is read first, and again when it
+   * went out of date during the reading.
+   */
   async function refreshFollowers(): Promise<void> {
-    for (const follower of [...stale]) {
+    for (const follower of stale) {
       stale.delete(follower)
+      refreshing = follower
       try {
         await follower.refresh()
       } catch (cause) {
         stale.add(follower)
         throw cause
+      } finally {
+        refreshing = null
       }
     }
   }

@@ -1,0 +1,83 @@
+import { expect } from 'chai'
+import { EventEmitter } from 'node:events'
+import type { Redis } from 'ioredis'
+import { systemClock } from '../../shared/clock.ts'
+import { deadlineIn } from '../../shared/lifecycle.ts'
+import { watchIncarnation } from '../../shared/sessions/coherence/incarnation-watch.ts'
+import { joinCoherence } from '../../shared/sessions/coherence/coherence.ts'
+import { eventually } from '../support/eventually.ts'
+
+/** A member of a domain in which Redis answers each sync at once; the test publishes. */
+function createMember() {
+  const redis = { seq: 0 }
+  const acknowledged: number[] = []
+  const subscriber = Object.assign(new EventEmitter(), { subscribe: async () => 1, status: 'end' })
+  const coherence = joinCoherence({
+    scripts: {
+      async sync({ inc, applied }) {
+        acknowledged.push(inc === 'a' ? applied : 0)
+        return { inc: 'a', seq: redis.seq }
+      },
+      leave: async () => {},
+    },
+    subscriber: subscriber as unknown as Redis,
+    channel: 'channel',
+    clock: systemClock,
+    incarnations: watchIncarnation(systemClock),
+    leaseMs: 2_000,
+    idleSyncMs: 2_000,
+    memory: { dropSession() {}, dropUser() {}, clear() {} },
+  })
+  return {
+    coherence,
+    acknowledged,
+    /** Announces a setting; one that is `lost` shows at the next as a gap. */
+    announce(text: string, { lost = false } = {}) {
+      redis.seq++
+      if (!lost) subscriber.emit('message', 'channel', JSON.stringify(['a', redis.seq, 'setting', text]))
+    },
+  }
+}
+
+/** A follower whose reads of the whole state end when the test lets them. */
+function createSlowFollower() {
+  const reads: (() => void)[] = []
+  return {
+    reads,
+    applied: [] as string[],
+    apply(text: string) {
+      this.applied.push(text)
+    },
+    refresh: () => new Promise<void>((resolve) => reads.push(resolve)),
+  }
+}
+
+describe('A follower of announcements', () => {
+  for (const [what, lost] of [
+    ['a gap shows', true],
+    ['a message arrives', false],
+  ] as const) {
+    it(`reads again what it was reading when ${what}, before that is acknowledged`, async () => {
+      const member = createMember()
+      const follower = createSlowFollower()
+      await member.coherence.start()
+      try {
+        member.coherence.follow('setting', follower)
+        member.announce('one', { lost: true })
+        member.announce('two')
+        await eventually(() => expect(follower.reads).to.have.length(1))
+        // What this read finds may be of the time before the next announcements.
+        member.announce('three', { lost })
+        member.announce('four')
+        follower.reads[0]!()
+        await eventually(() => expect(follower.reads).to.have.length(2))
+        expect(Math.max(...member.acknowledged)).to.be.below(4)
+        follower.reads[1]!()
+        await eventually(() => expect(member.acknowledged).to.include(4))
+      } finally {
+        for (const read of follower.reads) read()
+        await member.coherence.stop(deadlineIn(1_000))
+      }
+    })
+  }
+})
