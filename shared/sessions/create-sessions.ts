@@ -16,6 +16,7 @@ import { reportTouches } from './cache/touch-reports.ts'
 import { joinCoherence, type CoherenceCounters, type Follower } from './coherence/coherence.ts'
 import { watchIncarnation } from './coherence/incarnation-watch.ts'
 import { createRevoker, type ConfirmOptions, type Waited } from './coherence/revoker.ts'
+import { maximumLeaseMs } from './constants.ts'
 import { sessionKeys } from './keys.ts'
 import { createSessionScripts, type DurabilityMode, type Loaded, type Recorded } from './scripts.ts'
 import type { Identity, Revocation, Sessions } from './sessions.ts'
@@ -79,6 +80,10 @@ const maxAgeMs = 600_000
 
 export function createSessions(options: SessionOptions): SessionService {
   const { redis, subscriber, clock = systemClock, leaseMs } = options
+  // A revoker waits no longer than that: a member that believed a longer lease would accept what is revoked.
+  if (!(leaseMs > 0 && leaseMs <= maximumLeaseMs)) {
+    throw new RangeError(`leaseMs must be above 0 and at most ${maximumLeaseMs}: ${leaseMs}`)
+  }
   const keys = sessionKeys(options.domain)
   const touchEveryMs = Math.min(60_000, options.idleMs / 10)
   const scripts = createSessionScripts(redis, {
