@@ -1,0 +1,121 @@
+import cluster, { type Worker } from 'node:cluster'
+import { once } from 'node:events'
+import { setTimeout as pause } from 'node:timers/promises'
+import {
+  assignmentEnvironment,
+  type WorkerAssignment,
+  type WorkerRole,
+} from '../../shared/config/assignment.ts'
+import { parseWorkerMessage, type PrimaryMessage } from './messages.ts'
+
+/** A program to run as a worker. */
+export interface WorkerProgram {
+  readonly exec: string
+  /** Beside the environment of this process; `undefined` takes a variable away. */
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+export interface WorkerExit {
+  readonly code: number | null
+  readonly signal: string | null
+}
+
+/** A worker ended, or hung, before it was ready. */
+export class WorkerBootFailed extends Error {
+  constructor(assignment: WorkerAssignment, reason: string) {
+    super(`${assignment.role} worker ${assignment.slot} did not start: ${reason}`)
+    this.name = 'WorkerBootFailed'
+  }
+}
+
+/** One worker as the primary sees it, from the fork to its end. */
+export class WorkerHandle {
+  readonly role: WorkerRole
+  readonly slot: number
+  readonly startedAt = performance.now()
+  /** Where it listens, if it does. Rejects with `WorkerBootFailed`; one that takes too long is killed. */
+  readonly ready: Promise<number | null>
+  /** Resolves when it has ended and everything that it said has arrived. */
+  readonly exited: Promise<WorkerExit>
+  readonly #worker: Worker
+  #isReady = false
+
+  static fork(assignment: WorkerAssignment, program: WorkerProgram, bootTimeoutMs: number): WorkerHandle {
+    cluster.setupPrimary({ exec: program.exec, args: [] })
+    const worker = cluster.fork({ ...program.env, ...assignmentEnvironment(assignment) })
+    return new WorkerHandle(worker, assignment, bootTimeoutMs)
+  }
+
+  private constructor(worker: Worker, assignment: WorkerAssignment, bootTimeoutMs: number) {
+    this.#worker = worker
+    this.role = assignment.role
+    this.slot = assignment.slot
+    this.exited = endOf(worker)
+    this.ready = this.#readiness(assignment, bootTimeoutMs)
+    // Whoever waits for `ready` is told; nobody has to.
+    this.ready.catch(() => {})
+  }
+
+  get pid(): number | undefined {
+    return this.#worker.process.pid
+  }
+
+  get isReady(): boolean {
+    return this.#isReady
+  }
+
+  /** Asks it to finish within `graceMs` milliseconds. Safe twice, and when it has ended. */
+  stop(graceMs: number): void {
+    this.#send({ type: 'stop', graceMs })
+  }
+
+  kill(): void {
+    this.#worker.process.kill('SIGKILL')
+  }
+
+  #send(message: PrimaryMessage): void {
+    // A worker that can't be told any more is ending, and `exited` says so.
+    if (this.#worker.isConnected()) this.#worker.process.send(message, () => {})
+  }
+
+  #readiness(assignment: WorkerAssignment, bootTimeoutMs: number): Promise<number | null> {
+    return new Promise((resolve, reject) => {
+      let reason: string | null = null
+      const timer = setTimeout(() => {
+        reason = `it was not ready within ${bootTimeoutMs} ms`
+        this.kill()
+      }, bootTimeoutMs)
+
+      this.#worker.on('message', (value: unknown) => {
+        const message = parseWorkerMessage(value)
+        if (message?.type === 'failed') reason = message.reason
+        if (message?.type !== 'ready') return
+        clearTimeout(timer)
+        this.#isReady = true
+        resolve(message.port)
+      })
+      void this.exited.then((exit) => {
+        clearTimeout(timer)
+        reject(new WorkerBootFailed(assignment, reason ?? `it ended (${describeExit(exit)})`))
+      })
+    })
+  }
+}
+
+async function endOf(worker: Worker): Promise<WorkerExit> {
+  const exit = await new Promise<WorkerExit>((resolve) => {
+    worker.once('exit', (code: number | null, signal: string | null) => resolve({ code, signal }))
+    worker.on('error', () => {
+      // When the system refuses to fork there is no exit, only this.
+      if (worker.process.pid === undefined) resolve({ code: null, signal: null })
+    })
+  })
+  // The exit may overtake the last words, such as why it could not start.
+  if (worker.isConnected()) await Promise.race([once(worker, 'disconnect'), pause(500)])
+  return exit
+}
+
+export function describeExit({ code, signal }: WorkerExit): string {
+  if (signal !== null) return `signal ${signal}`
+  return code === null ? 'it could not be forked' : `exit code ${code}`
+}

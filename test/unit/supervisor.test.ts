@@ -1,0 +1,217 @@
+import { expect } from 'chai'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { backoffMs } from '../../server/cluster/backoff.ts'
+import { parsePrimaryMessage, parseWorkerMessage } from '../../server/cluster/messages.ts'
+import { Supervisor, type SupervisorOptions } from '../../server/cluster/supervisor.ts'
+import type { WorkerHandle } from '../../server/cluster/worker-handle.ts'
+import { deadlineIn } from '../../shared/lifecycle.ts'
+import { createLogger } from '../../shared/log.ts'
+import { isAlive, trackChild } from '../support/children.ts'
+import { eventually } from '../support/eventually.ts'
+
+const fixtures = path.join(import.meta.dirname, '..', 'fixtures')
+const exec = path.join(fixtures, 'worker.ts')
+
+/** A supervisor of fixture workers and the lines that it logged. */
+function supervise(behaviour: string, options: Partial<SupervisorOptions> & { count?: number } = {}) {
+  const lines: string[] = []
+  const log = createLogger({
+    level: 'info',
+    pretty: false,
+    destination: { write: (line) => lines.push(line) },
+  })
+  const kind = {
+    role: 'web' as const,
+    count: options.count ?? 2,
+    exec,
+    env: { FIXTURE_BEHAVIOUR: behaviour },
+  }
+  const supervisor = new Supervisor({ kinds: [kind], graceMs: 2_000, log, ...options })
+  return { supervisor, logged: () => lines.join('') }
+}
+
+async function failureOf(promise: Promise<unknown>): Promise<Error> {
+  const failure = await promise.then(
+    () => null,
+    (cause: unknown) => cause,
+  )
+  expect(failure).to.be.an('error')
+  return failure as Error
+}
+
+function pidsOf(supervisor: Supervisor): number[] {
+  const pids = supervisor.workers().flatMap(({ pid }) => pid ?? [])
+  for (const pid of pids) trackChild(pid, 'a fixture worker')
+  return pids
+}
+
+function kill(worker: WorkerHandle | undefined, signal: NodeJS.Signals): void {
+  process.kill(worker?.pid ?? expect.fail('there is no such worker'), signal)
+}
+
+describe('the supervisor', () => {
+  it('is started when every worker is ready, and stopped when every worker has ended', async () => {
+    const { supervisor } = supervise('good', { count: 3 })
+    await supervisor.start()
+    const pids = pidsOf(supervisor)
+    expect(supervisor.workers().map(({ slot }) => slot)).to.deep.equal([1, 2, 3])
+    expect(await Promise.all(supervisor.workers().map(({ ready }) => ready))).to.deep.equal([
+      4001, 4002, 4003,
+    ])
+    await supervisor.stop(deadlineIn(5_000))
+    expect(pids.filter(isAlive)).to.deep.equal([])
+    expect(supervisor.workers()).to.deep.equal([])
+  })
+
+  it('may be stopped before it starts, and twice', async () => {
+    const { supervisor } = supervise('good', { count: 1 })
+    await supervisor.stop(deadlineIn(1_000))
+    await supervisor.start()
+    pidsOf(supervisor)
+    await Promise.all([supervisor.stop(deadlineIn(5_000)), supervisor.stop(deadlineIn(5_000))])
+    await supervisor.stop(deadlineIn(1_000))
+  })
+
+  it('replaces a worker that was killed, in the same slot', async () => {
+    const { supervisor, logged } = supervise('good')
+    await supervisor.start()
+    const before = pidsOf(supervisor)
+    kill(supervisor.workers()[1], 'SIGKILL')
+    await eventually(async () => {
+      const [first, second] = supervisor.workers()
+      expect(first?.pid).to.equal(before[0])
+      expect(second).to.have.property('slot', 2)
+      expect(second?.pid).to.not.equal(before[1])
+      expect(await second?.ready).to.equal(4002)
+    })
+    expect(logged()).to.contain('worker ended unasked (signal SIGKILL) and is replaced')
+    pidsOf(supervisor)
+    await supervisor.stop(deadlineIn(5_000))
+  })
+
+  it('pauses longer and longer while a worker keeps failing, and can be stopped meanwhile', async () => {
+    const directory = await mkdtemp(path.join(tmpdir(), 'lockstep-supervisor-'))
+    const marker = path.join(directory, 'started-once')
+    const backoff = { firstMs: 10, longestMs: 60_000, stableMs: 60_000 }
+    const { supervisor, logged } = supervise(`fails-after-first:${marker}`, { count: 1, backoff })
+    await supervisor.start()
+    kill(supervisor.workers()[0], 'SIGKILL')
+    await eventually(() => {
+      expect(logged().split('did not start: it ended (exit code 7)').length).to.be.greaterThan(2)
+    }, 10_000)
+    await supervisor.stop(deadlineIn(5_000))
+    await rm(directory, { recursive: true })
+  })
+
+  it('fails when a worker says why it cannot start the first time, and leaves none running', async () => {
+    const { supervisor } = supervise('fails:2', { count: 3 })
+    const starting = failureOf(supervisor.start())
+    const pids = pidsOf(supervisor)
+    expect((await starting).message).to.equal('web worker 2 did not start: the dog ate the database')
+    expect(pids.filter(isAlive)).to.deep.equal([])
+  })
+
+  it('fails when a worker ends without a word the first time', async () => {
+    const { supervisor } = supervise('exits:1')
+    expect((await failureOf(supervisor.start())).message).to.equal(
+      'web worker 1 did not start: it ended (exit code 7)',
+    )
+  })
+
+  it('kills a worker that is not ready in time, and fails the first time', async () => {
+    const { supervisor } = supervise('hangs', { count: 1, bootTimeoutMs: 500 })
+    const starting = failureOf(supervisor.start())
+    const pids = pidsOf(supervisor)
+    expect((await starting).message).to.match(/it was not ready within 500 ms/)
+    expect(pids.filter(isAlive)).to.deep.equal([])
+  })
+
+  it('kills a worker that does not obey, or is frozen, when its time is over', async () => {
+    const { supervisor, logged } = supervise('ignores-stop', { graceMs: 300 })
+    await supervisor.start()
+    const pids = pidsOf(supervisor)
+    kill(supervisor.workers()[0], 'SIGSTOP')
+    await supervisor.stop(deadlineIn(5_000))
+    expect(pids.filter(isAlive)).to.deep.equal([])
+    expect(logged().match(/did not end in time and is killed/g)).to.have.length(2)
+  })
+
+  it('lets a second stop with no time left end what the first still waits for', async () => {
+    const { supervisor } = supervise('ignores-stop', { count: 1, graceMs: 600_000 })
+    await supervisor.start()
+    const pids = pidsOf(supervisor)
+    const patient = supervisor.stop(deadlineIn(600_000))
+    await supervisor.stop(deadlineIn(0))
+    await patient
+    expect(pids.filter(isAlive)).to.deep.equal([])
+  })
+
+  it('ends its start when it is stopped during it', async () => {
+    const { supervisor } = supervise('hangs', { count: 1, graceMs: 1_000 })
+    const starting = failureOf(supervisor.start())
+    const pids = pidsOf(supervisor)
+    await supervisor.stop(deadlineIn(5_000))
+    expect((await starting).message).to.equal('stopped while it was starting')
+    expect(pids.filter(isAlive)).to.deep.equal([])
+  })
+
+  it('leaves no worker behind when the primary itself is killed', async () => {
+    const primary = spawn(process.execPath, ['--import', 'tsx', path.join(fixtures, 'primary.ts')], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    trackChild(primary.pid ?? 0, 'a fixture primary')
+    const [line] = await once(primary.stdout, 'data')
+    const pids: number[] = JSON.parse(String(line))
+    expect(pids).to.have.length(2)
+    expect(pids.every(isAlive)).to.equal(true)
+    primary.kill('SIGKILL')
+    await eventually(() => expect(pids.filter(isAlive)).to.deep.equal([]))
+  })
+})
+
+describe('the pause before a replacement', () => {
+  const backoff = { firstMs: 100, longestMs: 1_000, stableMs: 5_000 }
+
+  it('doubles up to its maximum', () => {
+    const pauses = [1, 2, 3, 4, 5, 1_000].map((failures) => backoffMs(backoff, failures, () => 1))
+    expect(pauses).to.deep.equal([100, 200, 400, 800, 1_000, 1_000])
+  })
+
+  it('is spread over its upper half', () => {
+    expect(backoffMs(backoff, 1, () => 0)).to.equal(50)
+  })
+})
+
+describe('a message between primary and worker', () => {
+  it('is checked when it arrives', () => {
+    expect(parseWorkerMessage({ type: 'ready', port: 80, more: 1 })).to.deep.equal({
+      type: 'ready',
+      port: 80,
+    })
+    expect(parseWorkerMessage({ type: 'ready', port: null })).to.deep.equal({ type: 'ready', port: null })
+    expect(parsePrimaryMessage({ type: 'stop', graceMs: 5 })).to.deep.equal({ type: 'stop', graceMs: 5 })
+    const foreign = [
+      null,
+      'ready',
+      7,
+      [],
+      {},
+      { type: 'ready' },
+      { type: 'ready', port: 0 },
+      { type: 'failed' },
+    ]
+    for (const value of foreign) expect(parseWorkerMessage(value)).to.equal(null)
+    const nonsense = [
+      null,
+      'stop',
+      { type: 'stop' },
+      { type: 'stop', graceMs: NaN },
+      { type: 'stop', graceMs: -1 },
+    ]
+    for (const value of nonsense) expect(parsePrimaryMessage(value)).to.equal(null)
+  })
+})
