@@ -104,31 +104,10 @@ describe("The session's own data over HTTP", () => {
   })
 
   // Names that koa-session, or any object, has a meaning for: the field would be lost or break the object.
-  for (const name of [
-    ...[
-      'isNew',
-      'length',
-      'populated',
-      'maxAge',
-      'externalKey',
-      'save',
-      'regenerate',
-      'commit',
-      'manuallyCommit',
-    ],
-    ...[
-      'toJSON',
-      '_expire',
-      '_maxAge',
-      '_session',
-      '_requireSave',
-      '_x',
-      'constructor',
-      'hasOwnProperty',
-      'toString',
-    ],
-    ...['', 'a b', 'a/b', 'ä', 'x'.repeat(65)],
-  ]) {
+  const reserved =
+    'isNew length populated maxAge externalKey save regenerate commit manuallyCommit toJSON ' +
+    '_expire _maxAge _session _requireSave _x constructor hasOwnProperty toString'
+  for (const name of [...reserved.split(' '), '', 'a b', 'a/b', 'ä', 'x'.repeat(65)]) {
     it(`refuses a field named ${JSON.stringify(name.slice(0, 20))}`, async () => {
       const answer = await change({ good: 1, [name]: 'x' })
       expect(answer.json()).to.include({ status: 422, type: 'invalid-fields' })

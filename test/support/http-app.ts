@@ -195,13 +195,18 @@ function countedPasswords(): { passwords: Passwords; comparisons: () => number }
 function send(port: number, method: string, path: string, options: RequestOptions): Promise<Answer> {
   const { bearer, cookie, json, headers } = options
   const body = json === undefined ? options.body : JSON.stringify(json)
+  const chunked = headers?.['Transfer-Encoding'] !== undefined
   return new Promise((resolve, reject) => {
     const request = httpRequest(
       {
-        ...{ host: '127.0.0.1', port, method, path, agent: new Agent({ keepAlive: false }) },
+        host: '127.0.0.1',
+        port,
+        method,
+        path,
+        agent: new Agent({ keepAlive: false }),
         headers: {
           ...(json === undefined ? {} : { 'Content-Type': 'application/json' }),
-          ...(body === undefined ? {} : { 'Content-Length': String(Buffer.byteLength(body)) }),
+          ...(body === undefined || chunked ? {} : { 'Content-Length': String(Buffer.byteLength(body)) }),
           ...(bearer === undefined ? {} : { Authorization: `Bearer ${bearer}` }),
           ...(cookie === undefined ? {} : { Cookie: `sid=${cookie}`, 'Sec-Fetch-Site': 'same-origin' }),
           ...headers,

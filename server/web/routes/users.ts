@@ -47,6 +47,7 @@ const userChanges = z
   .strictObject({ name: line(100), roles: roleList, disabled: z.boolean(), tier: line(32) })
   .partial()
   .refine((changes) => Object.keys(changes).length > 0, 'names nothing to change')
+  .meta({ minProperties: 1 })
 type UserChanges = z.output<typeof userChanges>
 
 /** Accounts, as administrators see and change them. */

@@ -1,0 +1,32 @@
+import { expect } from 'chai'
+import type { AppContext } from '../../server/web/context.ts'
+import { refuseMalformed } from '../../server/web/middleware/refuse-malformed.ts'
+
+function look(rawHeaders: string[]): void {
+  void refuseMalformed()({ req: { rawHeaders } } as unknown as AppContext, async () => {})
+}
+
+describe('A header that decides something', () => {
+  for (const name of [
+    'Host',
+    'Origin',
+    'Content-Type',
+    'Authorization',
+    'Sec-Fetch-Site',
+    'Content-Encoding',
+  ]) {
+    it(`is refused when it is there twice: ${name}`, () => {
+      expect(() => look([name, 'a', 'X-Other', 'b', name.toUpperCase(), 'c']))
+        .to.throw(name.toLowerCase())
+        .with.property('status', 400)
+    })
+  }
+
+  it('is fine once, with any others as often as they like', () => {
+    expect(() =>
+      look(['Host', 'a', 'Origin', 'b', 'Cookie', 'c', 'Cookie', 'd', 'X-Forwarded-For', 'e']),
+    ).not.to.throw()
+    expect(() => look(['Accept', 'Host', 'Cookie', 'Origin', 'Host', 'Host'])).not.to.throw()
+    expect(() => look([])).not.to.throw()
+  })
+})
