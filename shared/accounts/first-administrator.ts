@@ -1,0 +1,40 @@
+import { ConfigurationError } from '../errors.ts'
+import type { AccountStore, Passwords } from './accounts.ts'
+import { generatePassword } from './generate-password.ts'
+import { passwordProblem } from './password-rules.ts'
+
+/** As configured by ADMIN_EMAIL and ADMIN_PASSWORD; null where nothing was. */
+export interface FirstAdministrator {
+  readonly email: string | null
+  readonly password: string | null
+}
+
+/**
+ * Creates the first administrator while there is no account at all; null when there is one. A generated password
+ * is in the result and nowhere else. Throws a `ConfigurationError` when the chosen one is too weak.
+ */
+export async function ensureFirstAdministrator(
+  accounts: Pick<AccountStore, 'count' | 'create'>,
+  passwords: Pick<Passwords, 'hash'>,
+  { email, password }: FirstAdministrator,
+): Promise<{ email: string; generatedPassword: string | null } | null> {
+  if ((await accounts.count()) > 0) return null
+  const address = email ?? 'admin@localhost'
+  const name = 'Administrator'
+  if (password !== null) {
+    const problem = passwordProblem(password, { email: address, name })
+    if (problem !== null) {
+      throw new ConfigurationError([`ADMIN_PASSWORD ${problem}. Unset it to have one generated.`])
+    }
+  }
+  const chosen = password ?? generatePassword()
+  const created = await accounts.create({
+    email: address,
+    name,
+    roles: ['user', 'admin'],
+    passwordHash: await passwords.hash(chosen),
+  })
+  // Another host that starts at the same time was faster: its password is the one that counts.
+  if (created === 'email-taken') return null
+  return { email: address, generatedPassword: password === null ? chosen : null }
+}
