@@ -1,0 +1,39 @@
+import { hash } from 'node:crypto'
+import type { Terms } from './policy.ts'
+
+/**
+ * Every key of the rate limits, with a sample. What is limited appears only as a hash. All share one hash tag, so that
+ * each script stays in one slot of a Redis Cluster; limiters with different prefixes may lie on different nodes.
+ */
+export interface LimitKeys {
+  /** `{lm}:epoch` hash: since when no charge is known to have been lost. */
+  readonly epoch: string
+  /** `{lm}:l:api:60000:Jx0…` hash of time slot -> tokens granted; another window is another ledger. */
+  ledger(policy: string, terms: Terms, hashedKey: string): string
+  /** `{lm}:r:f3Zk….17` marks a grant whose rest was given back; with a TTL. */
+  refund(grantId: string): string
+  /** `{lm}:t:Jx0…` when an address first asked for a guess at an account that is slowed down; with a TTL. */
+  ticket(hashedKey: string): string
+  /** `{lm}:p:Jx0…` when an account was pardoned; with a TTL. */
+  pardon(hashedKey: string): string
+  /** `{lm}:bus` and, for acknowledgements to one worker, `{lm}:bus:f3Zk…`: pub/sub channels. */
+  readonly channel: string
+}
+
+export function limitKeys(prefix = 'lm'): LimitKeys {
+  if (!/^[\w.-]{1,64}$/.test(prefix)) throw new RangeError(`not a usable prefix for keys: ${prefix}`)
+  const at = (suffix: string) => `{${prefix}}:${suffix}`
+  return {
+    epoch: at('epoch'),
+    ledger: (policy, { windowMs }, hashedKey) => at(`l:${policy}:${windowMs}:${hashedKey}`),
+    refund: (grantId) => at(`r:${grantId}`),
+    ticket: (hashedKey) => at(`t:${hashedKey}`),
+    pardon: (hashedKey) => at(`p:${hashedKey}`),
+    channel: at('bus'),
+  }
+}
+
+/** 128 bits of SHA-256: enough that nobody finds two subjects with one ledger. */
+export function hashKey(key: string): string {
+  return hash('sha256', key, 'base64url').slice(0, 22)
+}

@@ -1,0 +1,173 @@
+/**
+ * How a worker gets tokens from the ledgers and gives back those that it will not use. One request at a time for a
+ * key; a grant that arrives after its term, or after a reset of its key, is burned: given back without having been
+ * usable for a moment.
+ */
+import type { LimitBus } from './bus.ts'
+import type { Clock } from '../clock.ts'
+import type { LimiterCounters } from './counters.ts'
+import { termsFor, type Denial, type KeyState } from './key-state.ts'
+import type { Grant, Ledgers, Trip } from './ledgers.ts'
+import { remaining, type Deadline } from '../lifecycle.ts'
+import type { Outage } from './outage.ts'
+import type { Terms } from './policy.ts'
+import { addLease, empty } from './purse.ts'
+import { lease, type LeaseAnswer } from './scripts.ts'
+
+export interface Leasing {
+  /**
+   * Asks Redis for at least `need` tokens, or waits for the request that is under way. Resolves with the denial when
+   * it was one that still holds. A failure begins the outage and is no rejection.
+   */
+  fill(state: KeyState, need: number): Promise<Denial | null>
+  /** Gives all that is held for the key back to its ledger. */
+  giveBack(state: KeyState): void
+  /** Nothing is kept any more. Resolves when what is under way has come back, at the deadline at the latest. */
+  drain(deadline: Deadline): Promise<void>
+}
+
+/** A worker gets at most this part of what is left: chunks shrink towards the limit. */
+const chunkDivisor = 4
+/** How much of the demand of one term is leased ahead. Less than all, so that little strands when demand ebbs. */
+const leaseAhead = 0.75
+/** Clocks differ in rate: a term ends this much earlier by ours. */
+const termSafety = 0.998
+
+export function createLeasing(parts: {
+  readonly clock: Clock
+  readonly ledgers: Ledgers
+  readonly outage: Outage
+  readonly counters: LimiterCounters
+  readonly bus: LimitBus | undefined
+}): Leasing {
+  const { clock, ledgers, outage, counters, bus } = parts
+  const underway = new Set<Promise<unknown>>()
+  let draining = false
+
+  function fill(state: KeyState, need: number): Promise<Denial | null> {
+    state.filling ??= track(
+      request(state, need).finally(() => {
+        state.filling = null
+      }),
+    )
+    return state.filling
+  }
+
+  async function request(state: KeyState, need: number): Promise<Denial | null> {
+    refreshTerms(state)
+    const { terms, policy, version } = state
+    if (terms === null) return null
+    const ledgerKey = ledgers.keys.ledger(policy.name, terms, state.hashedKey)
+    const claim = {
+      limit: terms.limit,
+      keepMs: terms.keepMs,
+      slotMs: terms.slotMs,
+      want: Math.max(need, state.awaited) + demandAhead(state, terms),
+      need,
+      divisor: chunkDivisor,
+      quarantine: policy.onDataLoss === 'quarantine',
+    }
+    const receive = (answer: LeaseAnswer): Grant => {
+      counters.leased += answer.granted
+      const { postmark, place, granted } = answer
+      return { ledgerKey, id: postmark.requestId, place, tokens: granted, keepMs: terms.keepMs }
+    }
+
+    let trip: Trip<LeaseAnswer>
+    try {
+      trip = await ledgers.ask(
+        (redis, epoch, preamble) => lease(redis, { epoch, ledger: ledgerKey }, preamble, claim),
+        (late) => burn(receive(late)),
+      )
+    } catch (cause) {
+      outage.begin(cause)
+      return null
+    }
+    outage.end()
+    const outdated = trip.stepped || state.version !== version || draining
+    const grant = receive(trip.answer)
+    if (outdated) burn(grant)
+    else keep(state, grant, trip, terms)
+    return outdated ? null : learn(state, trip.answer)
+  }
+
+  function keep(
+    state: KeyState,
+    grant: Grant,
+    { sentAt, sentAtWall }: Trip<LeaseAnswer>,
+    terms: Terms,
+  ): void {
+    const until = sentAt + terms.termMs * termSafety
+    if (clock.mono() >= until) burn(grant)
+    else addLease(state.purse, { grant, until, untilWall: sentAtWall + terms.termMs, tokens: grant.tokens })
+  }
+
+  function learn(state: KeyState, answer: LeaseAnswer): Denial | null {
+    state.free = answer.free
+    state.denial = null
+    if (answer.granted > 0) return null
+    const denial: Denial = {
+      until: clock.mono() + answer.waitMs,
+      free: answer.free,
+      reason: answer.quarantined ? 'quarantine' : 'limit',
+    }
+    // Remembered only where a reset can make us forget.
+    if (bus?.live) state.denial = denial
+    return denial
+  }
+
+  /** What the demand of late will ask for soon; never more than it asked for since the last request. */
+  function demandAhead(state: KeyState, terms: Terms): number {
+    const now = clock.mono()
+    const rate = state.asked / Math.max(1, now - state.askedSince)
+    const ahead = Math.floor(Math.min(state.asked, rate * terms.termMs * leaseAhead))
+    state.asked = 0
+    state.askedSince = now
+    return ahead
+  }
+
+  function refreshTerms(state: KeyState): void {
+    if (typeof state.policy.rule !== 'function') return
+    const terms = termsFor(state.policy, state.key)
+    if (terms?.windowMs !== state.terms?.windowMs) giveBack(state)
+    state.terms = terms
+  }
+
+  function giveBack(state: KeyState): void {
+    for (const { grant, tokens } of empty(state.purse)) {
+      if (tokens > 0) void track(ledgers.giveBack({ ...grant, tokens }))
+    }
+  }
+
+  function burn(grant: Grant): void {
+    if (grant.tokens === 0) return
+    counters.burned += grant.tokens
+    void track(ledgers.giveBack(grant))
+  }
+
+  function track<T>(work: Promise<T>): Promise<T> {
+    underway.add(work)
+    const forget = () => underway.delete(work)
+    work.then(forget, forget)
+    return work
+  }
+
+  async function allDone(): Promise<void> {
+    // What is under way may start more: an answer that comes too late is given back.
+    while (underway.size > 0) await Promise.allSettled(underway)
+  }
+
+  return {
+    fill,
+    giveBack,
+    async drain(deadline) {
+      draining = true
+      let timer: NodeJS.Timeout | undefined
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, remaining(deadline))
+      })
+      await Promise.race([allDone(), late])
+      clearTimeout(timer)
+    },
+  }
+}

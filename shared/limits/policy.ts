@@ -1,0 +1,72 @@
+/**
+ * What a limit is: who may do how much in any window of time, and what holds while Redis can't say.
+ */
+
+/** At most `limit` in any window of `windowMs`, or no limit. A limit of 0 admits nothing. */
+export type LimitRule = { readonly limit: number; readonly windowMs: number } | 'off'
+
+/**
+ * What happens while Redis does not answer: `closed` refuses with `Unavailable` (503), `open` admits everything,
+ * `share` lets each worker admit its part of the limit from its own memory.
+ */
+export type OnOutage = 'closed' | 'open' | 'share'
+
+/**
+ * What happens after Redis has lost charges (a flush, a failover, a clock that stepped): `quarantine` admits nothing
+ * until nothing lost can matter any more, `trust` goes on as if nothing had been charged.
+ */
+export type OnDataLoss = 'quarantine' | 'trust'
+
+export interface LimitPolicy {
+  /** Shown in headers, metrics and the keys in Redis: `[a-z0-9._-]`. */
+  readonly name: string
+  /**
+   * How much; a function gives each key its own. It is asked when a worker first meets the key, at each trip to
+   * Redis, and after `changed`.
+   */
+  readonly rule: LimitRule | ((key: string) => LimitRule)
+  readonly onOutage: OnOutage
+  readonly onDataLoss: OnDataLoss
+}
+
+/** A rule as the ledger keeps it. All times in whole milliseconds. */
+export interface Terms {
+  readonly limit: number
+  readonly windowMs: number
+  /** How long a worker may use what it was granted (T). */
+  readonly termMs: number
+  /** The resolution of the ledger (S). */
+  readonly slotMs: number
+  /** How long a charge counts: window and term. */
+  readonly keepMs: number
+}
+
+const shortestWindowMs = 100
+const longestWindowMs = 366 * 86_400_000
+
+/**
+ * The terms of a rule, null for `off`. `termMs` replaces the default of a 20th of the window. Throws `RangeError` for
+ * a rule that can't be kept.
+ */
+export function termsOf(
+  rule: LimitRule,
+  termMs = rule === 'off' ? 0 : Math.floor(rule.windowMs / 20),
+): Terms | null {
+  if (rule === 'off') return null
+  const { limit, windowMs } = rule
+  if (!Number.isSafeInteger(limit) || limit < 0) {
+    throw new RangeError(`a limit must be a whole number, 0 or more, not ${limit}`)
+  }
+  if (!Number.isSafeInteger(windowMs) || windowMs < shortestWindowMs || windowMs > longestWindowMs) {
+    throw new RangeError(`a window must last ${shortestWindowMs} ms to 366 days, not ${windowMs} ms`)
+  }
+  const slotMs = Math.max(1, Math.floor(windowMs / 32))
+  return { limit, windowMs, termMs, slotMs, keepMs: windowMs + termMs }
+}
+
+/** Throws `RangeError` for a name that can't be shown in a header or used in a key. */
+export function checkPolicyName(name: string): void {
+  if (!/^[a-z0-9][a-z0-9._-]{0,63}$/.test(name)) {
+    throw new RangeError(`a policy needs a name of a-z, 0-9, '.', '_' and '-', not ${JSON.stringify(name)}`)
+  }
+}

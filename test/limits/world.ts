@@ -1,0 +1,77 @@
+/** A Redis and workers of a rate limiter within the test's own process. */
+import type { Redis } from 'ioredis'
+import { systemClock, type Clock } from '../../shared/clock.ts'
+import { openLimitBus } from '../../shared/limits/bus.ts'
+import type { LimitPolicy, LimitRule } from '../../shared/limits/policy.ts'
+import {
+  createRateLimiter,
+  type RateLimiter,
+  type RateLimiterOptions,
+} from '../../shared/limits/rate-limiter.ts'
+import { deadlineIn } from '../../shared/lifecycle.ts'
+import { openRedis } from '../../shared/redis/connections.ts'
+import { startRedis, type TestRedis, type TestRedisOptions } from '../support/redis.ts'
+
+export interface World {
+  readonly server: TestRedis
+  /** A client for the test itself. */
+  readonly redis: Redis
+  open(purpose?: 'commands' | 'subscriber'): Redis
+  /** One more worker, with a bus, connections and a memory of its own. */
+  worker(options?: WorkerOptions): Promise<RateLimiter>
+  end(): Promise<void>
+}
+
+export type WorkerOptions = Partial<Omit<RateLimiterOptions, 'redis' | 'bus'>> & { readonly redis?: Redis }
+
+export async function createWorld(options?: TestRedisOptions): Promise<World> {
+  const server = await startRedis(options)
+  const clients: Redis[] = []
+  const ends: (() => Promise<void>)[] = []
+
+  function open(purpose: 'commands' | 'subscriber' = 'commands'): Redis {
+    const client = openRedis({ kind: 'single', url: server.url }, purpose)
+    clients.push(client)
+    return client
+  }
+
+  const redis = open()
+  return {
+    server,
+    redis,
+    open,
+    async worker(options = {}) {
+      const connection = options.redis ?? open()
+      const clock: Clock = options.clock ?? systemClock
+      const bus = openLimitBus({ redis: connection, subscriber: open('subscriber') })
+      const limiter = createRateLimiter({ policies: [], ...options, redis: connection, clock, bus })
+      await bus.start()
+      ends.push(async () => {
+        await limiter.stop(deadlineIn(500))
+        await bus.stop(deadlineIn(500))
+      })
+      return limiter
+    },
+    async end() {
+      for (const stop of ends) await stop().catch(() => {})
+      for (const client of clients) client.disconnect()
+      await server.stop()
+    },
+  }
+}
+
+/** A policy for tests: trusting and closed, unless said otherwise. */
+export function policy(name: string, rule: LimitRule, options: Partial<LimitPolicy> = {}): LimitPolicy {
+  return { name, rule, onOutage: 'closed', onDataLoss: 'trust', ...options }
+}
+
+/** How many of `count` takes are admitted, when they are asked for at once. */
+export async function admitted(
+  limiter: RateLimiter,
+  name: string,
+  key: string,
+  count: number,
+): Promise<number> {
+  const decisions = await Promise.all(Array.from({ length: count }, () => limiter.take(name, key)))
+  return decisions.filter(({ allowed }) => allowed).length
+}
