@@ -1,0 +1,100 @@
+import path from 'node:path'
+import type { Config, RedisTarget } from '../../shared/config.ts'
+import { ConfigurationError } from '../../shared/errors.ts'
+import { deadlineIn, type ServiceStack } from '../../shared/lifecycle.ts'
+import type { Logger } from '../../shared/log.ts'
+import { withoutUrlSecrets } from '../../shared/redact.ts'
+import { openRedis, redisService } from '../../shared/redis/connections.ts'
+import { createEmbeddedRedis, type EmbeddedRedis } from '../../shared/redis/embedded/embedded-redis.ts'
+import { findRedisServer } from '../../shared/redis/embedded/find-server.ts'
+import { sessionKeys } from '../../shared/sessions/keys.ts'
+import { createSessionScripts, type DurabilityMode } from '../../shared/sessions/scripts.ts'
+import { askRedis, chooseDurability, redisProblems, type RedisFacts } from './redis-facts.ts'
+
+export interface PreparedRedis {
+  /** In the form of REDIS_URL, also for the embedded one. */
+  readonly url: string
+  readonly durability: DurabilityMode
+}
+
+export interface RedisPreparation {
+  readonly config: Config
+  readonly searchPath: string
+  readonly log: Logger
+  /** Where the embedded Redis goes, so that it is stopped after everything that needs it. */
+  readonly services: ServiceStack
+}
+
+/** How long an external Redis may take to answer for the first time. */
+const patienceMs = 5_000
+
+/** Starts the embedded Redis, or meets the external one, and makes sure that sessions are safe there. */
+export async function prepareRedis({
+  config,
+  searchPath,
+  log,
+  services,
+}: RedisPreparation): Promise<PreparedRedis> {
+  const embedded =
+    config.redis.kind === 'embedded' ? await startEmbedded(config, searchPath, log, services) : null
+  const target: Exclude<RedisTarget, { kind: 'embedded' }> =
+    config.redis.kind === 'embedded' ? { kind: 'single', url: embedded?.url ?? '' } : config.redis
+  const place = withoutUrlSecrets(target.url)
+
+  let lastError: Error | null = null
+  const redis = openRedis(target, 'commands', { name: 'primary', onError: (error) => (lastError = error) })
+  try {
+    const facts = await askRedis(redis, { place, lastError: () => lastError, patienceMs })
+    const problems = redisProblems(facts, place)
+    if (problems.length > 0) throw new ConfigurationError(problems)
+    tellDoubts(facts, place, log)
+
+    const { mode, because } = chooseDurability(config.sessions.durability, {
+      embedded: embedded !== null,
+      syncsEveryWrite: facts.syncsEveryWrite,
+    })
+    log.info({ redis: place, server: facts.server, durability: mode, because }, 'Redis is ready for sessions')
+    if (embedded?.durabilityLost) {
+      log.warn(
+        'the machine went down uncleanly and may have taken the last logouts along: everyone is signed out',
+      )
+      await createSessionScripts(redis, { ...scriptSettings(config), durability: mode }).fence()
+      await embedded.lossHandled()
+    }
+    return { url: target.url, durability: mode }
+  } finally {
+    await redisService(redis).stop(deadlineIn(1_000))
+  }
+}
+
+async function startEmbedded(
+  config: Config,
+  searchPath: string,
+  log: Logger,
+  services: ServiceStack,
+): Promise<EmbeddedRedis> {
+  const server = await findRedisServer({
+    binary: config.redisServerBin ?? undefined,
+    searchPath,
+    cacheDirectory: path.join(config.dataDir, 'redis-bin'),
+    onFetch: () => log.info('no Redis server is installed: fetching one into the data directory'),
+  })
+  return services.start(createEmbeddedRedis({ dataDir: config.dataDir, server, log }))
+}
+
+function scriptSettings({ sessions }: Config) {
+  const { idleMs, absoluteMs, rememberAbsoluteMs, maxPerUser } = sessions
+  return {
+    keys: sessionKeys(),
+    idleMs,
+    touchEveryMs: Math.min(60_000, Math.floor(idleMs / 10)),
+    longestMs: Math.max(absoluteMs, rememberAbsoluteMs),
+    maxPerUser,
+  }
+}
+
+/** What cannot be verified is said, not refused: managed services hide it. */
+function tellDoubts({ evictionPolicy }: RedisFacts, place: string, log: Logger): void {
+  if (evictionPolicy !== null) return
+  log.warn({ redis: place }, 'Redis does not tell its maxmemory-policy: make sure that it is noeviction')
+}

@@ -1,0 +1,142 @@
+/**
+ * The entry of the primary and of every web worker, and the only place of the server that knows the environment,
+ * signals and exit codes. What it runs is imported after its handlers are installed: a module that can't be loaded
+ * must end the process with a reason, and pm2 would swallow that.
+ */
+import cluster, { type Worker } from 'node:cluster'
+import { fileURLToPath } from 'node:url'
+
+const exitCode = { stopped: 0, failed: 1, misconfigured: 78, interrupted: 130 } as const
+
+/** What happens on an error that nobody caught. Replaced as the process learns to end more gently. */
+let fatal = (cause: unknown): void => {
+  process.stderr.write(`${cause instanceof Error ? cause.stack : String(cause)}\n`)
+  process.exit(exitCode.failed)
+}
+process.on('uncaughtException', (cause) => fatal(cause))
+process.on('unhandledRejection', (cause) => fatal(cause))
+
+/** What the primary has after the grace of its workers, to stop Redis and itself. */
+const closingMs = 5_000
+/** What a broken process has to let go of its requests. */
+const brokenGraceMs = 2_000
+
+const { readAssignment } = await import('../shared/config/assignment.ts')
+const { loadConfig } = await import('../shared/config.ts')
+const { ConfigurationError } = await import('../shared/errors.ts')
+const { deadlineIn } = await import('../shared/lifecycle.ts')
+const { createLogger } = await import('../shared/log.ts')
+
+const ownWorkersOnly =
+  'pm2 runs this in its cluster mode, but the server forks its workers by itself. ' +
+  'Set exec_mode: "fork" and instances: 1 in the configuration of pm2, and WORKERS for the number of workers.'
+
+const pretty = process.stdout.isTTY
+const assignment = readAssignment(process.env)
+
+try {
+  if (cluster.worker && assignment) await runWebWorker(cluster.worker, assignment.slot)
+  else await runPrimary()
+} catch (cause) {
+  fatal(cause)
+}
+
+async function runPrimary(): Promise<void> {
+  const { problemsText } = await import('./cluster/announcements.ts')
+  fatal = (cause) => {
+    const misconfigured = cause instanceof ConfigurationError
+    process.stderr.write(problemsText(misconfigured ? cause.problems : [messageOf(cause)]))
+    process.exit(misconfigured ? exitCode.misconfigured : exitCode.failed)
+  }
+  const { availableCpus } = await import('./cluster/available-cpus.ts')
+  const { createPrimary } = await import('./cluster/primary.ts')
+
+  const pm2Cluster = cluster.isWorker && process.env.pm_id !== undefined
+  const config = loadConfig(process.env, { cpus: availableCpus(), pm2Cluster, cwd: process.cwd() })
+  if (cluster.isWorker) throw new ConfigurationError([ownWorkersOnly])
+
+  const log = createLogger({ level: config.log.level, pretty, process: 'primary' })
+  const primary = createPrimary({
+    config,
+    exec: fileURLToPath(import.meta.url),
+    searchPath: process.env.PATH ?? '',
+    log,
+    say: (text) => void process.stdout.write(text),
+  })
+
+  let ending = false
+  async function end(code: number, graceMs: number): Promise<void> {
+    ending = true
+    await stopWithin(graceMs, primary.stop).catch((err: unknown) => {
+      log.error({ err }, 'the server did not stop cleanly')
+      process.exit(code || exitCode.failed)
+    })
+    process.exit(code)
+  }
+
+  function endGracefully(signal: NodeJS.Signals): void {
+    if (ending) return
+    log.info({ signal, graceMs: config.graceMs }, 'stopping')
+    void end(exitCode.stopped, config.graceMs + closingMs)
+  }
+  process.on('SIGTERM', endGracefully)
+  process.on('SIGINT', (signal) => {
+    if (!ending) return endGracefully(signal)
+    log.warn('stopping at once')
+    void end(exitCode.interrupted, 0)
+  })
+
+  try {
+    await primary.start()
+  } catch (cause) {
+    // Stopped by a signal while starting: the handler of the signal ends the process.
+    if (!ending) throw cause
+  }
+  fatal = (cause) => {
+    log.fatal({ err: cause }, 'the primary broke and ends')
+    void end(exitCode.failed, brokenGraceMs)
+  }
+}
+
+async function runWebWorker(self: Worker, slot: number): Promise<void> {
+  const { connectToPrimary } = await import('./cluster/primary-handle.ts')
+  const primary = connectToPrimary(self)
+  fatal = (cause) => void primary.failed(messageOf(cause)).finally(() => process.exit(exitCode.failed))
+  // Ctrl-C reaches the whole process group. The primary decides when each worker ends.
+  process.on('SIGINT', () => {})
+
+  const config = loadConfig(process.env, { cwd: process.cwd() })
+  const log = createLogger({ level: config.log.level, pretty, process: 'web', worker: String(slot) })
+  primary.onGone(() => {
+    log.error('the primary has vanished, and this worker with it')
+    process.exit(exitCode.failed)
+  })
+
+  const { createWebWorker } = await import('./web/worker.ts')
+  const worker = createWebWorker({ config, slot, log, onFatal: (cause) => fatal(cause) })
+  await worker.start()
+
+  async function end(code: number, graceMs: number): Promise<void> {
+    await stopWithin(graceMs, worker.stop).catch((err: unknown) => {
+      log.error({ err }, 'the worker did not stop cleanly')
+    })
+    process.exit(code)
+  }
+  fatal = (cause) => {
+    log.fatal({ err: cause }, 'the worker broke and ends')
+    void end(exitCode.failed, brokenGraceMs)
+  }
+  process.on('SIGTERM', () => void end(exitCode.stopped, config.graceMs))
+  primary.onStop((graceMs) => void end(exitCode.stopped, graceMs))
+  primary.ready(worker.port)
+}
+
+/** Stops what promises to keep the deadline, and does not hang when it breaks the promise. */
+async function stopWithin(graceMs: number, stop: (deadline: number) => Promise<void>): Promise<void> {
+  const patience = setTimeout(() => process.exit(exitCode.failed), graceMs + 1_000)
+  await stop(deadlineIn(graceMs)).finally(() => clearTimeout(patience))
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
+}
