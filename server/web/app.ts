@@ -79,8 +79,11 @@ export function createApp(parts: AppParts): App {
   app.use(gateAnswers(sessions))
   app.use(runRoutes())
 
-  // Only what breaks after the answer has begun arrives here: a client that went away, mostly.
-  app.on('error', (err: unknown) => log.debug({ err }, 'an answer was not delivered'))
+  // What breaks once the answer is Koa's to send. Mostly the client went away; otherwise the body of a route was
+  // nothing that can be sent, and Koa answers a bare 500.
+  app.on('error', (err: { headerSent?: boolean }) => {
+    log[err.headerSent ? 'debug' : 'error']({ err }, 'an answer was not delivered')
+  })
   return app
 }
 

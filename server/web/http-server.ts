@@ -23,9 +23,11 @@ export interface HttpServerOptions {
   readonly log: Logger
   /** It broke while running, and will not answer any more. */
   readonly onFatal: (cause: unknown) => void
+  /** Other bounds than the usual. */
+  readonly bounds?: Partial<typeof usualBounds>
 }
 
-const bounds = {
+const usualBounds = {
   /** A client must have sent its headers, and the whole request, by then. */
   headersTimeout: 10_000,
   requestTimeout: 30_000,
@@ -36,12 +38,14 @@ const bounds = {
   maxHeaderSize: 16 * 1024,
   insecureHTTPParser: false,
   noDelay: true,
-} as const
+}
 
 /** While stopping, how long an idle connection may still send a request. */
 const idleGraceMs = 2_000
 
-export function createHttpServer({ handler, host, port, log, onFatal }: HttpServerOptions): HttpServer {
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  const { handler, host, port, log, onFatal } = options
+  const bounds = { ...usualBounds, ...options.bounds }
   const answering = new Set<ServerResponse>()
   let stopping = false
   let stopped: Promise<void> | null = null
@@ -138,7 +142,7 @@ function problemOf(fault: NodeJS.ErrnoException): Problem {
         431,
         'headers-too-large',
         'Headers too large',
-        `headers may take ${bounds.maxHeaderSize} bytes`,
+        'the headers take more bytes than are read',
       )
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return new Problem(408, 'request-timeout', 'Request timeout', 'the request was not complete in time')

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { RequestListener } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { pino } from 'pino'
-import { createHttpServer, type HttpServer } from '../../server/web/http-server.ts'
+import { createHttpServer, type HttpServer, type HttpServerOptions } from '../../server/web/http-server.ts'
 import { deadlineIn } from '../../shared/lifecycle.ts'
 import { eventually } from '../support/eventually.ts'
 
@@ -11,9 +11,13 @@ describe('The HTTP server', () => {
   const opened: HttpServer[] = []
   const sockets: Socket[] = []
 
-  async function serve(handler: RequestListener): Promise<HttpServer> {
+  async function serve(
+    handler: RequestListener,
+    bounds: HttpServerOptions['bounds'] = {},
+  ): Promise<HttpServer> {
     const server = createHttpServer({
       handler,
+      bounds,
       host: '127.0.0.1',
       port: 0,
       log: pino({ level: 'silent' }),
@@ -81,6 +85,20 @@ describe('The HTTP server', () => {
     client.write('GET / HTTP/1.1\r\n\r\n')
     await eventually(() => expect(client.received()).to.match(/^HTTP\/1.1 400 /))
   })
+
+  const slow: [what: string, bytes: string][] = [
+    ['headers', 'GET / HTTP/1.1\r\nHost: x\r\nX-Slow: '],
+    ['a body', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nonly the beginning'],
+  ]
+  for (const [what, bytes] of slow) {
+    it(`does not wait for ever for ${what}: 408`, async () => {
+      const patience = { headersTimeout: 50, requestTimeout: 100, connectionsCheckingInterval: 20 }
+      const client = await dial(await serve((req) => void req.resume(), patience))
+      client.write(bytes)
+      await eventually(() => expect(client.ended()).to.equal(true))
+      expect(client.received()).to.match(/^HTTP\/1.1 408 [^]*request-timeout/)
+    })
+  }
 
   it('goes on serving others after a client sent garbage', async () => {
     const server = await serve(hello)

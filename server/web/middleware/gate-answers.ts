@@ -12,7 +12,7 @@ export function gateAnswers(sessions: Pick<Sessions, 'stillValid'>): AppMiddlewa
     const reads = ctx.req.method === 'GET' || ctx.req.method === 'HEAD'
     if (identity === null || token === null || !reads || route?.gate === false) return next()
     return next().then(async () => {
-      if (ctx.status !== 200) return
+      if (ctx.status >= 300) return
       const valid = sessions.stillValid(token)
       if (valid === true || (await valid)) return
       throw problem('session-gone', 'the session ended while the request was being served')
