@@ -1,0 +1,128 @@
+import { createHash } from 'node:crypto'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { SetUpProblem } from './problem.js'
+import { runTool } from './run-tool.js'
+import { withSetUpLock } from './set-up-lock.js'
+
+const sourceDirectories = ['server', 'workers', 'shared']
+const settings = ['tsconfig.json', 'package-lock.json', 'server/bootstrap/tsconfig.build.json']
+const stampName = '.built-from'
+
+/** Beside `dist`, so that the source maps in it still point to the sources after the move. */
+const draftPrefix = '.lockstep-build-'
+
+/**
+ * Compiles to `dist`, unless it was built from these sources already. A build that fails or is interrupted leaves
+ * the `dist` of before.
+ *
+ * @param {string} root
+ * @param {{ rebuild?: boolean }} [options]
+ */
+export async function ensureBuilt(root, { rebuild = false } = {}) {
+  if (!rebuild && isBuilt(root)) return
+  await withSetUpLock(root, async () => {
+    if (!rebuild && isBuilt(root)) return
+    console.error('Building ...')
+    removeDrafts(root)
+    const draft = join(root, `${draftPrefix}${process.pid}`)
+    try {
+      // Before the compiler reads them: what is edited from now on makes this build stale.
+      const stamp = fingerprint(root)
+      await compile(root, draft)
+      copyAssets(root, draft)
+      writeFileSync(join(draft, stampName), stamp)
+      replaceOutput(root, draft)
+    } finally {
+      removeDrafts(root)
+    }
+  })
+}
+
+/**
+ * Whether `dist` was built from the sources as they are.
+ *
+ * @param {string} root
+ */
+export function isBuilt(root) {
+  const stamp = join(root, 'dist', stampName)
+  return existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint(root)
+}
+
+/** @param {string} root */
+function fingerprint(root) {
+  const hash = createHash('sha256')
+  for (const file of [...sources(root), ...settings.map((name) => join(root, name))]) {
+    const content = readFileSync(file)
+    hash.update(`${relative(root, file)}\0${content.length}\0`).update(content)
+  }
+  return hash.digest('hex')
+}
+
+/** @param {string} root */
+function sources(root) {
+  return sourceDirectories
+    .filter((name) => existsSync(join(root, name)))
+    .flatMap((name) => readdirSync(join(root, name), { withFileTypes: true, recursive: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()
+}
+
+/**
+ * @param {string} root
+ * @param {string} draft
+ */
+async function compile(root, draft) {
+  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+  const project = join(root, 'server', 'bootstrap', 'tsconfig.build.json')
+  const args = [compiler, '-p', project, '--outDir', draft, '--pretty', String(process.stderr.isTTY ?? false)]
+  const { code, output } = await runTool(process.execPath, args, root)
+  if (code !== 0) {
+    throw new SetUpProblem(
+      `${output}\nThe build failed; the errors are above. Nothing was changed or started.`,
+    )
+  }
+}
+
+/**
+ * Whatever is not compiled may be read while running: scripts of Redis, pages, styles.
+ *
+ * @param {string} root
+ * @param {string} draft
+ */
+function copyAssets(root, draft) {
+  const bootstrap = [join(root, 'server', 'start.js'), join(root, 'server', 'bootstrap')]
+  for (const file of sources(root)) {
+    if (file.endsWith('.ts') || bootstrap.some((path) => file.startsWith(path))) continue
+    const copy = join(draft, relative(root, file))
+    mkdirSync(dirname(copy), { recursive: true })
+    cpSync(file, copy)
+  }
+}
+
+/**
+ * @param {string} root
+ * @param {string} draft
+ */
+function replaceOutput(root, draft) {
+  const output = join(root, 'dist')
+  if (existsSync(output)) renameSync(output, `${draft}-replaced`)
+  renameSync(draft, output)
+}
+
+/** @param {string} root */
+function removeDrafts(root) {
+  for (const name of readdirSync(root)) {
+    if (name.startsWith(draftPrefix)) rmSync(join(root, name), { recursive: true, force: true })
+  }
+}

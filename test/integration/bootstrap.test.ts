@@ -1,0 +1,92 @@
+import { expect } from 'chai'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { appendFile, copyFile, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { trackChild } from '../support/children.ts'
+
+/** Stands for the server: what matters here is that it is reached, and that the process is its own. */
+const main = `
+import { greeting } from '../shared/greeting.ts'
+process.once('SIGTERM', () => process.exit(7))
+if (process.argv.includes('stay')) setInterval(() => {}, 60_000)
+process.stdout.write(\`\${greeting} \${process.argv.slice(2).join(' ')}\\n\`)
+`
+
+describe('npm start in a fresh checkout', function () {
+  this.timeout(180_000)
+  let root: string
+
+  before(async () => {
+    root = await mkdtemp(join(tmpdir(), 'lockstep-checkout-'))
+    for (const file of ['package.json', 'package-lock.json', 'tsconfig.json'])
+      await copyFile(file, join(root, file))
+    await cp('server/bootstrap', join(root, 'server', 'bootstrap'), { recursive: true })
+    await copyFile('server/start.js', join(root, 'server', 'start.js'))
+    await mkdir(join(root, 'shared', 'lua'), { recursive: true })
+    await writeFile(join(root, 'server', 'main.ts'), main)
+    await writeFile(join(root, 'shared', 'greeting.ts'), `export const greeting: string = 'hello'\n`)
+    await writeFile(join(root, 'shared', 'lua', 'one.lua'), 'return 1\n')
+  })
+
+  after(() => rm(root, { recursive: true, force: true }))
+
+  function launch(...args: string[]) {
+    const child = spawn(process.execPath, ['server/start.js', ...args], { cwd: root })
+    trackChild(child.pid!, 'npm start')
+    let out = ''
+    let told = ''
+    child.stdout.on('data', (chunk) => (out += String(chunk)))
+    child.stderr.on('data', (chunk) => (told += String(chunk)))
+    const ended = once(child, 'close').then(([code]) => ({ code: code as number | null, out, told }))
+    return { child, ended }
+  }
+
+  const start = (...args: string[]) => launch(...args).ended
+
+  it('installs, builds and becomes the server; after that it builds only what changed', async () => {
+    expect(await start('a', 'b')).to.deep.equal({
+      code: 0,
+      out: 'hello a b\n',
+      told: 'Installing the dependencies (npm ci) ...\nBuilding ...\n',
+    })
+    expect(await readFile(join(root, 'dist', 'shared', 'lua', 'one.lua'), 'utf8')).to.equal('return 1\n')
+
+    // A second start finds all as it should be.
+    expect(await start()).to.deep.equal({ code: 0, out: 'hello \n', told: '' })
+
+    // Signals and exit codes are the server's own.
+    const staying = launch('stay')
+    await once(staying.child.stdout, 'data')
+    staying.child.kill('SIGTERM')
+    expect((await staying.ended).code).to.equal(7)
+
+    // A build that fails says why, starts nothing, and leaves the one of before.
+    const greeting = join(root, 'shared', 'greeting.ts')
+    await writeFile(greeting, `export const greeting: string = 1\n`)
+    const failed = await start()
+    expect(failed.code).to.equal(1)
+    expect(failed.told).to.include('shared/greeting.ts').and.include('The build failed')
+    expect(await readFile(join(root, 'dist', 'shared', 'greeting.js'), 'utf8')).to.include('hello')
+
+    // Killed in the middle of a build, and then started three times at once: one of them builds.
+    await writeFile(greeting, `export const greeting: string = 'good day'\n`)
+    const killed = launch()
+    await once(killed.child.stderr, 'data')
+    killed.child.kill('SIGKILL')
+    await killed.ended
+    const together = await Promise.all([start('1'), start('2'), start('3')])
+    expect(together.map(({ code, out }) => [code, out])).to.deep.equal([
+      [0, 'good day 1\n'],
+      [0, 'good day 2\n'],
+      [0, 'good day 3\n'],
+    ])
+    expect(together.filter(({ told }) => told.includes('Building'))).to.have.length(1)
+    expect((await readdir(root)).filter((name) => name.startsWith('.'))).to.deep.equal([])
+
+    // An asset alone makes it stale, too.
+    await appendFile(join(root, 'shared', 'lua', 'one.lua'), '-- more\n')
+    expect((await start()).told).to.equal('Building ...\n')
+  })
+})
