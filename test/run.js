@@ -1,0 +1,97 @@
+/**
+ * `npm test [-- --coverage] [-- mocha's arguments]`: set up, lint, check the format and the types, run the tests.
+ *
+ * Each step runs even when one before it failed, since each tells something of its own; the exit code is that of
+ * the first that did. With test files among the arguments only those run, without the checks. The last line that
+ * is printed is always `N passed, N failed`.
+ */
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { constants, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { root, setUp } from '../server/bootstrap/set-up.js'
+
+const everyTest = 'test/**/*.test.ts'
+
+/** The servers that the tests start run what was built; its source maps lead back to the sources. */
+const coverageCommand = [
+  'node_modules/c8/bin/c8.js',
+  ...['server', 'workers', 'shared'].map((directory) => `--include=${directory}/**/*.ts`),
+  '--exclude-after-remap',
+  '--reporter=text',
+  '--reporter=html',
+  process.execPath,
+]
+
+process.chdir(root)
+const coverage = process.argv.includes('--coverage')
+const mochaArguments = process.argv.slice(2).filter((argument) => argument !== '--coverage')
+const filesGiven = mochaArguments.some((argument) => existsSync(argument) || argument.endsWith('.test.ts'))
+
+let exitCode = 0
+let totals = { passes: 0, failures: 0 }
+
+if (await setUp({ production: false })) {
+  if (!filesGiven) {
+    await step('Linting ...', ['node_modules/oxlint/bin/oxlint', '--deny-warnings', '--format=unix'])
+    await step('Checking the format ...', [
+      'node_modules/prettier/bin/prettier.cjs',
+      '--check',
+      '--log-level=warn',
+      '.',
+    ])
+    await step('Checking the types ...', ['node_modules/typescript/bin/tsc', '--noEmit'])
+  }
+  await runTests()
+} else {
+  exitCode = 1
+}
+process.exitCode = exitCode
+console.log(`${totals.passes} passed, ${totals.failures} failed`)
+
+async function runTests() {
+  const results = mkdtempSync(join(tmpdir(), 'lockstep-totals-'))
+  const file = join(results, 'totals.json')
+  try {
+    await step('Testing ...', [
+      ...(coverage ? coverageCommand : []),
+      'node_modules/mocha/bin/mocha.js',
+      '--reporter=test/support/totals-reporter.ts',
+      `--reporter-option=totals=${file}`,
+      ...mochaArguments,
+      ...(filesGiven ? [] : [everyTest]),
+    ])
+    // A run that broke before its end is a failure, whatever had passed.
+    totals = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : { passes: 0, failures: 1 }
+  } finally {
+    rmSync(results, { recursive: true, force: true })
+  }
+}
+
+/**
+ * @param {string} what for the reader
+ * @param {string[]} command of a JavaScript program, below the root
+ */
+async function step(what, command) {
+  console.error(what)
+  const code = await run(command)
+  if (exitCode === 0) exitCode = code
+}
+
+/**
+ * @param {string[]} command
+ * @returns {Promise<number>} the exit code, as a shell would tell it
+ */
+function run(command) {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, command, { stdio: 'inherit' })
+    // Ctrl-C reaches the whole foreground; what comes to us alone is passed on.
+    const signals = /** @type {const} */ (['SIGINT', 'SIGTERM'])
+    const passOn = (/** @type {NodeJS.Signals} */ signal) => child.kill(signal)
+    for (const signal of signals) process.on(signal, passOn)
+    child.once('close', (code, signal) => {
+      for (const name of signals) process.off(name, passOn)
+      resolve(code ?? 128 + constants.signals[signal ?? 'SIGKILL'])
+    })
+  })
+}
