@@ -125,7 +125,7 @@ export function createEmbeddedRedis({ dataDir, server, log, guard }: EmbeddedRed
     }
     if (last && last.socketPath !== place.socketPath) await removePlace(last)
     supervision = supervise(place.socketPath, chosenGuard)
-    log.info({ pid: redis.pid, directory }, 'the embedded Redis runs')
+    log.info({ redisPid: redis.pid, directory }, 'the embedded Redis runs')
   }
 
   async function supervise(socketPath: string, chosenGuard: Guard): Promise<void> {
@@ -148,7 +148,7 @@ export function createEmbeddedRedis({ dataDir, server, log, guard }: EmbeddedRed
       try {
         redis = await launch(socketPath, chosenGuard)
         startedAt = performance.now()
-        log.warn({ pid: redis.pid }, 'the embedded Redis runs again')
+        log.warn({ redisPid: redis.pid }, 'the embedded Redis runs again')
       } catch (cause) {
         if (!stopping.signal.aborted)
           log.error({ err: cause }, 'the embedded Redis could not be started again')

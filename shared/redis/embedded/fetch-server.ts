@@ -59,7 +59,7 @@ async function unpackFirstThatRuns(workshop: string): Promise<string> {
       }
     }
   }
-  throw new Error(failures.map(firstLine).join('; '), { cause: failures[0] })
+  throw new Error([...new Set(failures.map(firstLine))].join('; '), { cause: failures[0] })
 }
 
 /**
