@@ -183,7 +183,8 @@ export function joinCoherence(dependencies: CoherenceDependencies) {
 
   /** A subscriber whose peer is silently gone is made again; until then every renewal finds what it missed. */
   async function checkPulse(): Promise<void> {
-    if (subscriber.status !== 'ready') return
+    // Connected but not ready: a peer that vanished before it greeted us would be waited for without end.
+    if (subscriber.status !== 'ready' && subscriber.status !== 'connect') return
     let late: NodeJS.Timeout | undefined
     const silence = new Promise<never>((_resolve, reject) => {
       late = setTimeout(() => reject(new Error('no answer to PING')), maximumLeaseMs)
