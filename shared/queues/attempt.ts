@@ -1,0 +1,100 @@
+/**
+ * One attempt at one job: the payload checked, the time limited, the end told to BullMQ.
+ */
+import { setTimeout as wait } from 'node:timers/promises'
+import { UnrecoverableError, WaitingError, type Job as BullJob } from 'bullmq'
+import type { AnyJob, JobRun, Log } from './job.ts'
+import { InvalidPayload, parsePayload } from './payload.ts'
+import { Interruption, type RunningJob } from './running-jobs.ts'
+import { runSandboxed } from './sandbox.ts'
+import { parseStoredJob } from './stored-job.ts'
+
+/** How long a handler may take to notice that its signal was aborted, before the job is given away. */
+export const settleMs = 250
+
+/**
+ * Resolves to the job's result; rejects with what the handler threw, or with the `Interruption`. When the process
+ * stops, or is not sure of its lock any more, the job is put back to the head of its queue, which costs it no
+ * attempt.
+ */
+export async function runAttempt<Services>(
+  job: AnyJob<Services>,
+  bull: BullJob,
+  token: string,
+  { running, services, log: processLog }: { running: RunningJob; services: Services; log: Log },
+): Promise<unknown> {
+  const { signal } = running
+  const log = processLog.child({ job: job.name, jobId: bull.id })
+  const timeout = setTimeout(
+    () => running.interrupt(new Interruption('timeout', `took longer than ${job.timeoutMs} ms`)),
+    job.timeoutMs,
+  )
+  const work = startWork(job, bull, { signal, services, log })
+  try {
+    return await Promise.race([work, whenAborted(signal)])
+  } catch (failure) {
+    if (!(failure instanceof Interruption)) throw failure
+    await Promise.race([work.catch(() => {}), wait(settleMs, undefined, { ref: false })])
+    if (failure.kind === 'timeout') throw failure
+    return await putBack(bull, token, failure, log)
+  } finally {
+    clearTimeout(timeout)
+    running.end()
+  }
+}
+
+async function startWork<Services>(
+  job: AnyJob<Services>,
+  bull: BullJob,
+  { signal, services, log }: { signal: AbortSignal; services: Services; log: Log },
+): Promise<unknown> {
+  const { payload, tick } = readStored(bull)
+  const run: JobRun<unknown> = {
+    id: bull.id as string,
+    data: readPayload(job, payload),
+    attempt: bull.attemptsMade + 1,
+    scheduledFor: tick === undefined ? null : new Date(tick),
+    signal,
+    log,
+    progress: (value) => bull.updateProgress(value as object),
+  }
+  return job.work.kind === 'handler' ? job.work.handler(run, services) : runSandboxed(job.work.file, run)
+}
+
+/** Trying again would not make a wrong payload right. */
+function readPayload(job: AnyJob, payload: unknown): unknown {
+  try {
+    return parsePayload(job, payload)
+  } catch (failure) {
+    if (failure instanceof InvalidPayload) throw new UnrecoverableError(failure.message)
+    throw failure
+  }
+}
+
+function readStored(bull: BullJob) {
+  try {
+    return parseStoredJob(bull.data)
+  } catch (failure) {
+    throw new UnrecoverableError((failure as Error).message)
+  }
+}
+
+/**
+ * Puts the job back and tells BullMQ so. When that fails BullMQ is told the same: the job is another worker's by
+ * now, or will be when its lock has run out.
+ */
+async function putBack(bull: BullJob, token: string, { kind }: Interruption, log: Log): Promise<never> {
+  try {
+    await bull.moveToWait(token)
+    log.info({ reason: kind }, 'the job was handed over')
+  } catch (cause) {
+    log.warn({ reason: kind, err: cause }, 'the job could not be handed over')
+  }
+  throw new WaitingError()
+}
+
+function whenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+}

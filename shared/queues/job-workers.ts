@@ -1,0 +1,75 @@
+/** Does the jobs: a consumer for each, all in this process. */
+import type { Telemetry } from 'bullmq'
+import type { Redis } from 'ioredis'
+import type { Deadline, Service } from '../lifecycle.ts'
+import { runAttempt } from './attempt.ts'
+import { createConsumer, defaultRecovery, type RecoveryLimits } from './consumer.ts'
+import { createDurations, type Durations } from './durations.ts'
+import type { AnyJob, Log, Retention } from './job.ts'
+import { jobsByName } from './job.ts'
+import { defaultPrefix } from './keys.ts'
+import type { Queues } from './queues.ts'
+
+export interface JobWorkersOptions<Services> {
+  /** Opens a connection for blocking commands, one for each queue. */
+  readonly connect: () => Redis
+  readonly queues: Queues
+  readonly jobs: readonly AnyJob<Services>[]
+  /** What the handlers work with. */
+  readonly services: Services
+  readonly log: Log
+  readonly prefix?: string
+  readonly recovery?: Partial<RecoveryLimits>
+  readonly telemetry?: Telemetry
+}
+
+export interface JobWorkers extends Service {
+  /** How long attempts took in this process, by job. */
+  durations(): Record<string, Durations>
+}
+
+export function createJobWorkers<Services>(options: JobWorkersOptions<Services>): JobWorkers {
+  const { connect, queues, services, log, prefix = defaultPrefix, telemetry } = options
+  const recovery = { ...defaultRecovery, ...options.recovery }
+  const durations = createDurations()
+  const consumers = [...jobsByName(options.jobs).values()].map((job) =>
+    createConsumer({
+      queue: job.name,
+      queues,
+      prefix,
+      connect,
+      concurrency: job.concurrency,
+      attempts: job.attempts,
+      keepCompleted: bullRetention(job.keepCompleted),
+      keepFailed: bullRetention(job.keepFailed),
+      recovery,
+      log,
+      ...(telemetry ? { telemetry } : {}),
+      process: (bull, token, running) => runAttempt(job, bull, token, { running, services, log }),
+      onEnd: (outcome, { processedOn, finishedOn }) =>
+        durations.add(job.name, outcome, (finishedOn ?? Date.now()) - (processedOn ?? Date.now())),
+    }),
+  )
+  return { ...together(consumers), durations: durations.read }
+}
+
+/** Unlike a group, they start and stop at the same time: a drain must not wait for one queue after the other. */
+function together(consumers: readonly Service[]): Service {
+  async function stop(deadline: Deadline): Promise<void> {
+    await Promise.all(consumers.map((consumer) => consumer.stop(deadline)))
+  }
+  return {
+    async start() {
+      const started = await Promise.allSettled(consumers.map((consumer) => consumer.start()))
+      const failed = started.find((outcome) => outcome.status === 'rejected')
+      if (!failed) return
+      await stop(performance.now() + 1_000)
+      throw failed.reason
+    },
+    stop,
+  }
+}
+
+function bullRetention({ count, seconds }: Retention) {
+  return { count, age: seconds }
+}

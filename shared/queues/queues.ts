@@ -1,0 +1,269 @@
+/**
+ * Asking for jobs, and asking after them.
+ *
+ * An id that `enqueue` resolves to stands for a job that Redis has taken: it will be done, as durably as Redis
+ * keeps its data. When it rejects with `Unavailable` the job may or may not have been taken; asking again with
+ * the same `dedupeKey` cannot make it two. No call waits longer than `timeoutMs`, whatever state Redis is in.
+ */
+import { createHash, randomInt, randomUUID } from 'node:crypto'
+import { Queue, type JobsOptions, type Telemetry } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { Unavailable } from '../errors.ts'
+import type { Service } from '../lifecycle.ts'
+import { isWhole, jobsByName, longestMs, type AnyJob, type Job } from './job.ts'
+import { defaultPrefix, ticksQueue } from './keys.ts'
+import { checkPayload } from './payload.ts'
+import type { ScheduleDefinition } from './schedule.ts'
+import { parseStoredJob, type StoredJob } from './stored-job.ts'
+import { ticksByOurClock } from './tick-strategy.ts'
+
+export interface QueuesOptions {
+  /** Short commands only; not shared with workers, which wait on theirs. Opened and closed by the caller. */
+  readonly redis: Redis
+  readonly jobs: readonly AnyJob[]
+  /** Applications that share a Redis need different ones. Use braces with a Redis Cluster. */
+  readonly prefix?: string
+  /** The longest that a call may take. Default 2 s. */
+  readonly timeoutMs?: number
+  readonly telemetry?: Telemetry
+}
+
+export interface EnqueueOptions {
+  /** Do it this much later. */
+  readonly delayMs?: number
+  /**
+   * Of several requests with one key (by one asker) within a day, the first makes the job, the others are answered
+   * with its id, even when it is done by then.
+   */
+  readonly dedupeKey?: string
+  /** Instead of the job's own. */
+  readonly priority?: number
+  /** The user who asks, who may then look at it. */
+  readonly by?: string
+}
+
+export interface Enqueued {
+  readonly id: string
+  /** False when an earlier request with this `dedupeKey` made the job. */
+  readonly created: boolean
+}
+
+/** A job as one may look at it. */
+export interface JobView {
+  readonly id: string
+  readonly name: string
+  /** BullMQ's word: waiting, prioritized, delayed, active, completed, failed. */
+  readonly state: string
+  readonly progress: unknown
+  readonly result?: unknown
+  readonly failedReason?: string
+  readonly attempts: number
+  readonly by: string | null
+}
+
+export interface QueueNumbers {
+  readonly waiting: number
+  readonly active: number
+  readonly delayed: number
+  readonly failed: number
+  readonly completed: number
+  /** How long the job that is next has waited; 0 when none waits. */
+  readonly oldestWaitingMs: number
+}
+
+export interface Queues extends Service {
+  readonly jobs: ReadonlyMap<string, AnyJob>
+  /** Throws `InvalidPayload` when the job does not take this payload, `TypeError` for wrong options. */
+  enqueue<Stored>(
+    job: Job<Stored, never>,
+    payload: NoInfer<Stored>,
+    options?: EnqueueOptions,
+  ): Promise<Enqueued>
+  /** Null when there is no such job, or not any more. */
+  find(name: string, id: string): Promise<JobView | null>
+  /** Gives a tick of a schedule its run: one, however often it is asked. */
+  addRun(definition: ScheduleDefinition, tick: number): Promise<'added' | 'left out'>
+  /** How each queue is doing, the queue of ticks included. */
+  measure(): Promise<Record<string, QueueNumbers>>
+  /** The queue itself, for a dashboard. */
+  bull(name: string): Queue
+}
+
+const dedupeMs = 24 * 60 * 60 * 1_000
+const optionNames: readonly string[] = ['delayMs', 'dedupeKey', 'priority', 'by']
+
+export function createQueues(options: QueuesOptions): Queues {
+  const { redis, prefix = defaultPrefix, timeoutMs = 2_000, telemetry } = options
+  const jobs = jobsByName(options.jobs)
+  const queues = new Map<string, Queue>()
+
+  function bull(name: string): Queue {
+    const open = queues.get(name)
+    if (open) return open
+    const queue = new Queue(name, {
+      connection: redis,
+      prefix,
+      // Whether Redis is there and new enough is known by now; asking once more could only fail for good.
+      skipVersionCheck: true,
+      skipWaitingForReady: true,
+      streams: { events: { maxLen: 1_000 } },
+      settings: { repeatStrategy: ticksByOurClock },
+      ...(telemetry ? { telemetry } : {}),
+    })
+    // Every call reports its own failure.
+    queue.on('error', () => {})
+    queues.set(name, queue)
+    return queue
+  }
+
+  /** Runs the call within the bound. It is not begun when it could only wait for a connection. */
+  async function ask<T>(call: () => Promise<T>): Promise<T> {
+    if (redis.status !== 'ready') throw new Unavailable('redis')
+    let timer: NodeJS.Timeout | undefined
+    const patience = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
+    })
+    try {
+      return await Promise.race([call(), patience])
+    } catch (cause) {
+      throw new Unavailable('redis', { cause })
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async function add(name: string, stored: StoredJob, jobOptions: JobsOptions): Promise<string> {
+    const added = await ask(() => bull(name).add(name, stored, jobOptions))
+    return added.id as string
+  }
+
+  return {
+    jobs,
+    bull,
+
+    async start() {
+      if (redis.status === 'wait') await redis.connect()
+      await ask(() => redis.ping())
+      for (const name of [...jobs.keys(), ticksQueue]) bull(name)
+    },
+
+    async stop() {
+      await Promise.all([...queues.values()].map((queue) => queue.close()))
+      queues.clear()
+    },
+
+    async enqueue(job, payload, enqueueOptions = {}) {
+      if (jobs.get(job.name) !== job) throw new TypeError(`the job ${job.name} was not given to createQueues`)
+      refuseWrongOptions(enqueueOptions)
+      const { delayMs = 0, dedupeKey, by, priority = job.priority } = enqueueOptions
+      const stored = checkPayload(job, payload)
+      const jobId = randomUUID()
+      const id = await add(
+        job.name,
+        { payload: stored, by },
+        {
+          jobId,
+          attempts: job.attempts,
+          backoff: { type: job.backoff.type, delay: job.backoff.delayMs },
+          ...(priority > 0 ? { priority } : {}),
+          ...(delayMs > 0 ? { delay: delayMs } : {}),
+          ...(dedupeKey === undefined
+            ? {}
+            : { deduplication: { id: dedupeId(by, dedupeKey), ttl: dedupeMs } }),
+        },
+      )
+      return { id, created: id === jobId }
+    },
+
+    async find(name, id) {
+      if (!jobs.has(name) || !/^[\w@.-]{1,200}$/.test(id)) return null
+      const job = await ask(() => bull(name).getJob(id))
+      if (!job) return null
+      const state = await ask(() => job.getState())
+      if (state === 'unknown') return null
+      return {
+        id,
+        name,
+        state,
+        progress: job.progress,
+        ...(state === 'completed' ? { result: job.returnvalue ?? null } : {}),
+        ...(state === 'failed' ? { failedReason: job.failedReason } : {}),
+        attempts: job.attemptsMade,
+        by: parseStoredJob(job.data).by ?? null,
+      }
+    },
+
+    async addRun(definition, tick) {
+      const { name, job, data, overlap, jitterMs, options: jobOptions } = definition
+      const jobId = `${name}@${tick}`
+      const id = await add(
+        job,
+        { payload: data, schedule: name, tick },
+        {
+          jobId,
+          attempts: jobOptions.attempts,
+          backoff: { type: jobOptions.backoff.type, delay: jobOptions.backoff.delayMs },
+          ...(jobOptions.priority > 0 ? { priority: jobOptions.priority } : {}),
+          ...(jitterMs > 0 ? { delay: randomInt(jitterMs + 1) } : {}),
+          // Held from here until the run has ended for good, through retries, drains and dead workers.
+          ...(overlap === 'forbid' ? { deduplication: { id: `schedule-${name}` } } : {}),
+        },
+      )
+      return id === jobId ? 'added' : 'left out'
+    },
+
+    async measure() {
+      const names = [...jobs.keys(), ticksQueue]
+      const numbers = await Promise.all(names.map((name) => ask(() => measureQueue(bull(name)))))
+      return Object.fromEntries(names.map((name, index) => [name, numbers[index] as QueueNumbers]))
+    },
+  }
+}
+
+async function measureQueue(queue: Queue): Promise<QueueNumbers> {
+  const counts = await queue.getJobCounts(
+    'waiting',
+    'prioritized',
+    'active',
+    'delayed',
+    'failed',
+    'completed',
+  )
+  const next = await queue.getJobs(['waiting', 'prioritized'], 0, 0, true)
+  const now = Date.now()
+  const ages = next.filter((job) => job !== undefined).map((job) => now - job.timestamp - (job.delay ?? 0))
+  const { waiting = 0, prioritized = 0, active = 0, delayed = 0, failed = 0, completed = 0 } = counts
+  return {
+    waiting: waiting + prioritized,
+    active,
+    delayed,
+    failed,
+    completed,
+    oldestWaitingMs: Math.max(0, ...ages),
+  }
+}
+
+/** Keys of different askers must not meet, and BullMQ gives some characters a meaning. */
+function dedupeId(by: string | undefined, dedupeKey: string): string {
+  return createHash('sha256')
+    .update(JSON.stringify([by ?? null, dedupeKey]))
+    .digest('base64url')
+}
+
+function refuseWrongOptions(options: EnqueueOptions & { repeat?: never }): void {
+  if ('repeat' in options) {
+    throw new TypeError('repeat: BullMQ would take it and never repeat the job; declare a schedule instead')
+  }
+  const unknown = Object.keys(options).find((name) => !optionNames.includes(name))
+  if (unknown !== undefined) throw new TypeError(`enqueue has no option ${JSON.stringify(unknown)}`)
+  const { delayMs, dedupeKey, priority } = options
+  if (delayMs !== undefined && !isWhole(delayMs, 0, longestMs)) {
+    throw new TypeError('delayMs must be whole milliseconds, at most a year')
+  }
+  if (dedupeKey !== undefined && (typeof dedupeKey !== 'string' || !/^.{1,256}$/su.test(dedupeKey))) {
+    throw new TypeError('dedupeKey must be 1 to 256 characters')
+  }
+  if (priority !== undefined && !isWhole(priority, 0, 2_097_151)) {
+    throw new TypeError('priority must be 0 to 2097151')
+  }
+}

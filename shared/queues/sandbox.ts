@@ -1,0 +1,62 @@
+/**
+ * Work that never awaits would stop this process from renewing locks and from answering anything, so it is done
+ * in a thread of its own, which can be ended at any moment: by the job's time limit, by a drain, by a crash that
+ * touches nobody else.
+ */
+import { Worker } from 'node:worker_threads'
+import { sibling, type JobRun, type Log } from './job.ts'
+
+/** What the thread is given to begin with. */
+export interface SandboxAssignment {
+  readonly file: string
+  readonly id: string
+  readonly data: unknown
+  readonly attempt: number
+  readonly scheduledFor: Date | null
+}
+
+/** What the thread tells us. */
+export type SandboxReport =
+  | { readonly kind: 'done'; readonly result: unknown }
+  | { readonly kind: 'failed'; readonly error: unknown }
+  | { readonly kind: 'progress'; readonly value: number | object }
+  | {
+      readonly kind: 'log'
+      readonly level: 'debug' | 'info' | 'warn' | 'error'
+      readonly fields: object
+      readonly message: string
+    }
+
+const threadFile = sibling(import.meta.url, 'sandbox-thread')
+
+/** Runs the default export of the file in a thread. The thread is gone when this settles or the run is aborted. */
+export function runSandboxed(file: URL, run: JobRun<unknown>): Promise<unknown> {
+  const assignment: SandboxAssignment = {
+    file: file.href,
+    id: run.id,
+    data: run.data,
+    attempt: run.attempt,
+    scheduledFor: run.scheduledFor,
+  }
+  const thread = new Worker(threadFile, { workerData: assignment, name: `job ${run.id}` })
+  const end = () => void thread.terminate()
+  run.signal.addEventListener('abort', end, { once: true })
+  const result = new Promise<unknown>((resolve, reject) => {
+    thread.on('message', (report: SandboxReport) => {
+      if (report.kind === 'done') resolve(report.result)
+      else if (report.kind === 'failed') reject(report.error)
+      else if (report.kind === 'log') writeLog(run.log, report)
+      else run.progress(report.value).catch(reject)
+    })
+    thread.on('error', reject)
+    thread.on('exit', (code) => reject(new Error(`the thread ended with code ${code} before its work`)))
+  })
+  return result.finally(() => {
+    run.signal.removeEventListener('abort', end)
+    end()
+  })
+}
+
+function writeLog(log: Log, { level, fields, message }: SandboxReport & { kind: 'log' }): void {
+  log[level](fields, message)
+}

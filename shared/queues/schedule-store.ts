@@ -1,0 +1,70 @@
+/** The schedules as they are kept in Redis, which is what is in force. */
+import type { Redis } from 'ioredis'
+import { scheduleKeys } from './keys.ts'
+import type { Schedule, ScheduleDefinition } from './schedule.ts'
+
+const releaseField = '@release'
+
+export interface AppliedSchedules {
+  /** Of which release they are; 0 when there are none. */
+  readonly release: number
+  readonly byName: ReadonlyMap<string, Schedule>
+}
+
+/** When a schedule was last served, in milliseconds since 1970. */
+export interface ServedTicks {
+  readonly lastTick: number | null
+  readonly lastRun: number | null
+}
+
+export function openScheduleStore(redis: Redis, prefix: string) {
+  const keys = scheduleKeys(prefix)
+  return {
+    async applied(): Promise<AppliedSchedules> {
+      const { [releaseField]: release = '0', ...entries } = await redis.hgetall(keys.applied)
+      const byName = new Map<string, Schedule>()
+      for (const [name, text] of Object.entries(entries)) {
+        const schedule = parseSchedule(text)
+        // What can't be read counts as absent, and is written anew at the next reconciliation.
+        if (schedule) byName.set(name, schedule)
+      }
+      return { release: Number(release), byName }
+    },
+
+    async apply(schedule: Schedule): Promise<void> {
+      await redis.hset(keys.applied, schedule.definition.name, JSON.stringify(schedule))
+    },
+
+    async remove(name: string): Promise<void> {
+      await redis.hdel(keys.applied, name)
+      await redis.hdel(keys.served, `${name}:tick`, `${name}:run`)
+    },
+
+    async setRelease(release: number): Promise<void> {
+      await redis.hset(keys.applied, releaseField, release)
+    },
+
+    async served(): Promise<(name: string) => ServedTicks> {
+      const fields = await redis.hgetall(keys.served)
+      const time = (field: string) => (fields[field] === undefined ? null : Number(fields[field]))
+      return (name) => ({ lastTick: time(`${name}:tick`), lastRun: time(`${name}:run`) })
+    },
+  }
+}
+
+export type ScheduleStore = ReturnType<typeof openScheduleStore>
+
+function parseSchedule(text: string): Schedule | null {
+  try {
+    const { hash, definition } = JSON.parse(text) as Partial<Schedule>
+    return typeof hash === 'string' && isDefinition(definition) ? { hash, definition } : null
+  } catch {
+    return null
+  }
+}
+
+/** Enough to serve and show it; the hash says whether it is as it was written. */
+export function isDefinition(value: unknown): value is ScheduleDefinition {
+  const { name, job, timing, options } = (value ?? {}) as Partial<ScheduleDefinition>
+  return typeof name === 'string' && typeof job === 'string' && Boolean(timing) && Boolean(options)
+}
