@@ -10,7 +10,7 @@ import type { App } from './context.ts'
 import { answerProblems } from './middleware/answer-problems.ts'
 import { authenticate } from './middleware/authenticate.ts'
 import { crossOrigin } from './middleware/cross-origin.ts'
-import { findRoutes } from './middleware/find-route.ts'
+import { explainAbsence } from './middleware/explain-absence.ts'
 import { gateAnswers } from './middleware/gate-answers.ts'
 import { identifyRequests } from './middleware/identify-request.ts'
 import { logRequests } from './middleware/log-requests.ts'
@@ -22,7 +22,7 @@ import { securityHeaders } from './middleware/security-headers.ts'
 import { createSessionDataMiddleware } from './middleware/session-data.ts'
 import { passwordResetMails, type PasswordResetMail } from './password-reset-mails.ts'
 import type { Readiness } from './readiness.ts'
-import { createRouteTable } from './route-table.ts'
+import { mountRoutes, type RouteGroup } from './routers.ts'
 import type { Route } from './route.ts'
 import { documentationRoutes } from './routes/documentation.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -62,7 +62,6 @@ export function createApp(parts: AppParts): App {
   const { config, sessions, log } = parts
   const { trustProxy, exposeWorker, corsOrigins, publicUrl } = config.http
   const app: App = new Koa()
-  const table = createRouteTable(allRoutes(app, parts))
 
   app.use(identifyRequests({ trustProxy, worker: exposeWorker ? parts.workerId : null }))
   app.use(securityHeaders())
@@ -70,14 +69,14 @@ export function createApp(parts: AppParts): App {
   app.use(answerProblems(log))
   app.use(refuseMalformed())
   app.use(crossOrigin(corsOrigins))
-  app.use(findRoutes(table))
-  app.use(readCredentials())
-  app.use(
+  mountRoutes(app, routeGroups(app, parts), [
+    readCredentials(),
     refuseCrossSite({ trustProxy, publicOrigin: publicUrl === null ? null : new URL(publicUrl).origin }),
-  )
-  app.use(authenticate(sessions))
-  app.use(gateAnswers(sessions))
-  app.use(runRoutes())
+    authenticate(sessions),
+    gateAnswers(sessions),
+    runRoutes(),
+  ])
+  app.use(explainAbsence())
 
   // What breaks once the answer is Koa's to send. Mostly the client went away; otherwise the body of a route was
   // nothing that can be sent, and Koa answers a bare 500.
@@ -87,27 +86,26 @@ export function createApp(parts: AppParts): App {
   return app
 }
 
-function allRoutes(app: App, parts: AppParts): Route[] {
+/** The most called routes first. */
+function routeGroups(app: App, parts: AppParts): RouteGroup[] {
   const { config, sessions, readiness } = parts
   const withEvents = {
     ...parts,
     recordAuthEvent: createAuthEvents(parts.log),
     sendPasswordReset: passwordResetMails(parts),
   }
-  const routes = [
-    loginRoute({
-      ...withEvents,
-      endOthers: config.sessions.loginRevokes === 'others',
-      rememberAbsoluteMs: config.sessions.rememberAbsoluteMs,
-    }),
-    ...meRoutes(),
-    ...sessionRoutes(withEvents),
-    ...sessionDataRoutes(createSessionDataMiddleware(app, sessions)),
-    passwordRoute(withEvents),
-    ...passwordResetRoutes(withEvents),
-    ...userRoutes(withEvents),
-    ...healthRoutes(readiness),
-    ...(parts.routes ?? []),
+  const login = loginRoute({
+    ...withEvents,
+    endOthers: config.sessions.loginRevokes === 'others',
+    rememberAbsoluteMs: config.sessions.rememberAbsoluteMs,
+  })
+  const groups = [
+    meRoutes(),
+    parts.routes ?? [],
+    [login, ...sessionRoutes(withEvents), ...sessionDataRoutes(createSessionDataMiddleware(app, sessions))],
+    [passwordRoute(withEvents), ...passwordResetRoutes(withEvents)],
+    userRoutes(withEvents),
+    healthRoutes(readiness),
   ]
-  return [...routes, ...documentationRoutes(routes)]
+  return [...groups, documentationRoutes(groups.flat())]
 }

@@ -1,7 +1,15 @@
+import { once } from 'node:events'
+import { createServer, request, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
+import Koa from 'koa'
 import { z } from 'zod'
-import { createRouteTable } from '../../server/web/route-table.ts'
+import type { App, AppMiddleware } from '../../server/web/context.ts'
+import { answerProblems } from '../../server/web/middleware/answer-problems.ts'
+import { explainAbsence } from '../../server/web/middleware/explain-absence.ts'
+import { mountRoutes } from '../../server/web/routers.ts'
 import { defineRoute, type Method, type Route } from '../../server/web/route.ts'
+import { createLogger } from '../../shared/log.ts'
 
 function route(method: Method, path: string, more: object = {}): Route {
   return defineRoute({ method, path, access: 'anyone', summary: '', replies: {}, handler() {}, ...more })
@@ -40,24 +48,74 @@ describe('A route', () => {
   })
 })
 
-describe('The table of routes', () => {
-  const table = createRouteTable([
-    route('GET', '/'),
-    route('GET', '/a'),
-    route('POST', '/a'),
-    route('PATCH', '/a/current'),
-    route('DELETE', '/a/:id'),
-    route('GET', '/a/:id/b/:other'),
-    route('GET', '/v1.0/x'),
-  ])
-  const find = (method: Method, path: string) => table.find(method, path)?.route.path ?? null
+describe('Mounted routes', () => {
+  const app: App = new Koa()
+  const reached: string[] = []
+  const guarded: string[] = []
 
-  it('finds fixed paths and paths with parameters', () => {
-    expect(find('GET', '/')).to.equal('/')
-    expect(find('POST', '/a')).to.equal('/a')
-    expect(find('PATCH', '/a/current')).to.equal('/a/current')
-    expect(find('DELETE', '/a/current')).to.equal('/a/:id')
-    expect(table.find('GET', '/a/1/b/x%20y')?.params).to.deep.equal({ id: '1', other: 'x y' })
+  before(() => {
+    const answer: AppMiddleware = (ctx) => {
+      reached.push(`${ctx.state.route?.path} ${JSON.stringify(ctx.state.params)}`)
+      ctx.body = 'reached'
+    }
+    const guard: AppMiddleware = (ctx, next) => {
+      guarded.push(ctx.path)
+      return next()
+    }
+    app.use((ctx, next) => {
+      Object.assign(ctx.state, { route: null, params: {} })
+      return next()
+    })
+    app.use(answerProblems(createLogger({ level: 'silent', pretty: false })))
+    mountRoutes(
+      app,
+      [
+        [route('GET', '/'), route('GET', '/a'), route('POST', '/a'), route('PATCH', '/a/current')],
+        [
+          route('DELETE', '/a/:id', { params: z.strictObject({ id: z.string() }) }),
+          route('GET', '/a/:id/b/:other'),
+          route('GET', '/v1.0/x'),
+        ],
+      ],
+      [guard, answer],
+    )
+    app.use(explainAbsence())
+  })
+  beforeEach(() => {
+    reached.length = 0
+    guarded.length = 0
+  })
+
+  async function ask(method: string, path: string): Promise<{ status: number; allow: string | undefined }> {
+    const server = createServer(app.callback()).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const sent = request({ port, method, path, agent: false }).end()
+    const [response] = (await once(sent, 'response')) as [IncomingMessage]
+    response.resume()
+    await once(response, 'end')
+    server.close()
+    return { status: response.statusCode ?? 0, allow: response.headers.allow }
+  }
+
+  it('are found at fixed paths and at paths with parameters, in every group', async () => {
+    for (const [method, path] of [
+      ['GET', '/'],
+      ['POST', '/a'],
+      ['DELETE', '/a/current'],
+      ['HEAD', '/a'],
+    ] as const) {
+      expect((await ask(method, path)).status).to.equal(200)
+    }
+    await ask('GET', '/a/1/b/x%20y')
+    expect(reached).to.deep.equal([
+      '/ {}',
+      '/a {}',
+      '/a/:id {"id":"current"}',
+      '/a {}',
+      '/a/:id/b/:other {"id":"1","other":"x y"}',
+    ])
+    expect(guarded).to.have.length(5)
   })
 
   for (const path of [
@@ -72,26 +130,29 @@ describe('The table of routes', () => {
     '/v1x0/x',
     '/toString',
   ]) {
-    it(`finds nothing at ${path}`, () => {
-      for (const method of ['GET', 'POST', 'PUT', 'PATCH'] as const) expect(find(method, path)).to.equal(null)
+    it(`are not reached at ${path}`, async () => {
+      for (const method of ['GET', 'POST', 'PUT', 'PATCH']) {
+        expect((await ask(method, path)).status).to.be.oneOf([404, 405])
+      }
+      expect(reached).to.deep.equal([])
     })
   }
 
-  it('knows the methods at a path', () => {
-    expect(table.methodsAt('/a')).to.deep.equal(['GET', 'POST'])
-    expect(table.methodsAt('/a/current')).to.deep.equal(['PATCH', 'DELETE'])
-    expect(table.methodsAt('/nothing')).to.deep.equal([])
+  it('tell which methods there are at a path', async () => {
+    expect(await ask('PUT', '/a')).to.deep.equal({ status: 405, allow: 'GET, HEAD, POST, OPTIONS' })
+    expect(await ask('OPTIONS', '/a/current')).to.deep.equal({ status: 204, allow: 'DELETE, PATCH, OPTIONS' })
+    expect((await ask('GET', '/nothing')).status).to.equal(404)
+    expect((await ask('TRACE', '/a')).status).to.equal(405)
+    expect((await ask('PROPFIND', '/a')).status).to.equal(501)
   })
 
-  it('refuses a broken percent encoding with a 400', () => {
-    expect(() => table.find('DELETE', '/a/%E0%A4%A'))
-      .to.throw()
-      .with.property('status', 400)
+  it('refuse a broken percent encoding with a 400', async () => {
+    expect((await ask('DELETE', '/a/%E0%A4%A')).status).to.equal(400)
+    expect(reached).to.deep.equal([])
   })
 
-  it('refuses two routes for one request', () => {
-    expect(() => createRouteTable([route('GET', '/x/:a'), route('GET', '/x/:b')])).to.throw(
-      'registered twice',
-    )
+  it('may not be two for one request', () => {
+    const twins = [[route('GET', '/x/:a')], [route('GET', '/x/:b')]]
+    expect(() => mountRoutes(new Koa(), twins, [])).to.throw('registered twice')
   })
 })

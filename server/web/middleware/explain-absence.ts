@@ -1,0 +1,37 @@
+import type { AppContext, AppMiddleware } from '../context.ts'
+import { problem } from '../problem.ts'
+import { methods } from '../route.ts'
+
+/** The end of the chain, for what no route answers: says why, and answers OPTIONS. */
+export function explainAbsence(): AppMiddleware {
+  return function explainAbsentRoute(ctx) {
+    const { method } = ctx.req
+    if (!isKnown(method))
+      throw problem('not-implemented', 'this server does not know the method of the request')
+
+    const here = methodsAt(ctx)
+    const allow = [...here, 'OPTIONS'].join(', ')
+    if (method === 'TRACE') {
+      throw problem('method-not-allowed', 'TRACE is not answered', { headers: { Allow: allow } })
+    }
+    if (here.length === 0) throw problem('not-found', 'there is nothing at this path')
+    if (method !== 'OPTIONS') {
+      throw problem('method-not-allowed', `this path answers ${allow}`, { headers: { Allow: allow } })
+    }
+    ctx.set('Allow', allow)
+    ctx.status = 204
+  }
+}
+
+const answered: readonly string[] = [...methods, 'HEAD', 'OPTIONS', 'TRACE']
+
+function isKnown(method: string | undefined): boolean {
+  return method !== undefined && answered.includes(method)
+}
+
+/** Of all routes at this path, as the routers have noted them on the way here. */
+function methodsAt(ctx: AppContext): string[] {
+  if (ctx.path === '*') return ['HEAD', ...methods]
+  const matched = (ctx as { matched?: readonly { methods: readonly string[] }[] }).matched ?? []
+  return [...new Set(matched.flatMap((layer) => layer.methods))].sort()
+}
