@@ -65,13 +65,16 @@ async function runPrimary(): Promise<void> {
   })
 
   let ending = false
+  /** Of several reasons to end, the most urgent is told. */
+  let outcome: number = exitCode.stopped
   async function end(code: number, graceMs: number): Promise<void> {
     ending = true
+    outcome = Math.max(outcome, code)
     await stopWithin(graceMs, primary.stop).catch((err: unknown) => {
       log.error({ err }, 'the server did not stop cleanly')
-      process.exit(code || exitCode.failed)
+      outcome = Math.max(outcome, exitCode.failed)
     })
-    process.exit(code)
+    process.exit(outcome)
   }
 
   function endGracefully(signal: NodeJS.Signals): void {
