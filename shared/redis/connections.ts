@@ -51,8 +51,14 @@ export function openRedis(
 export function redisService(client: Redis): Service {
   return {
     async start() {
-      if (client.status === 'wait') await client.connect()
-      await client.ping()
+      try {
+        if (client.status === 'wait') await client.connect()
+        await client.ping()
+      } catch (cause) {
+        // It would go on connecting for ever.
+        client.disconnect()
+        throw cause
+      }
     },
     async stop(deadline: Deadline) {
       if (client.status === 'end') return
