@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -272,6 +272,38 @@ describe('the primary', function () {
     await redis.stop()
     expect(code).to.equal(78)
     expect(output).to.contain('Put the right user and password into it').and.not.contain('wrong-password')
+  })
+
+  it('refuses the cluster mode of pm2, and says how to run it there', async () => {
+    const env = { NODE_UNIQUE_ID: '1', pm_id: '0' }
+    const alone = await refusedStart({ env })
+    expect(alone.code).to.equal(78)
+    expect(alone.output).to.contain('REDIS_URL is not set, and under the cluster mode of pm2')
+    const { code, output } = await refusedStart({ env, redisUrl: 'redis://127.0.0.1:1' })
+    expect(code).to.equal(78)
+    expect(output).to.contain('Set exec_mode: "fork"')
+  })
+
+  it('signs everyone out once when the machine went down without a clean stop', async () => {
+    const dataDir = await directory()
+    const before = await start({ dataDir, workers: 1 })
+    const { token } = await signIn(before.url, admin)
+    await before.kill()
+    const record = path.join(dataDir, 'redis', 'last-run.json')
+    await writeFile(
+      record,
+      (await readFile(record, 'utf8')).replace(/"bootId":"[^"]*"/, '"bootId":"another"'),
+    )
+
+    const after = await start({ dataDir, workers: 1 })
+    expect(after.output()).to.contain('the machine went down uncleanly')
+    expect((await sendAs(after.url, '/api/v1/auth/me', { token })).status).to.equal(401)
+    const again = await signIn(after.url, admin)
+    await after.stop()
+
+    const later = await start({ dataDir, workers: 1 })
+    expect((await sendAs(later.url, '/api/v1/auth/me', again)).status).to.equal(200)
+    await later.stop()
   })
 
   it('keeps sessions only in a Redis that syncs every write', async () => {

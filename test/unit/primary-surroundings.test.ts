@@ -1,0 +1,152 @@
+import { expect } from 'chai'
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { firstAdministratorText, listeningText, localUrl } from '../../server/cluster/announcements.ts'
+import { availableCpus } from '../../server/cluster/available-cpus.ts'
+import { claimPort } from '../../server/cluster/claim-port.ts'
+import { createDataDirectory } from '../../server/cluster/data-directory.ts'
+import { chooseDurability, redisProblems, type RedisFacts } from '../../server/cluster/redis-facts.ts'
+import { ConfigurationError } from '../../shared/errors.ts'
+import { deadlineIn } from '../../shared/lifecycle.ts'
+
+async function problemsOf(attempt: Promise<unknown>): Promise<string> {
+  const failure = await attempt.then(
+    () => null,
+    (cause: unknown) => cause,
+  )
+  expect(failure).to.be.instanceOf(ConfigurationError)
+  return (failure as ConfigurationError).problems.join('\n')
+}
+
+describe('the CPUs that may be used', () => {
+  const cpusWith = (files: Record<string, string>) =>
+    availableCpus({ cpus: 16, read: (file) => files[file] ?? null })
+
+  it('are those of the machine without a limit', () => {
+    expect(cpusWith({})).to.equal(16)
+    expect(cpusWith({ '/sys/fs/cgroup/cpu.max': 'max 100000\n' })).to.equal(16)
+    expect(cpusWith({ '/sys/fs/cgroup/cpu/cpu.cfs_quota_us': '-1\n' })).to.equal(16)
+  })
+
+  it('are limited by the quota of a container, rounded up', () => {
+    expect(cpusWith({ '/sys/fs/cgroup/cpu.max': '200000 100000\n' })).to.equal(2)
+    expect(cpusWith({ '/sys/fs/cgroup/cpu.max': '150000 100000\n' })).to.equal(2)
+    expect(cpusWith({ '/sys/fs/cgroup/cpu.max': '10000 100000\n' })).to.equal(1)
+  })
+
+  it('are limited by the tightest of the groups around this process', () => {
+    const files = {
+      '/proc/self/cgroup': '0::/pod/app\n',
+      '/sys/fs/cgroup/pod/app/cpu.max': '800000 100000\n',
+      '/sys/fs/cgroup/pod/cpu.max': '300000 100000\n',
+    }
+    expect(cpusWith(files)).to.equal(3)
+  })
+
+  it('are limited by the quota of the first version of control groups', () => {
+    const folder = '/sys/fs/cgroup/cpu,cpuacct'
+    const files = { [`${folder}/cpu.cfs_quota_us`]: '400000\n', [`${folder}/cpu.cfs_period_us`]: '100000\n' }
+    expect(cpusWith(files)).to.equal(4)
+  })
+})
+
+describe('the examination of Redis', () => {
+  const good: RedisFacts = {
+    server: { product: 'redis', version: '7.0.15' },
+    evictionPolicy: 'noeviction',
+    isReplica: false,
+    syncsEveryWrite: false,
+  }
+
+  it('accepts Redis 7.0 and Valkey 7.2, and one that hides its policy', () => {
+    expect(redisProblems(good, 'redis://h')).to.deep.equal([])
+    const valkey = { product: 'valkey', version: '8.0.1' } as const
+    expect(redisProblems({ ...good, server: valkey, evictionPolicy: null }, 'redis://h')).to.deep.equal([])
+  })
+
+  it('tells all that is wrong at once, with the way out', () => {
+    const server = { product: 'redis', version: '6.2.14' } as const
+    const problems = redisProblems(
+      { ...good, server, evictionPolicy: 'volatile-ttl', isReplica: true },
+      'redis://h',
+    )
+    expect(problems).to.have.length(3)
+    expect(problems[0]).to.match(/redis 6\.2\.14.*Redis 7\.0 or Valkey 7\.2.*Upgrade it/)
+    expect(problems[1]).to.match(/CONFIG SET maxmemory-policy noeviction/)
+    expect(problems[2]).to.match(/read-only replica/)
+  })
+
+  it('keeps sessions over a restart only where no acknowledged logout can be lost', () => {
+    const mode = (...args: Parameters<typeof chooseDurability>) => chooseDurability(...args).mode
+    expect(mode('auto', { embedded: true, syncsEveryWrite: false })).to.equal('keep')
+    expect(mode('auto', { embedded: false, syncsEveryWrite: true })).to.equal('keep')
+    expect(mode('auto', { embedded: false, syncsEveryWrite: false })).to.equal('fence')
+    expect(mode('auto', { embedded: false, syncsEveryWrite: null })).to.equal('fence')
+    expect(mode('keep', { embedded: false, syncsEveryWrite: false })).to.equal('keep')
+    expect(mode('fence', { embedded: true, syncsEveryWrite: true })).to.equal('fence')
+  })
+})
+
+describe('the data directory', () => {
+  let directory: string
+
+  beforeEach(async () => {
+    directory = await mkdtemp(path.join(tmpdir(), 'lockstep-directory-'))
+  })
+  afterEach(() => rm(directory, { recursive: true, force: true }))
+
+  it('is made private to its user', async () => {
+    const inner = path.join(directory, 'deep', 'data')
+    const held = createDataDirectory(inner)
+    await held.start()
+    expect((await stat(inner)).mode & 0o777).to.equal(0o700)
+    await held.stop(deadlineIn(100))
+  })
+
+  it('belongs to one at a time, and is free after a stop', async () => {
+    const [first, second] = [createDataDirectory(directory), createDataDirectory(directory)]
+    await first.start()
+    expect(await problemsOf(second.start())).to.contain(`in use by another primary (process ${process.pid})`)
+    await first.stop(deadlineIn(100))
+    await second.start()
+    await second.stop(deadlineIn(100))
+    await second.stop(deadlineIn(100))
+  })
+
+  it('cannot be a file', async () => {
+    const file = path.join(directory, 'file')
+    await writeFile(file, '')
+    expect(await problemsOf(createDataDirectory(file).start())).to.match(/can't be used: .*Name a directory/)
+  })
+})
+
+describe('the port', () => {
+  it('is a free one when any will do', async () => {
+    expect(await claimPort('127.0.0.1', 0)).to.be.greaterThan(1_023)
+  })
+
+  it('is refused on an address that is not of this machine', async () => {
+    expect(await problemsOf(claimPort('192.0.2.1', 0))).to.match(
+      /HOST=192\.0\.2\.1 is not an address of this/,
+    )
+  })
+})
+
+describe('what is said to the person who started the server', () => {
+  it('names an address that can be reached from here', () => {
+    expect(localUrl('0.0.0.0', 80)).to.equal('http://127.0.0.1:80')
+    expect(localUrl('::', 3000)).to.equal('http://[::1]:3000')
+    expect(localUrl('fd00::1', 3000)).to.equal('http://[fd00::1]:3000')
+    expect(localUrl('web.internal', 3000)).to.equal('http://web.internal:3000')
+  })
+
+  it('quotes the address of the administrator for the shell', () => {
+    expect(listeningText('http://h', 1, "o'hara@example.com")).to.contain("o'\\''hara@example.com")
+  })
+
+  it('shows a generated password, and never a chosen one', () => {
+    expect(firstAdministratorText({ email: 'a@b', generatedPassword: 'p-q-r' })).to.contain('p-q-r')
+    expect(firstAdministratorText({ email: 'a@b', generatedPassword: null })).to.contain('of ADMIN_PASSWORD')
+  })
+})
