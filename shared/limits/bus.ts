@@ -6,7 +6,8 @@ import { randomBytes } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { Unavailable } from '../errors.ts'
 import { limitKeys } from './keys.ts'
-import type { Deadline, Service } from '../lifecycle.ts'
+import { remaining, type Service } from '../lifecycle.ts'
+import { withPatience } from './patience.ts'
 
 export interface LimitBus {
   /** Resolves when all workers have applied the message; rejects with `Unavailable` when that can't be confirmed. */
@@ -80,35 +81,24 @@ export function openLimitBus(options: {
 
   async function announce(message: string): Promise<void> {
     const messageId = `${id}.${(announced += 1)}`
-    const from = new Set<string>()
-    let expected = Infinity
-    let confirm = () => {}
-    const confirmed = new Promise<void>((resolve) => {
-      confirm = () => from.size >= expected && resolve()
-    })
-    waiting.set(messageId, (worker) => {
-      from.add(worker)
-      confirm()
-    })
-    let timer: NodeJS.Timeout | undefined
-    const tooLong = new Promise<never>((_, reject) => {
-      timer = setTimeout(
-        () => reject(new Error(`${from.size} of ${expected} workers confirmed within ${patienceMs} ms`)),
-        patienceMs,
-      )
-    })
-    const published = redis.publish(channel, JSON.stringify([messageId, id, message])).then((receivers) => {
-      expected = receivers
-      confirm()
-      return confirmed
+    const confirmed = new Promise<void>((resolve, reject) => {
+      const workers = new Set<string>()
+      let expected = Infinity
+      const check = () => workers.size >= expected && resolve()
+      waiting.set(messageId, (worker) => {
+        workers.add(worker)
+        check()
+      })
+      redis.publish(channel, JSON.stringify([messageId, id, message])).then((receivers) => {
+        expected = receivers
+        check()
+      }, reject)
     })
     try {
-      await Promise.race([published, tooLong])
+      await withPatience(confirmed, patienceMs, () => {})
     } catch (cause) {
-      published.catch(() => {})
       throw new Unavailable('redis', { cause })
     } finally {
-      clearTimeout(timer)
       waiting.delete(messageId)
     }
   }
@@ -122,17 +112,18 @@ export function openLimitBus(options: {
     },
     async start() {
       stopped = false
-      await listen().catch((cause: unknown) => {
+      await withPatience(listen(), patienceMs, () => {}).catch((cause: unknown) => {
         stopped = true
         throw new Unavailable('redis', { cause })
       })
     },
-    async stop(_deadline: Deadline) {
+    async stop(deadline) {
       if (stopped) return
       stopped = true
       missMessages()
-      if (subscriber.status === 'ready')
-        await subscriber.unsubscribe(channel, acknowledgements(id)).catch(() => {})
+      if (subscriber.status !== 'ready') return
+      const left = subscriber.unsubscribe(channel, acknowledgements(id))
+      await withPatience(left, remaining(deadline), () => {}).catch(() => {})
     },
   }
 }

@@ -5,6 +5,8 @@ export interface Quota {
   readonly windowMs: number
   /** Admissions left now; exact right after a trip to Redis, else what it was then, less what was used here. */
   readonly remaining: number
+  /** The moment that was decided for, on the limiter's `mono`. */
+  readonly at: number
 }
 
 export interface Admission extends Quota {

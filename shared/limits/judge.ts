@@ -77,6 +77,7 @@ export function createJudge(parts: {
         limit: state.terms?.limit ?? Infinity,
         windowMs: state.terms?.windowMs ?? 0,
         remaining: state.free + state.purse.balance,
+        at: now,
       }
     },
     refuse(state, cost, now, denial) {
@@ -90,6 +91,7 @@ export function createJudge(parts: {
         limit: terms.limit,
         windowMs: terms.windowMs,
         remaining: denied ? denial.free + state.purse.balance : 0,
+        at: now,
         reason: denied ? denial.reason : 'limit',
         retryAfterMs: Math.ceil(denied ? denial.until - now : waitWithoutDenial(state, terms, now)),
       }

@@ -10,6 +10,7 @@ import { termsFor, type Denial, type KeyState } from './key-state.ts'
 import type { Grant, Ledgers, Trip } from './ledgers.ts'
 import { remaining, type Deadline } from '../lifecycle.ts'
 import type { Outage } from './outage.ts'
+import { withPatience } from './patience.ts'
 import type { Terms } from './policy.ts'
 import { addLease, empty } from './purse.ts'
 import { lease, type LeaseAnswer } from './scripts.ts'
@@ -162,12 +163,7 @@ export function createLeasing(parts: {
     giveBack,
     async drain(deadline) {
       draining = true
-      let timer: NodeJS.Timeout | undefined
-      const late = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, remaining(deadline))
-      })
-      await Promise.race([allDone(), late])
-      clearTimeout(timer)
+      await withPatience(allDone(), remaining(deadline), () => {}).catch(() => {})
     },
   }
 }

@@ -1,0 +1,178 @@
+import fc from 'fast-check'
+import { expect } from 'chai'
+import type { Redis } from 'ioredis'
+import { limitKeys } from '../../shared/limits/keys.ts'
+import { lease, refund, type LeaseAnswer, type Place } from '../../shared/limits/scripts.ts'
+import { withScriptClock } from './redis-doubles.ts'
+import { createWorld, type World } from './world.ts'
+
+/** What may happen to a ledger. Times are steps from one event to the next. */
+type Event =
+  | { kind: 'lease'; afterMs: number; want: number; need: number; limit: number; divisor: number }
+  /** Of one of the grants so far, by its rank; part of it or all. */
+  | { kind: 'refund'; afterMs: number; rank: number; part: number }
+  | { kind: 'reset'; afterMs: number }
+
+interface Granted {
+  readonly id: string
+  readonly atMs: number
+  readonly tokens: number
+  readonly place: Place
+  readonly life: number
+  refunded: number
+}
+
+const keepMs = 105
+const slotMs = 3
+const longestLimit = 12
+
+/** The ledger as one would think of it: all grants, with their times. */
+function createModel() {
+  const grants: Granted[] = []
+  const slotEnd = (atMs: number) => (Math.floor(atMs / slotMs) + 1) * slotMs
+  const counts = (grant: Granted, now: number) => slotEnd(grant.atMs) > now - keepMs
+  let life = 0
+
+  const alive = (now: number) => grants.filter((grant) => grant.life === life && counts(grant, now))
+  const charged = (now: number) =>
+    alive(now).reduce((sum, { tokens, refunded }) => sum + tokens - refunded, 0)
+
+  return {
+    grants,
+    charged,
+    life: () => life,
+    /** A ledger that nothing counts in expires after a while, and is another one afterwards. */
+    reset() {
+      life += 1
+    },
+    expected({ want, need, limit, divisor }: Extract<Event, { kind: 'lease' }>, now: number) {
+      const free = limit - charged(now)
+      if (free < need) return { granted: 0, free: Math.max(0, free) }
+      const granted = Math.max(need, Math.min(want, Math.floor(free / divisor)))
+      return { granted, free: free - granted }
+    },
+    /** When `need` tokens are free if nothing more is granted. */
+    freeAt(need: number, limit: number, now: number): number {
+      let free = limit - charged(now)
+      for (const grant of alive(now).toSorted((a, b) => a.atMs - b.atMs)) {
+        free += grant.tokens - grant.refunded
+        if (free >= need) return slotEnd(grant.atMs) + keepMs
+      }
+      return now + keepMs
+    },
+  }
+}
+
+const tokens = fc.integer({ min: 1, max: longestLimit })
+const afterMs = fc.oneof(fc.integer({ min: 0, max: 8 }), fc.integer({ min: 0, max: 130 }))
+const event: fc.Arbitrary<Event> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('lease' as const),
+      afterMs,
+      want: tokens,
+      need: tokens,
+      limit: fc.integer({ min: 0, max: longestLimit }),
+      divisor: fc.integer({ min: 1, max: 5 }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant('refund' as const), afterMs, rank: fc.nat(20), part: tokens }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('reset' as const), afterMs }) },
+)
+
+describe('The ledger script', function () {
+  this.timeout(60_000)
+  let world: World
+  let redis: Redis
+  let now = 0
+
+  before(async () => {
+    world = await createWorld()
+    redis = withScriptClock(world.redis, () => String(now))
+  })
+  after(() => world.end())
+
+  let runs = 0
+  async function play(events: readonly Event[]): Promise<void> {
+    runs += 1
+    // Redis expires keys by its own clock, which hardly moves here: expiry is not part of the model.
+    const keys = limitKeys(`model-${runs}`)
+    const terms = { limit: longestLimit, windowMs: keepMs, termMs: 0, slotMs, keepMs }
+    const ledger = keys.ledger('p', terms, 'key')
+    const model = createModel()
+    now = 1_700_000_000_000
+
+    for (const [i, event] of events.entries()) {
+      now += event.afterMs
+      if (event.kind === 'reset') {
+        await world.redis.del(ledger)
+        model.reset()
+      } else if (event.kind === 'lease') {
+        const answer = await askFor(keys.epoch, ledger, String(i), event)
+        const { granted, free } = model.expected(event, now)
+        expect(answer).to.include({ granted, free })
+        if (granted === 0) expect(answer.waitMs).to.equal(model.freeAt(event.need, event.limit, now) - now)
+        else {
+          const { place } = answer
+          model.grants.push({
+            id: String(i),
+            atMs: now,
+            tokens: granted,
+            place,
+            life: model.life(),
+            refunded: 0,
+          })
+        }
+      } else {
+        const grant = model.grants[event.rank % Math.max(1, model.grants.length)]
+        if (grant) await giveBack(model, grant, Math.min(event.part, grant.tokens))
+      }
+      expectStrict(model.grants)
+    }
+
+    async function giveBack(model: ReturnType<typeof createModel>, grant: Granted, part: number) {
+      const marker = keys.refund(grant.id)
+      const request = { place: grant.place, tokens: part, lifetimeMs: 60_000 }
+      const taken = await refund(redis, { marker, ledger }, request)
+      if (taken) {
+        expect(grant.refunded, 'given back before').to.equal(0)
+        expect(grant.life, 'of the ledger before a reset').to.equal(model.life())
+        grant.refunded = part
+      }
+      expect(await refund(redis, { marker, ledger }, request), 'a second time').to.equal(false)
+    }
+  }
+
+  function askFor(
+    epoch: string,
+    ledger: string,
+    requestId: string,
+    event: Extract<Event, { kind: 'lease' }>,
+  ) {
+    const preamble = { requestId, freshEpoch: 'e', seenEpoch: '', seenRun: '', seenGrants: 0 }
+    const { want, need, limit, divisor } = event
+    const claim = { limit, keepMs, slotMs, want, need, divisor, quarantine: false }
+    return lease(redis, { epoch, ledger }, preamble, claim) as Promise<LeaseAnswer>
+  }
+
+  /** Whatever the limits were: no window holds more than the largest of them, unless there was a reset. */
+  function expectStrict(grants: readonly Granted[]): void {
+    for (const last of grants) {
+      const inWindow = grants.filter(
+        ({ atMs, life }) => life === last.life && atMs > last.atMs - keepMs && atMs <= last.atMs,
+      )
+      const sum = inWindow.reduce((total, { tokens, refunded }) => total + tokens - refunded, 0)
+      expect(sum).to.be.at.most(longestLimit)
+    }
+  }
+
+  it('does what the model says, whatever happens in whatever order', async () => {
+    await fc.assert(fc.asyncProperty(fc.array(event, { minLength: 1, maxLength: 40 }), play), {
+      numRuns: process.env.LIMIT_PROOF === 'long' ? 2_000 : 150,
+    })
+  })
+})
