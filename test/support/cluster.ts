@@ -13,6 +13,9 @@ export const builtMain = path.join(import.meta.dirname, '..', '..', 'dist', 'ser
 
 export const admin = { email: 'admin@example.com', password: 'seven-Lanterns-over-the-9th-bridge' }
 
+/** For tests that sign in more often than a person does. */
+export const withoutLimits = { LIMIT_API: 'off', LIMIT_LOGIN_IP: 'off', LIMIT_LOGIN_ACCOUNT: 'off' }
+
 export interface ClusterOptions {
   readonly workers?: number
   /** Beside what the cluster is given anyway; `undefined` takes a variable away. */
@@ -22,6 +25,8 @@ export interface ClusterOptions {
   /** An external Redis; without one the embedded one runs. */
   readonly redisUrl?: string
   readonly mainPath?: string
+  /** A process group of its own, as a terminal gives it, so that `process.kill(-primaryPid, …)` is Ctrl-C. */
+  readonly ownGroup?: boolean
 }
 
 export interface TestCluster {
@@ -144,6 +149,7 @@ async function launch(options: ClusterOptions): Promise<Launched> {
       ...options.env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: options.ownGroup ?? false,
   })
   trackChild(primary.pid ?? 0, 'the server of a test')
   let printed = ''

@@ -1,5 +1,6 @@
 /** A small HTTP client that hides nothing: every header, the raw body, and which worker answered. */
-import { request as httpRequest, type Agent, type IncomingHttpHeaders } from 'node:http'
+import { once } from 'node:events'
+import { request as httpRequest, type Agent, type ClientRequest, type IncomingHttpHeaders } from 'node:http'
 import { recordSecret } from './run-records.ts'
 
 export interface TestRequest {
@@ -25,6 +26,48 @@ export interface TestResponse {
 
 /** Sends one request. Rejects when there is no complete answer within `timeoutMs` (default 10 s). */
 export function send(url: string, options: TestRequest = {}): Promise<TestResponse> {
+  const { outgoing, body, answer } = open(url, options)
+  outgoing.end(body)
+  return answer
+}
+
+/** A request that the server has begun to serve, and that cannot be answered before `finish` sends the rest. */
+export interface HeldRequest {
+  finish(): Promise<TestResponse>
+}
+
+/**
+ * Sends the headers and half of the body. Resolves when the server has read the headers: it says `100 Continue` in
+ * the same turn in which its handler begins.
+ */
+export async function hold(
+  url: string,
+  options: TestRequest & { body: object | string },
+): Promise<HeldRequest> {
+  const { outgoing, body, answer } = open(url, {
+    ...options,
+    headers: { expect: '100-continue', ...options.headers },
+  })
+  const bytes = Buffer.from(body ?? '')
+  const half = Math.floor(bytes.length / 2)
+  outgoing.flushHeaders()
+  await Promise.race([once(outgoing, 'continue'), answer])
+  outgoing.write(bytes.subarray(0, half))
+  return {
+    finish() {
+      outgoing.end(bytes.subarray(half))
+      return answer
+    },
+  }
+}
+
+interface OpenRequest {
+  readonly outgoing: ClientRequest
+  readonly body: string | Buffer | undefined
+  readonly answer: Promise<TestResponse>
+}
+
+function open(url: string, options: TestRequest): OpenRequest {
   const { method = 'GET', agent, timeoutMs = 10_000 } = options
   const isJson = typeof options.body === 'object' && !Buffer.isBuffer(options.body)
   const body = isJson ? JSON.stringify(options.body) : (options.body as string | Buffer | undefined)
@@ -35,9 +78,11 @@ export function send(url: string, options: TestRequest = {}): Promise<TestRespon
   }
   recordSecretsOf(isJson ? options.body : undefined, headers)
 
-  return new Promise((resolve, reject) => {
-    const signal = AbortSignal.timeout(timeoutMs)
-    const outgoing = httpRequest(url, { method, headers, agent: agent ?? false, signal }, (incoming) => {
+  const signal = AbortSignal.timeout(timeoutMs)
+  const outgoing = httpRequest(url, { method, headers, agent: agent ?? false, signal })
+  const answer = new Promise<TestResponse>((resolve, reject) => {
+    outgoing.on('error', reject)
+    outgoing.on('response', (incoming) => {
       const chunks: Buffer[] = []
       incoming.on('data', (chunk: Buffer) => chunks.push(chunk))
       incoming.on('error', reject)
@@ -46,9 +91,8 @@ export function send(url: string, options: TestRequest = {}): Promise<TestRespon
         resolve(responseOf(incoming.statusCode ?? 0, incoming.headers, text))
       })
     })
-    outgoing.on('error', reject)
-    outgoing.end(body)
   })
+  return { outgoing, body, answer }
 }
 
 function responseOf(status: number, headers: IncomingHttpHeaders, body: string): TestResponse {
@@ -92,6 +136,8 @@ export interface SignedIn {
   readonly login: TestResponse
   /** Sends a request with the credential, and with `Sec-Fetch-Site: same-origin` where a cookie needs it. */
   send(path: string, options?: TestRequest): Promise<TestResponse>
+  /** The same, with half of the body held back. */
+  hold(path: string, options: TestRequest & { body: object | string }): Promise<HeldRequest>
 }
 
 export interface Credentials {
@@ -108,20 +154,37 @@ export async function signIn(baseUrl: string, credentials: Credentials): Promise
   if (login.status !== 200) throw new Error(`sign-in answered ${login.status}: ${login.body}`)
   const bearer = credentials.transport === 'token'
   const token: string = bearer ? login.json().token : login.cookies.get('sid')
-  return { token, login, send: (path, options) => sendAs(baseUrl, path, { token, bearer }, options) }
+  return {
+    token,
+    login,
+    send: (path, options) => sendAs(baseUrl, path, { token, bearer }, options),
+    hold: (path, options) =>
+      hold(`${baseUrl}${path}`, {
+        ...options,
+        headers: { ...proofOf({ token, bearer }), ...options.headers },
+      }),
+  }
+}
+
+export interface Credential {
+  readonly token: string
+  readonly bearer?: boolean
+}
+
+function proofOf({ token, bearer = false }: Credential): Record<string, string> {
+  return bearer
+    ? { authorization: `Bearer ${token}` }
+    : { cookie: `sid=${token}`, 'sec-fetch-site': 'same-origin' }
 }
 
 /** Sends a request with this token, whether or not it is good. */
 export function sendAs(
   baseUrl: string,
   path: string,
-  { token, bearer = false }: { token: string; bearer?: boolean },
+  credential: Credential,
   options: TestRequest = {},
 ): Promise<TestResponse> {
-  const credential: Record<string, string> = bearer
-    ? { authorization: `Bearer ${token}` }
-    : { cookie: `sid=${token}`, 'sec-fetch-site': 'same-origin' }
-  return send(`${baseUrl}${path}`, { ...options, headers: { ...credential, ...options.headers } })
+  return send(`${baseUrl}${path}`, { ...options, headers: { ...proofOf(credential), ...options.headers } })
 }
 
 /**
