@@ -3,6 +3,7 @@ import type { AccountStore, Passwords } from '../../shared/accounts/accounts.ts'
 import type { Config } from '../../shared/config.ts'
 import type { Logger } from '../../shared/log.ts'
 import type { Mailer } from '../../shared/mail/mailer.ts'
+import type { Settings } from '../../shared/settings/settings.ts'
 import type { Sessions } from '../../shared/sessions/sessions.ts'
 import { createAuthEvents } from './auth-events.ts'
 import type { BackgroundWork } from './background-work.ts'
@@ -14,6 +15,7 @@ import { explainAbsence } from './middleware/explain-absence.ts'
 import { gateAnswers } from './middleware/gate-answers.ts'
 import { identifyRequests } from './middleware/identify-request.ts'
 import { logRequests } from './middleware/log-requests.ts'
+import { refuseInMaintenance } from './middleware/maintenance.ts'
 import { readCredentials } from './middleware/read-credential.ts'
 import { refuseCrossSite } from './middleware/refuse-cross-site.ts'
 import { refuseMalformed } from './middleware/refuse-malformed.ts'
@@ -32,11 +34,13 @@ import { passwordResetRoutes } from './routes/password-reset.ts'
 import { passwordRoute, type PasswordProblem } from './routes/password.ts'
 import { sessionDataRoutes } from './routes/session-data.ts'
 import { sessionRoutes } from './routes/sessions.ts'
+import { settingsRoutes } from './routes/settings.ts'
 import { userRoutes } from './routes/users.ts'
+import type { RuntimeSettings } from './runtime-settings.ts'
 
 /** What the HTTP side of a worker is made of. */
 export interface AppParts {
-  readonly config: Pick<Config, 'http' | 'sessions'>
+  readonly config: Pick<Config, 'http' | 'sessions' | 'workers'>
   /** Shown on answers when the configuration says so. */
   readonly workerId: string
   readonly sessions: Sessions
@@ -47,6 +51,7 @@ export interface AppParts {
   readonly passwordResetMail: PasswordResetMail
   readonly background: BackgroundWork
   readonly readiness: Readiness
+  readonly settings: Settings<RuntimeSettings>
   readonly log: Logger
   /** Where people reach us, for links in mails. */
   readonly publicUrl: () => string
@@ -73,6 +78,7 @@ export function createApp(parts: AppParts): App {
     readCredentials(),
     refuseCrossSite({ trustProxy, publicOrigin: publicUrl === null ? null : new URL(publicUrl).origin }),
     authenticate(sessions),
+    refuseInMaintenance(() => parts.settings.current().values.maintenance),
     gateAnswers(sessions),
     runRoutes(),
   ])
@@ -104,7 +110,7 @@ function routeGroups(app: App, parts: AppParts): RouteGroup[] {
     parts.routes ?? [],
     [login, ...sessionRoutes(withEvents), ...sessionDataRoutes(createSessionDataMiddleware(app, sessions))],
     [passwordRoute(withEvents), ...passwordResetRoutes(withEvents)],
-    userRoutes(withEvents),
+    [...userRoutes(withEvents), ...settingsRoutes({ ...withEvents, webWorkers: config.workers.web })],
     healthRoutes(readiness),
   ]
   return [...groups, documentationRoutes(groups.flat())]

@@ -15,6 +15,7 @@ export type AuthEvent =
   | 'account-created'
   | 'account-changed'
   | 'account-sessions-ended'
+  | 'settings-changed'
 
 export interface AuthFacts {
   /** Whose account or session it is about. */

@@ -27,6 +27,7 @@ const kinds = {
   'internal-error': [500, 'Internal error'],
   'not-implemented': [501, 'Method not implemented'],
   unavailable: [503, 'Temporarily unavailable'],
+  maintenance: [503, 'Under maintenance'],
   'not-ready': [503, 'Not ready'],
   'revocation-unconfirmed': [503, 'Revocation not confirmed'],
   'login-superseded': [503, 'Sign-in was overtaken'],

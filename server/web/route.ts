@@ -40,6 +40,8 @@ interface RouteDescription {
    * synchronously, from nothing but the identity: then no time passes in which the session could end.
    */
   readonly gate?: boolean
+  /** `open`: served under maintenance too, to everybody. */
+  readonly inMaintenance?: 'open'
 }
 
 export interface Route extends RouteDescription {

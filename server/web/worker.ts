@@ -13,6 +13,7 @@ import { createBackgroundWork } from './background-work.ts'
 import { createHttpServer } from './http-server.ts'
 import { createReadiness } from './readiness.ts'
 import type { Route } from './route.ts'
+import { followRuntimeSettings } from './runtime-settings.ts'
 
 export interface WebWorkerOptions {
   readonly config: Config
@@ -45,6 +46,7 @@ export function createWebWorker(options: WebWorkerOptions): Service & { readonly
     durability: config.sessions.durability === 'keep' ? 'keep' : 'fence',
     onCorrupt: (hash) => log.warn({ session: hash }, 'a session in Redis is corrupted and was refused'),
   })
+  const settings = followRuntimeSettings({ config, redis, sessions, log })
   const readiness = createReadiness({ redis: () => redis.ping(), database: () => accounts.ping() })
 
   const app = createApp({
@@ -57,9 +59,10 @@ export function createWebWorker(options: WebWorkerOptions): Service & { readonly
     passwordResetMail,
     background,
     readiness,
+    settings,
     log,
     routes,
-    workerId: String(slot),
+    workerId: `web-${slot}`,
     publicUrl: () => config.http.publicUrl ?? addressOf(config.http.host, http.port),
   })
   const http = createHttpServer({ ...config.http, handler: app.callback(), log, onFatal })

@@ -17,3 +17,17 @@ export const limitRule: Grammar<LimitRule> = {
     return windowMs instanceof Refusal ? windowMs : { limit, windowMs }
   },
 }
+
+const units = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1_000],
+] as const
+
+/** The rule as it is written in the configuration, with the largest unit that fits. */
+export function formatLimitRule(rule: LimitRule): string {
+  if (rule === 'off') return rule
+  const [unit, ms] = units.find(([, size]) => rule.windowMs % size === 0) ?? ['ms', 1]
+  return `${rule.limit}/${rule.windowMs / ms}${unit}`
+}

@@ -68,13 +68,13 @@ describe('A web worker', () => {
         headers: { 'Content-Type': 'application/json' },
         body: JSON.stringify({ email: 'alice@example.com', password, transport: 'token' }),
       })
-      expect(login.headers.get('x-worker')).to.equal('1')
+      expect(login.headers.get('x-worker')).to.equal('web-1')
       const { token } = (await login.json()) as { token: string }
       const headers = { Authorization: `Bearer ${token}` }
 
       const greeting = await send(two, '/api/v1/greeting', { headers })
       expect(await greeting.json()).to.deep.equal({ greeting: 'hello Alice' })
-      expect(greeting.headers.get('x-worker')).to.equal('2')
+      expect(greeting.headers.get('x-worker')).to.equal('web-2')
       expect((await send(one, '/readyz')).status).to.equal(200)
 
       expect((await send(one, '/api/v1/auth/logout', { method: 'POST', headers })).status).to.equal(204)

@@ -7,6 +7,7 @@ import { createApp, type AppParts } from '../../server/web/app.ts'
 import { createBackgroundWork } from '../../server/web/background-work.ts'
 import { createHttpServer } from '../../server/web/http-server.ts'
 import { createReadiness, type Readiness } from '../../server/web/readiness.ts'
+import { followRuntimeSettings } from '../../server/web/runtime-settings.ts'
 import type { Account, AccountStore, Passwords, Role } from '../../shared/accounts/accounts.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { loadConfig, type Config } from '../../shared/config.ts'
@@ -93,6 +94,9 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   const background = createBackgroundWork({ limit: 8, log })
   const readiness = createReadiness({ redis: () => redis.ping(), database: () => accounts.ping() }, 500)
 
+  const key = `${domain}:settings`
+  const settings = followRuntimeSettings({ config, redis, sessions, log, key })
+
   const app = createApp({
     config,
     sessions: interpose(sessions),
@@ -107,6 +111,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     passwordResetMail: ({ to, link }) => ({ to, subject: 'reset', text: link }),
     background,
     readiness,
+    settings,
     log,
     workerId: '1',
     publicUrl: () => 'https://app.example.com',

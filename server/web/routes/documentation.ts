@@ -11,6 +11,7 @@ export function documentationRoutes(routes: readonly Route[]): Route[] {
       method: 'GET',
       path: '/',
       access: 'anyone',
+      inMaintenance: 'open',
       summary: 'Where to find what',
       replies: {
         200: { description: 'Links', body: z.strictObject({ name: z.string(), documentation: z.string() }) },
@@ -23,6 +24,7 @@ export function documentationRoutes(routes: readonly Route[]): Route[] {
       method: 'GET',
       path: '/openapi.json',
       access: 'anyone',
+      inMaintenance: 'open',
       summary: 'This API as an OpenAPI document',
       replies: { 200: { description: 'OpenAPI 3.1', body: z.looseObject({ openapi: z.string() }) } },
       handler(ctx) {

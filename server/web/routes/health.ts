@@ -12,6 +12,7 @@ export function healthRoutes(readiness: Readiness): Route[] {
       method: 'GET',
       path: '/livez',
       access: 'anyone',
+      inMaintenance: 'open',
       summary: 'Does this worker answer at all?',
       replies: { 200: { description: 'It does', body: up } },
       handler(ctx) {
@@ -22,6 +23,7 @@ export function healthRoutes(readiness: Readiness): Route[] {
       method: 'GET',
       path: '/startupz',
       access: 'anyone',
+      inMaintenance: 'open',
       summary: 'Has this worker started?',
       replies: { 200: { description: 'It has', body: up }, 503: { description: 'Not yet' } },
       handler(ctx) {
@@ -33,6 +35,7 @@ export function healthRoutes(readiness: Readiness): Route[] {
       method: 'GET',
       path: '/readyz',
       access: 'anyone',
+      inMaintenance: 'open',
       summary: 'Should this worker be sent requests?',
       replies: {
         200: {

@@ -116,6 +116,7 @@ export function loginRoute(parts: LoginParts): Route {
     method: 'POST',
     path: '/api/v1/auth/login',
     access: 'anyone',
+    inMaintenance: 'open',
     summary: 'Sign in; the session that the request carries, if any, is ended first',
     body: loginBody,
     replies: {

@@ -28,6 +28,7 @@ export function meRoutes(): Route[] {
       method: 'GET',
       path: '/api/v1/auth/me',
       access: 'signed-in',
+      inMaintenance: 'open',
       gate: false,
       summary: 'Who is signed in, and by which session',
       replies: {
@@ -43,6 +44,7 @@ export function meRoutes(): Route[] {
       method: 'GET',
       path: '/api/v1/auth/verify',
       access: 'signed-in',
+      inMaintenance: 'open',
       gate: false,
       summary: 'Forward authentication for nginx, Traefik and Envoy',
       replies: { 204: { description: 'Signed in; X-Auth-User, X-Auth-Roles and X-Auth-Session say who' } },

@@ -72,6 +72,7 @@ export function sessionRoutes({ sessions, recordAuthEvent }: SessionRouteParts):
       method: 'POST',
       path: '/api/v1/auth/logout',
       access: 'anyone',
+      inMaintenance: 'open',
       summary: 'End this session; 204 means that no worker accepts it any more',
       replies: { 204: { description: 'Ended everywhere, or had ended before' } },
       handler: logout,
@@ -80,6 +81,7 @@ export function sessionRoutes({ sessions, recordAuthEvent }: SessionRouteParts):
       method: 'POST',
       path: '/api/v1/auth/logout-all',
       access: 'signed-in',
+      inMaintenance: 'open',
       summary: 'End all sessions of the user',
       body: z.strictObject({ keepCurrent: z.boolean().default(false) }),
       replies: {
