@@ -6,7 +6,7 @@
  * the place of the routes that are called most. Paths are compared as they were sent: no case folding, no trailing
  * slash, so that there is one way to write each path and a proxy's rules in front of us mean the same paths as ours.
  */
-import Router from '@koa/router'
+import { Router } from '@koa/router'
 import type { App, AppContext, AppMiddleware } from './context.ts'
 import { problem } from './problem.ts'
 import type { Route } from './route.ts'
