@@ -6,11 +6,18 @@ import { UnrecoverableError, WaitingError, type Job as BullJob } from 'bullmq'
 import type { AnyJob, JobRun, Log } from './job.ts'
 import { InvalidPayload, parsePayload } from './payload.ts'
 import { Interruption, type RunningJob } from './running-jobs.ts'
-import { runSandboxed } from './sandbox.ts'
+import { runSandboxed, type ThreadOptions } from './sandbox.ts'
 import { parseStoredJob } from './stored-job.ts'
 
 /** How long a handler may take to notice that its signal was aborted, before the job is given away. */
 export const settleMs = 250
+
+/** What all attempts of one process share. */
+export interface AttemptSurroundings<Services> {
+  readonly services: Services
+  readonly log: Log
+  readonly threads: ThreadOptions
+}
 
 /**
  * Resolves to the job's result; rejects with what the handler threw, or with the `Interruption`. When the process
@@ -21,22 +28,25 @@ export async function runAttempt<Services>(
   job: AnyJob<Services>,
   bull: BullJob,
   token: string,
-  { running, services, log: processLog }: { running: RunningJob; services: Services; log: Log },
+  running: RunningJob,
+  surroundings: AttemptSurroundings<Services>,
 ): Promise<unknown> {
   const { signal } = running
-  const log = processLog.child({ job: job.name, jobId: bull.id })
+  const log = surroundings.log.child({ job: job.name, jobId: bull.id })
   const timeout = setTimeout(
     () => running.interrupt(new Interruption('timeout', `took longer than ${job.timeoutMs} ms`)),
     job.timeoutMs,
   )
-  const work = startWork(job, bull, { signal, services, log })
+  const work = startWork(job, bull, signal, { ...surroundings, log })
+  const settled = work.then(ignore, ignore)
   try {
-    return await Promise.race([work, whenAborted(signal)])
-  } catch (failure) {
-    if (!(failure instanceof Interruption)) throw failure
-    await Promise.race([work.catch(() => {}), wait(settleMs, undefined, { ref: false })])
-    if (failure.kind === 'timeout') throw failure
-    return await putBack(bull, token, failure, log)
+    await Promise.race([settled, whenAborted(signal)])
+    // Handlers answer an abort with all kinds of errors, or return what they have: that is no result.
+    if (!signal.aborted) return await work
+    await Promise.race([settled, wait(settleMs, undefined, { ref: false })])
+    const why = signal.reason as Interruption
+    if (why.kind === 'timeout') throw why
+    return await putBack(bull, token, why, log)
   } finally {
     clearTimeout(timeout)
     running.end()
@@ -46,7 +56,8 @@ export async function runAttempt<Services>(
 async function startWork<Services>(
   job: AnyJob<Services>,
   bull: BullJob,
-  { signal, services, log }: { signal: AbortSignal; services: Services; log: Log },
+  signal: AbortSignal,
+  { services, log, threads }: AttemptSurroundings<Services>,
 ): Promise<unknown> {
   const { payload, tick } = readStored(bull)
   const run: JobRun<unknown> = {
@@ -58,7 +69,9 @@ async function startWork<Services>(
     log,
     progress: (value) => bull.updateProgress(value as object),
   }
-  return job.work.kind === 'handler' ? job.work.handler(run, services) : runSandboxed(job.work.file, run)
+  return job.work.kind === 'handler'
+    ? job.work.handler(run, services)
+    : runSandboxed(job.work.file, run, threads)
 }
 
 /** Trying again would not make a wrong payload right. */
@@ -93,8 +106,10 @@ async function putBack(bull: BullJob, token: string, { kind }: Interruption, log
   throw new WaitingError()
 }
 
-function whenAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+function whenAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true })
   })
 }
+
+function ignore(): void {}

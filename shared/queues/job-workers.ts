@@ -9,6 +9,7 @@ import type { AnyJob, Log, Retention } from './job.ts'
 import { jobsByName } from './job.ts'
 import { defaultPrefix } from './keys.ts'
 import type { Queues } from './queues.ts'
+import type { ThreadOptions } from './sandbox.ts'
 
 export interface JobWorkersOptions<Services> {
   /** Opens a connection for blocking commands, one for each queue. */
@@ -20,6 +21,8 @@ export interface JobWorkersOptions<Services> {
   readonly log: Log
   readonly prefix?: string
   readonly recovery?: Partial<RecoveryLimits>
+  /** For the jobs with a sandbox. */
+  readonly threads?: ThreadOptions
   readonly telemetry?: Telemetry
 }
 
@@ -29,7 +32,7 @@ export interface JobWorkers extends Service {
 }
 
 export function createJobWorkers<Services>(options: JobWorkersOptions<Services>): JobWorkers {
-  const { connect, queues, services, log, prefix = defaultPrefix, telemetry } = options
+  const { connect, queues, services, log, prefix = defaultPrefix, threads = {}, telemetry } = options
   const recovery = { ...defaultRecovery, ...options.recovery }
   const durations = createDurations()
   const consumers = [...jobsByName(options.jobs).values()].map((job) =>
@@ -45,7 +48,7 @@ export function createJobWorkers<Services>(options: JobWorkersOptions<Services>)
       recovery,
       log,
       ...(telemetry ? { telemetry } : {}),
-      process: (bull, token, running) => runAttempt(job, bull, token, { running, services, log }),
+      process: (bull, token, running) => runAttempt(job, bull, token, running, { services, log, threads }),
       onEnd: (outcome, { processedOn, finishedOn }) =>
         durations.add(job.name, outcome, (finishedOn ?? Date.now()) - (processedOn ?? Date.now())),
     }),

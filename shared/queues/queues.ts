@@ -177,10 +177,9 @@ export function createQueues(options: QueuesOptions): Queues {
 
     async find(name, id) {
       if (!jobs.has(name) || !/^[\w@.-]{1,200}$/.test(id)) return null
-      const job = await ask(() => bull(name).getJob(id))
-      if (!job) return null
-      const state = await ask(() => job.getState())
-      if (state === 'unknown') return null
+      // The state first: a job that ends in between then looks unfinished, not finished without a result.
+      const [state, job] = await ask(() => Promise.all([bull(name).getJobState(id), bull(name).getJob(id)]))
+      if (!job || state === 'unknown') return null
       return {
         id,
         name,

@@ -3,8 +3,11 @@
  * in a thread of its own, which can be ended at any moment: by the job's time limit, by a drain, by a crash that
  * touches nobody else.
  */
-import { Worker } from 'node:worker_threads'
+import { Worker, type WorkerOptions } from 'node:worker_threads'
 import { sibling, type JobRun, type Log } from './job.ts'
+
+/** How threads are made: `resourceLimits` bounds their memory. */
+export type ThreadOptions = Pick<WorkerOptions, 'resourceLimits' | 'execArgv'>
 
 /** What the thread is given to begin with. */
 export interface SandboxAssignment {
@@ -30,7 +33,7 @@ export type SandboxReport =
 const threadFile = sibling(import.meta.url, 'sandbox-thread')
 
 /** Runs the default export of the file in a thread. The thread is gone when this settles or the run is aborted. */
-export function runSandboxed(file: URL, run: JobRun<unknown>): Promise<unknown> {
+export function runSandboxed(file: URL, run: JobRun<unknown>, threads: ThreadOptions): Promise<unknown> {
   const assignment: SandboxAssignment = {
     file: file.href,
     id: run.id,
@@ -38,15 +41,17 @@ export function runSandboxed(file: URL, run: JobRun<unknown>): Promise<unknown> 
     attempt: run.attempt,
     scheduledFor: run.scheduledFor,
   }
-  const thread = new Worker(threadFile, { workerData: assignment, name: `job ${run.id}` })
+  const thread = new Worker(threadFile, { ...threads, workerData: assignment, name: `job ${run.id}` })
   const end = () => void thread.terminate()
   run.signal.addEventListener('abort', end, { once: true })
   const result = new Promise<unknown>((resolve, reject) => {
+    let told = Promise.resolve()
     thread.on('message', (report: SandboxReport) => {
-      if (report.kind === 'done') resolve(report.result)
-      else if (report.kind === 'failed') reject(report.error)
-      else if (report.kind === 'log') writeLog(run.log, report)
-      else run.progress(report.value).catch(reject)
+      if (report.kind === 'log') return writeLog(run.log, report)
+      if (report.kind === 'progress') told = told.then(() => run.progress(report.value))
+      else if (report.kind === 'done') told = told.then(() => resolve(report.result))
+      else reject(report.error)
+      told.catch(reject)
     })
     thread.on('error', reject)
     thread.on('exit', (code) => reject(new Error(`the thread ended with code ${code} before its work`)))

@@ -1,0 +1,243 @@
+import { expect } from 'chai'
+import type { Redis } from 'ioredis'
+import { pino } from 'pino'
+import { z } from 'zod'
+import { deadlineIn } from '../../shared/lifecycle.ts'
+import { createJobWorkers, type JobWorkers } from '../../shared/queues/job-workers.ts'
+import { defineJob, sibling, type JobRun } from '../../shared/queues/job.ts'
+import { createQueues, type Queues } from '../../shared/queues/queues.ts'
+import { openRedis } from '../../shared/redis/connections.ts'
+import { eventually } from '../support/eventually.ts'
+import { startRedis, type TestRedis } from '../support/redis.ts'
+
+const forever = (signal: AbortSignal) =>
+  new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+
+describe('job workers', function () {
+  this.timeout(30_000)
+  let server: TestRedis
+  let redis: Redis
+  let queues: Queues
+  let workers: JobWorkers[] = []
+  let connections: Redis[] = []
+  let told: unknown
+  let handle: (run: JobRun<{ n: number }>) => Promise<unknown>
+
+  const task = defineJob({
+    name: 'task',
+    payload: z.strictObject({ n: z.coerce.number() }),
+    attempts: 2,
+    backoff: { type: 'fixed', delayMs: 10 },
+    handler: (run) => handle(run),
+  })
+  const hasty = defineJob({
+    name: 'hasty',
+    payload: z.strictObject({}),
+    attempts: 1,
+    timeoutMs: 100,
+    handler: ({ signal }) => forever(signal).catch((reason: unknown) => (told = reason)),
+  })
+  const sandboxed = {
+    payload: z.strictObject({ what: z.string() }),
+    attempts: 1,
+    sandbox: sibling(import.meta.url, 'fixtures/busy.sandbox'),
+  }
+  const busy = defineJob({ ...sandboxed, name: 'busy' })
+  const hung = defineJob({ ...sandboxed, name: 'hung', timeoutMs: 500 })
+  const jobs = [task, hasty, busy, hung]
+
+  async function startWorkers(recovery = {}): Promise<JobWorkers> {
+    const started = createJobWorkers({
+      connect() {
+        const connection = openRedis({ kind: 'single', url: server.url }, 'blocking')
+        connections.push(connection)
+        return connection
+      },
+      queues,
+      jobs,
+      services: undefined,
+      log: pino({ level: 'silent' }),
+      threads: {
+        execArgv: ['--import', new URL('./fixtures/typescript-in-threads.js', import.meta.url).href],
+      },
+      recovery: { lockMs: 900, stalledCheckMs: 200, ...recovery },
+    })
+    await started.start()
+    workers.push(started)
+    return started
+  }
+
+  async function finished(name: string, id: string) {
+    return eventually(async () => {
+      const job = await queues.find(name, id)
+      expect(job?.state).to.match(/completed|failed/)
+      return job
+    }, 15_000)
+  }
+
+  before(async () => {
+    server = await startRedis()
+    redis = openRedis({ kind: 'single', url: server.url }, 'commands')
+    queues = createQueues({ redis, jobs })
+    await queues.start()
+  })
+  beforeEach(() => redis.flushall())
+  afterEach(async () => {
+    await Promise.all(workers.map((one) => one.stop(deadlineIn(1_000))))
+    workers = []
+    connections = []
+  })
+  after(async () => {
+    await queues.stop(deadlineIn(1_000))
+    redis.disconnect()
+    await server.stop()
+  })
+
+  it('are replaced when they are dead after a reconnect', async () => {
+    handle = async () => 'alive'
+    await startWorkers()
+    const opened = connections.length
+    for (const connection of connections) connection.disconnect()
+    const { id } = await queues.enqueue(task, { n: 1 })
+    expect(await finished('task', id)).to.deep.include({ state: 'completed', result: 'alive' })
+    expect(connections.length).to.be.above(opened)
+  })
+
+  it('go on by themselves after Redis was killed and started again', async () => {
+    handle = async ({ data }) => data.n
+    await startWorkers()
+    await server.kill('SIGKILL')
+    await server.restart()
+    const { id } = await eventually(() => queues.enqueue(task, { n: 7 }), 10_000)
+    expect(await finished('task', id)).to.deep.include({ state: 'completed', result: 7 })
+  })
+
+  it('do a job with its payload as the schema makes it, and keep the result', async () => {
+    handle = async ({ data, attempt, progress }) => {
+      await progress({ step: 1 })
+      return { doubled: data.n * 2, attempt }
+    }
+    await startWorkers()
+    const { id } = await queues.enqueue(task, { n: '21' })
+    expect(await finished('task', id)).to.deep.include({
+      state: 'completed',
+      result: { doubled: 42, attempt: 1 },
+      progress: { step: 1 },
+    })
+  })
+
+  it('try again as often as the job says, then say why it failed', async () => {
+    const attempts: number[] = []
+    handle = async ({ attempt }) => {
+      attempts.push(attempt)
+      throw new Error(`broken ${attempt}`)
+    }
+    const { durations } = await startWorkers()
+    const { id } = await queues.enqueue(task, { n: 1 })
+    expect(await finished('task', id)).to.deep.include({
+      state: 'failed',
+      failedReason: 'broken 2',
+      attempts: 2,
+    })
+    expect(attempts).to.deep.equal([1, 2])
+    await eventually(() => expect(durations()['task']).to.deep.include({ failed: 2, completed: 0 }))
+    expect((await queues.measure())['task']).to.deep.include({ failed: 1, waiting: 0 })
+  })
+
+  it('fail a stored payload that the job does not take at once, without running it', async () => {
+    handle = async () => expect.fail('it was run')
+    await startWorkers()
+    const added = await queues.bull('task').add('task', { payload: { n: 'many' } }, { attempts: 5 })
+    const job = await finished('task', added.id as string)
+    expect(job).to.deep.include({ state: 'failed', attempts: 1 })
+    expect(job?.failedReason).to.match(/n: /)
+  })
+
+  it('end an attempt that takes too long, and tell its handler', async () => {
+    told = undefined
+    await startWorkers()
+    const { id } = await queues.enqueue(hasty, {})
+    const job = await finished('hasty', id)
+    expect(job?.state, 'what it returns afterwards does not count').to.equal('failed')
+    expect(job?.failedReason).to.equal('took longer than 100 ms')
+    expect(told).to.have.property('kind', 'timeout')
+  })
+
+  it('run a sandboxed job in a thread, and end the thread when it hangs or breaks', async () => {
+    await startWorkers()
+    const outcomeOf = async (job: typeof busy, what: string) => {
+      const { id } = await queues.enqueue(job, { what })
+      return finished(job.name, id)
+    }
+    expect(await outcomeOf(busy, 'count')).to.deep.include({ result: 1_000, progress: 50 })
+    expect(await outcomeOf(busy, 'throw')).to.deep.include({ failedReason: 'broken in the sandbox' })
+    expect(await outcomeOf(busy, 'exit')).to.deep.include({
+      failedReason: 'the thread ended with code 3 before its work',
+    })
+    expect(await outcomeOf(hung, 'hang')).to.deep.include({ failedReason: 'took longer than 500 ms' })
+  })
+
+  it('hand a running job over when they stop, without using an attempt or a stall', async () => {
+    handle = async ({ signal }) => forever(signal)
+    const first = await startWorkers()
+    const { id } = await queues.enqueue(task, { n: 1 })
+    await eventually(async () => expect((await queues.find('task', id))?.state).to.equal('active'))
+    await first.stop(deadlineIn(1_000))
+    expect((await queues.find('task', id))?.state).to.equal('waiting')
+
+    handle = async ({ attempt }) => attempt
+    await startWorkers()
+    expect(await finished('task', id)).to.deep.include({ state: 'completed', result: 1 })
+    expect(await queues.bull('task').getJob(id)).to.deep.include({ attemptsMade: 1, stalledCounter: 0 })
+  })
+
+  it('stop at the deadline although Redis is frozen', async () => {
+    handle = async ({ signal }) => forever(signal)
+    const only = await startWorkers()
+    const { id } = await queues.enqueue(task, { n: 1 })
+    await eventually(async () => expect((await queues.find('task', id))?.state).to.equal('active'))
+    server.freeze()
+    try {
+      await only.stop(deadlineIn(1_000))
+    } finally {
+      server.thaw()
+    }
+  })
+
+  it('end their attempt when the lock could not be renewed, so that no two do one job', async () => {
+    told = undefined
+    let runs = 0
+    handle = async ({ signal }) => {
+      runs += 1
+      if (runs > 1) return 'done by the second'
+      return forever(signal).catch((reason: unknown) => {
+        told = reason
+        throw reason
+      })
+    }
+    await startWorkers()
+    const { id } = await queues.enqueue(task, { n: 1 })
+    await eventually(async () => expect((await queues.find('task', id))?.state).to.equal('active'))
+    server.freeze()
+    try {
+      await eventually(() => expect(told).to.have.property('kind', 'lock-lost'))
+    } finally {
+      server.thaw()
+    }
+    expect(await finished('task', id)).to.deep.include({ state: 'completed', result: 'done by the second' })
+  })
+
+  it('may be stopped twice, and before they were started', async () => {
+    const only = await startWorkers()
+    await only.stop(deadlineIn(1_000))
+    await only.stop(deadlineIn(1_000))
+    const never = createJobWorkers({
+      connect: () => expect.fail('it connected'),
+      queues,
+      jobs,
+      services: undefined,
+      log: pino({ level: 'silent' }),
+    })
+    await never.stop(deadlineIn(1_000))
+  })
+})
