@@ -1,0 +1,96 @@
+/**
+ * Sessions put together from the real parts with one safeguard left out: what the chaos test must be able to catch.
+ * They exist here only; the product can't be configured to be like this.
+ */
+import type { Redis } from 'ioredis'
+import { systemClock } from '../../shared/clock.ts'
+import { group, type Service } from '../../shared/lifecycle.ts'
+import { coherentCache } from '../../shared/sessions/cache/coherent-cache.ts'
+import { createSessionMemory } from '../../shared/sessions/cache/session-memory.ts'
+import { joinCoherence } from '../../shared/sessions/coherence/coherence.ts'
+import { watchIncarnation } from '../../shared/sessions/coherence/incarnation-watch.ts'
+import { createRevoker } from '../../shared/sessions/coherence/revoker.ts'
+import { sessionKeys } from '../../shared/sessions/keys.ts'
+import { createSessionScripts, type Recorded } from '../../shared/sessions/scripts.ts'
+import type { Identity, Revocation, Sessions } from '../../shared/sessions/sessions.ts'
+import { hashToken } from '../../shared/sessions/token.ts'
+
+export const flaws = ['no ack wait', 'no lease', 'no fill check'] as const
+export type Flaw = (typeof flaws)[number]
+
+/** What the workers of the chaos test need of sessions. */
+export type ServedSessions = Pick<
+  Sessions,
+  'authenticate' | 'prepareLogin' | 'create' | 'saveData' | 'revoke' | 'revokeUser'
+>
+
+interface Connections {
+  readonly redis: Redis
+  readonly subscriber: Redis
+  readonly leaseMs: number
+}
+
+/** `authority`: real sessions without a memory of their own, for all that is not at fault. */
+export function createFlawedSessions(
+  flaw: Flaw,
+  authority: ServedSessions & Service,
+  { redis, subscriber, leaseMs }: Connections,
+): ServedSessions & Service {
+  const clock = systemClock
+  const keys = sessionKeys()
+  const scripts = createSessionScripts(redis, {
+    keys,
+    durability: 'keep',
+    idleMs: 600_000,
+    touchEveryMs: 60_000,
+    longestMs: 3_600_000,
+    maxPerUser: 1_000,
+  })
+  const memory = createSessionMemory({ clock, maxEntries: 10_000, maxAgeMs: 600_000, touchEveryMs: 60_000 })
+  const incarnations = watchIncarnation(clock)
+  const coherence = joinCoherence({
+    scripts,
+    subscriber,
+    channel: keys.channel,
+    clock,
+    incarnations,
+    leaseMs,
+    idleSyncMs: leaseMs,
+    memory,
+  })
+  const cache = coherentCache(memory, {
+    leaseOk: flaw === 'no lease' ? () => true : coherence.leaseOk,
+    mayFill: flaw === 'no fill check' ? () => true : coherence.mayFill,
+  })
+  const revoker = createRevoker({ clock, incarnations, acks: scripts.acks, expel: scripts.expel })
+
+  async function load(token: string): Promise<Identity | null> {
+    const hash = hashToken(token)
+    const askedAt = clock.mono()
+    const loaded = await scripts.load(hash, false)
+    if (loaded.state !== 'valid') return null
+    cache.set({ token, hash, askedAt, ...loaded })
+    return loaded.identity
+  }
+
+  async function confirm(record: () => Promise<Recorded>): Promise<Revocation> {
+    if (flaw === 'no ack wait') return { outcome: 'revoked', count: (await record()).count }
+    const told = await revoker.confirm(record)
+    return told.confirmed
+      ? { outcome: 'revoked', count: told.recorded.count }
+      : { outcome: 'unconfirmed', cause: told.cause }
+  }
+
+  return {
+    ...group([authority, coherence]),
+    authenticate: (token) => (cache.get(token) as Identity | undefined) ?? load(token),
+    prepareLogin: authority.prepareLogin,
+    create: authority.create,
+    saveData: authority.saveData,
+    revoke: (token) => confirm(() => scripts.revokeSession(hashToken(token))),
+    revokeUser: (userId) => {
+      const generation = `${process.pid}:${clock.mono()}`
+      return confirm(() => scripts.revokeUser(userId, generation))
+    },
+  }
+}
