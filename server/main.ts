@@ -18,6 +18,8 @@ process.on('unhandledRejection', (cause) => fatal(cause))
 
 /** What the primary has after the grace of its workers, to stop Redis and itself. */
 const closingMs = 5_000
+/** One Ctrl-C under `npm start` may arrive twice: npm passes on the signal that the terminal sent to all of us. */
+const echoMs = 300
 /** What a broken process has to let go of its requests. */
 const brokenGraceMs = 2_000
 
@@ -65,6 +67,7 @@ async function runPrimary(): Promise<void> {
   })
 
   let ending = false
+  let endingSince = 0
   /** Of several reasons to end, the most urgent is told. */
   let outcome: number = exitCode.stopped
   async function end(code: number, graceMs: number): Promise<void> {
@@ -79,12 +82,14 @@ async function runPrimary(): Promise<void> {
 
   function endGracefully(signal: NodeJS.Signals): void {
     if (ending) return
+    endingSince = performance.now()
     log.info({ signal, graceMs: config.graceMs }, 'stopping')
     void end(exitCode.stopped, config.graceMs + closingMs)
   }
   process.on('SIGTERM', endGracefully)
   process.on('SIGINT', (signal) => {
     if (!ending) return endGracefully(signal)
+    if (performance.now() - endingSince < echoMs) return
     log.warn('stopping at once')
     void end(exitCode.interrupted, 0)
   })
@@ -116,7 +121,8 @@ async function runWebWorker(self: Worker, slot: number): Promise<void> {
   })
 
   const { createWebWorker } = await import('./web/worker.ts')
-  const worker = createWebWorker({ config, slot, log, onFatal: (cause) => fatal(cause) })
+  const { routes } = await import('./routes.ts')
+  const worker = createWebWorker({ config, slot, log, routes, onFatal: (cause) => fatal(cause) })
   await worker.start()
 
   async function end(code: number, graceMs: number): Promise<void> {

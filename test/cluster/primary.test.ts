@@ -8,7 +8,7 @@ import path from 'node:path'
 import { isAlive, livingChildren } from '../support/children.ts'
 import { admin, refusedStart, startCluster, type TestCluster } from '../support/cluster.ts'
 import { eventually } from '../support/eventually.ts'
-import { onEveryWorker, send, sendAs, signIn } from '../support/http.ts'
+import { onEveryWorker, send, sendAs, signIn, type TestResponse } from '../support/http.ts'
 import { startRedis } from '../support/redis.ts'
 
 /** The processes whose command line names the directory: Redis and its guard. */
@@ -29,6 +29,18 @@ async function expectNothingLeft(cluster: TestCluster): Promise<void> {
   await eventually(() => {
     expect(pids.filter(isAlive)).to.deep.equal([])
     expect(processesOf(cluster.dataDir)).to.deep.equal([])
+  })
+}
+
+/**
+ * Asks until there is an answer. A connection that was just handed to a worker when it was killed never gets one:
+ * node:cluster does not take it back.
+ */
+function livez(cluster: TestCluster): Promise<TestResponse> {
+  return eventually(async () => {
+    const answer = await send(`${cluster.url}/livez`, { timeoutMs: 500 })
+    expect(answer.status).to.equal(200)
+    return answer
   })
 }
 
@@ -63,7 +75,7 @@ describe('the primary', function () {
     expect(cluster.output()).to.not.contain(admin.password)
     const ada = await signIn(cluster.url, admin)
     const answers = await onEveryWorker(3, () => ada.send('/api/v1/auth/me'))
-    expect([...answers.keys()].toSorted()).to.deep.equal(['1', '2', '3'])
+    expect([...answers.keys()].toSorted()).to.deep.equal(['web-1', 'web-2', 'web-3'])
     for (const answer of answers.values()) expect(answer.status).to.equal(200)
   })
 
@@ -166,20 +178,17 @@ describe('the primary', function () {
     const cluster = await start({ workers: 2 })
     const before = cluster.workerPids()
     cluster.signalWorker(1, 'SIGKILL')
-    expect((await send(`${cluster.url}/livez`)).worker).to.equal('web-2')
+    expect((await livez(cluster)).worker).to.equal('web-2')
     await eventually(() => expect(cluster.workerPids().get(1)).to.not.equal(before.get(1)))
-    const answers = await onEveryWorker(2, () => send(`${cluster.url}/livez`))
-    expect([...answers.keys()].toSorted()).to.deep.equal(['1', '2'])
+    const answers = await onEveryWorker(2, () => livez(cluster))
+    expect([...answers.keys()].toSorted()).to.deep.equal(['web-1', 'web-2'])
     expect(cluster.workerPids().get(2)).to.equal(before.get(2))
   })
 
   it('keeps the port that it picked when its only worker is replaced', async () => {
     const cluster = await start({ workers: 1 })
     cluster.signalWorker(1, 'SIGKILL')
-    // A connection that the dead worker was just given is never answered: node:cluster does not take it back.
-    await eventually(async () => {
-      expect((await send(`${cluster.url}/livez`, { timeoutMs: 500 })).status).to.equal(200)
-    })
+    await livez(cluster)
   })
 
   it('replaces a worker that ends by a signal to itself, after it has finished', async () => {
