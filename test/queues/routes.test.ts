@@ -1,0 +1,155 @@
+import { expect } from 'chai'
+import type { Redis } from 'ioredis'
+import { pino } from 'pino'
+import { z } from 'zod'
+import { jobRoutes } from '../../server/web/routes/jobs.ts'
+import { scheduleRoutes } from '../../server/web/routes/schedules.ts'
+import { deadlineIn } from '../../shared/lifecycle.ts'
+import { defineJob } from '../../shared/queues/job.ts'
+import { createQueues, type Queues } from '../../shared/queues/queues.ts'
+import { createScheduleRegistry } from '../../shared/queues/schedule-registry.ts'
+import { createScheduleViews } from '../../shared/queues/schedule-views.ts'
+import { defineSchedule } from '../../shared/queues/schedule.ts'
+import { openRedis } from '../../shared/redis/connections.ts'
+import { jobs } from '../../workers/jobs.ts'
+import { eventually } from '../support/eventually.ts'
+import { startHttpApp, type HttpApp } from '../support/http-app.ts'
+import { startRedis, type TestRedis } from '../support/redis.ts'
+
+const report = defineJob({
+  name: 'report',
+  payload: z.strictObject({}),
+  enqueue: ['operator', 'admin'],
+  handler: async () => {},
+})
+
+describe('The routes of jobs', () => {
+  let server: TestRedis
+  let redis: Redis
+  let queues: Queues
+  let app: HttpApp
+  let ada: string
+  let eve: string
+  let operator: string
+
+  const ask = (bearer: string, name: string, json: unknown) =>
+    app.request('POST', `/api/v1/jobs/${name}`, { bearer, json })
+  const look = (bearer: string, path: string) => app.request('GET', `/api/v1/jobs/${path}`, { bearer })
+
+  before(async () => {
+    server = await startRedis()
+    redis = openRedis({ kind: 'single', url: server.url }, 'commands')
+    queues = createQueues({ redis, jobs: [...jobs, report], timeoutMs: 500 })
+    await queues.start()
+    const schedules = createScheduleViews({ redis })
+    app = await startHttpApp({
+      redisUrl: server.url,
+      routes: [...jobRoutes({ queues }), ...scheduleRoutes({ schedules })],
+    })
+    await app.register('ada@example.com')
+    await app.register('eve@example.com')
+    await app.register('operator@example.com', ['operator'])
+    ada = await app.signIn('ada@example.com')
+    eve = await app.signIn('eve@example.com')
+    operator = await app.signIn('operator@example.com')
+  })
+  after(async () => {
+    await app.stop()
+    await queues.stop(deadlineIn(1_000))
+    redis.disconnect()
+    await server.stop()
+  })
+
+  it('take a job and show it to who asked for it', async () => {
+    const taken = await ask(ada, 'echo', { data: { message: 'hi' } })
+    expect(taken.status).to.equal(202)
+    const { id } = taken.json()
+    expect(taken.headers.location).to.equal(`/api/v1/jobs/echo/${id}`)
+    const shown = await look(ada, `echo/${id}`)
+    expect(shown.status).to.equal(200)
+    expect(shown.json()).to.deep.equal({ id, name: 'echo', state: 'waiting', progress: 0 })
+  })
+
+  it('show a job to operators too, and to nobody else', async () => {
+    const { id } = (await ask(ada, 'echo', { data: { message: 'hi' } })).json()
+    expect((await look(operator, `echo/${id}`)).status).to.equal(200)
+    expect((await look(eve, `echo/${id}`)).status).to.equal(404)
+    expect((await app.request('GET', `/api/v1/jobs/echo/${id}`)).status).to.equal(401)
+  })
+
+  it('take a job only from the roles that it names, and some from nobody', async () => {
+    expect((await ask(ada, 'report', {})).status).to.equal(403)
+    expect((await ask(operator, 'report', {})).status).to.equal(202)
+    expect((await ask(operator, 'mail', { data: { to: 'a', subject: 'b', text: 'c' } })).status).to.equal(404)
+    expect((await ask(ada, 'nothing', {})).status).to.equal(404)
+    expect((await app.request('POST', '/api/v1/jobs/echo', { json: {} })).status).to.equal(401)
+  })
+
+  it('name each field that is wrong', async () => {
+    const fieldsOf = async (json: unknown) => {
+      const answer = await ask(ada, 'echo', json)
+      expect(answer.status).to.equal(422)
+      return answer.json().errors.map((error: { field: string }) => error.field)
+    }
+    expect(await fieldsOf({ data: { message: 1, loud: true } })).to.have.members([
+      'data.message',
+      'data.loud',
+    ])
+    expect(await fieldsOf({})).to.deep.equal(['data.message'])
+    expect(await fieldsOf({ data: 'hi' })).to.deep.equal(['data'])
+    expect(await fieldsOf({ data: { message: 'hi' }, delayMs: -1, repeat: {} })).to.have.members([
+      'delayMs',
+      'repeat',
+    ])
+  })
+
+  it('answer the same id to one key, and to each user another', async () => {
+    const json = { data: { message: 'once' }, dedupeKey: 'order:7' }
+    const [first, second, other] = [
+      await ask(ada, 'echo', json),
+      await ask(ada, 'echo', json),
+      await ask(eve, 'echo', json),
+    ]
+    expect(second?.json()).to.deep.equal(first?.json())
+    expect(other?.json().id).not.to.equal(first?.json().id)
+  })
+
+  it('find nothing under hostile ids', async () => {
+    for (const id of ['..%2Fmeta', 'x%3Alock', '%00', 'a'.repeat(300)]) {
+      expect((await look(operator, `echo/${id}`)).status).to.be.within(400, 499)
+    }
+    expect((await look(operator, '__proto__/x')).status).to.equal(404)
+  })
+
+  it('show the schedules in force to those who may read the dashboard', async () => {
+    const schedule = defineSchedule({
+      name: 'hourly',
+      job: report,
+      pattern: '0 * * * *',
+      misfire: 'skip',
+      overlap: 'forbid',
+    })
+    const log = pino({ level: 'silent' })
+    await createScheduleRegistry({ redis, queues, schedules: [schedule], log }).reconcile()
+    expect((await app.request('GET', '/api/v1/admin/schedules', { bearer: ada })).status).to.equal(403)
+    const answer = await app.request('GET', '/api/v1/admin/schedules', { bearer: operator })
+    expect(answer.status).to.equal(200)
+    const [shown] = answer.json().schedules
+    expect(shown).to.deep.include({ name: 'hourly', pattern: '0 * * * *', timezone: 'UTC', lastRun: null })
+    expect(shown.next).to.have.length(5)
+    expect(shown.next.every((tick: string) => tick.endsWith(':00:00.000Z'))).to.equal(true)
+  })
+
+  it('answer 503 while Redis is away, and work again afterwards', async () => {
+    await server.kill('SIGKILL')
+    const refused = await ask(ada, 'echo', { data: { message: 'hi' } })
+    expect(refused.status).to.equal(503)
+    expect(refused.headers['retry-after']).to.match(/^\d+$/)
+    await server.restart()
+    await app.register('bob@example.com')
+    const bob = await eventually(() => app.signIn('bob@example.com'), 10_000)
+    await eventually(async () =>
+      expect((await ask(bob, 'echo', { data: { message: 'hi' } })).status).to.equal(202),
+    )
+  })
+})

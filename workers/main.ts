@@ -1,0 +1,94 @@
+/**
+ * The entry of a job worker, and the only place of the workers that knows the environment, signals and exit codes.
+ * The primary forks it and tells it when to stop; run by hand, with REDIS_URL, it stops on a signal.
+ */
+const exitCode = { stopped: 0, failed: 1, misconfigured: 78 } as const
+
+/** What happens on an error that nobody caught. Replaced as the process learns to end more gently. */
+let fatal = (cause: unknown): void => {
+  process.stderr.write(`${cause instanceof Error ? cause.stack : String(cause)}\n`)
+  process.exit(exitCode.failed)
+}
+process.on('uncaughtException', (cause) => fatal(cause))
+process.on('unhandledRejection', (cause) => fatal(cause))
+
+/** What a broken process has to hand over its jobs. */
+const brokenGraceMs = 2_000
+
+const { readAssignment } = await import('../shared/config/assignment.ts')
+const { loadConfig } = await import('../shared/config.ts')
+const { ConfigurationError } = await import('../shared/errors.ts')
+const { deadlineIn } = await import('../shared/lifecycle.ts')
+const { createLogger } = await import('../shared/log.ts')
+
+const forked = process.send !== undefined
+
+try {
+  await run()
+} catch (cause) {
+  fatal(cause)
+}
+
+async function run(): Promise<void> {
+  fatal = (cause) => void sayFailed(cause).then(() => process.exit(codeOf(cause)))
+  // Ctrl-C reaches the whole process group. The primary decides when each worker ends.
+  if (forked) process.on('SIGINT', () => {})
+
+  const config = loadConfig(process.env, { cwd: process.cwd() })
+  if (config.redis.kind === 'embedded') {
+    throw new ConfigurationError(['REDIS_URL is not set: a job worker of its own needs a Redis of its own'])
+  }
+  const slot = readAssignment(process.env)?.slot ?? 1
+  const log = createLogger({
+    level: config.log.level,
+    pretty: process.stdout.isTTY,
+    process: 'jobs',
+    worker: String(slot),
+  })
+  process.on('disconnect', () => {
+    log.error('the primary has vanished, and this worker with it')
+    process.exit(exitCode.failed)
+  })
+
+  const { createJobWorker } = await import('./worker.ts')
+  const worker = createJobWorker({ config, slot, log })
+  await worker.start()
+
+  async function end(code: number, graceMs: number): Promise<void> {
+    const patience = setTimeout(() => process.exit(exitCode.failed), graceMs + 1_000)
+    await worker.stop(deadlineIn(graceMs)).catch((err: unknown) => {
+      log.error({ err }, 'the worker did not stop cleanly')
+    })
+    clearTimeout(patience)
+    process.exit(code)
+  }
+  fatal = (cause) => {
+    log.fatal({ err: cause }, 'the worker broke and ends')
+    void end(exitCode.failed, brokenGraceMs)
+  }
+  process.on('SIGTERM', () => void end(exitCode.stopped, config.graceMs))
+  if (!forked) process.on('SIGINT', () => void end(exitCode.stopped, config.graceMs))
+  process.on('message', (message) => {
+    const graceMs = graceOf(message)
+    if (graceMs !== null) void end(exitCode.stopped, graceMs)
+  })
+  if (forked) process.send?.({ type: 'ready', port: null })
+  log.info('ready')
+}
+
+/** The time to stop in, when that is what the primary says. */
+function graceOf(message: unknown): number | null {
+  const { type, graceMs } = (message ?? {}) as { type?: unknown; graceMs?: unknown }
+  return type === 'stop' && typeof graceMs === 'number' && graceMs >= 0 ? graceMs : null
+}
+
+/** Tells whoever started us why we can't do our work. */
+async function sayFailed(cause: unknown): Promise<void> {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  if (!forked) return void process.stderr.write(`${reason}\n`)
+  await new Promise((resolve) => process.send?.({ type: 'failed', reason }, resolve))
+}
+
+function codeOf(cause: unknown): number {
+  return cause instanceof ConfigurationError ? exitCode.misconfigured : exitCode.failed
+}

@@ -1,0 +1,37 @@
+import type { Config } from '../shared/config.ts'
+import { group, type Service } from '../shared/lifecycle.ts'
+import type { Logger } from '../shared/log.ts'
+import { createMailer } from '../shared/mail/create-mailer.ts'
+import { createJobWorkers } from '../shared/queues/job-workers.ts'
+import type { RecoveryLimits } from '../shared/queues/consumer.ts'
+import { createQueues } from '../shared/queues/queues.ts'
+import { createScheduleRegistry } from '../shared/queues/schedule-registry.ts'
+import { createTickWorker } from '../shared/queues/tick-worker.ts'
+import { openRedis, redisService } from '../shared/redis/connections.ts'
+import { jobs } from './jobs.ts'
+import { schedules } from './schedules.ts'
+
+export interface JobWorkerOptions {
+  readonly config: Config
+  /** Which place among the job workers this one holds; a replacement takes the place over. */
+  readonly slot: number
+  readonly log: Logger
+  readonly recovery?: Partial<RecoveryLimits>
+}
+
+/** A job worker: everything in one process that does background work. Ready when the schedules are reconciled. */
+export function createJobWorker({ config, slot, log, recovery = {} }: JobWorkerOptions): Service {
+  const target = config.redis
+  if (target.kind === 'embedded') throw new TypeError('the primary resolves where the embedded Redis is')
+
+  const redis = openRedis(target, 'commands', { name: `jobs-${slot}` })
+  const connect = () => openRedis(target, 'blocking', { name: `jobs-${slot}-blocking` })
+  const mailer = createMailer({ ...config.mail, dataDir: config.dataDir, log })
+  const queues = createQueues({ redis, jobs })
+  const services = { mailer, queues }
+  const registry = createScheduleRegistry({ redis, queues, schedules, log })
+  const workers = createJobWorkers({ connect, queues, jobs, services, log, recovery })
+  const ticks = createTickWorker({ connect, redis, queues, log, recovery })
+
+  return group([redisService(redis), mailer, queues, registry, workers, ticks])
+}
