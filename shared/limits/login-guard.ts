@@ -113,7 +113,8 @@ export function createLoginGuard(options: LoginGuardOptions): LoginGuard {
     if (first.allowed || first.reason !== 'delayed') return first
     if (first.retryAfterMs > holdMs || held >= maxHeld) return first
     held += 1
-    await delay(first.retryAfterMs)
+    // A timer may be early by a part of a millisecond.
+    await delay(first.retryAfterMs + 1)
     held -= 1
     return reserve(address, account)
   }

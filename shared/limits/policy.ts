@@ -44,14 +44,14 @@ export interface Terms {
 const shortestWindowMs = 100
 const longestWindowMs = 366 * 86_400_000
 
+/** Tokens that a worker holds and does not need are missing elsewhere: not for long, however long the window. */
+const longestTermMs = 5_000
+
 /**
- * The terms of a rule, null for `off`. `termMs` replaces the default of a 20th of the window. Throws `RangeError` for
- * a rule that can't be kept.
+ * The terms of a rule, null for `off`. `fixedTermMs` replaces the default, a 20th of the window. Throws `RangeError`
+ * for a rule that can't be kept.
  */
-export function termsOf(
-  rule: LimitRule,
-  termMs = rule === 'off' ? 0 : Math.floor(rule.windowMs / 20),
-): Terms | null {
+export function termsOf(rule: LimitRule, fixedTermMs?: number): Terms | null {
   if (rule === 'off') return null
   const { limit, windowMs } = rule
   if (!Number.isSafeInteger(limit) || limit < 0) {
@@ -60,6 +60,7 @@ export function termsOf(
   if (!Number.isSafeInteger(windowMs) || windowMs < shortestWindowMs || windowMs > longestWindowMs) {
     throw new RangeError(`a window must last ${shortestWindowMs} ms to 366 days, not ${windowMs} ms`)
   }
+  const termMs = fixedTermMs ?? Math.min(longestTermMs, Math.floor(windowMs / 20))
   const slotMs = Math.max(1, Math.floor(windowMs / 32))
   return { limit, windowMs, termMs, slotMs, keepMs: windowMs + termMs }
 }

@@ -214,7 +214,10 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
       for (;;) {
         await Promise.all(claims.map(fillFor))
         const decisions = decide(claims)
-        if (decisions) return decisions
+        if (decisions) {
+          handBack(claims, decisions)
+          return decisions
+        }
         if (stopped) throw new Unavailable('redis')
         if (clock.mono() >= giveUpAt) outage.begin(new Error('Redis answers too slowly to be of use'))
       }
@@ -227,6 +230,12 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     const { state, cost } = claim
     if (outage.active || state.terms === null || state.purse.balance >= cost) return
     claim.denial = await leasing.fill(state, cost - state.purse.balance)
+  }
+
+  /** Where one of several claims was refused, what was leased for the others is not needed here. */
+  function handBack(claims: readonly OpenClaim[], decisions: readonly RateDecision[]): void {
+    if (claims.length === 1 || decisions.every(({ allowed }) => allowed)) return
+    for (const { state, denial } of claims) if (denial === null) leasing.giveBack(state)
   }
 
   function applyNotice(message: string): void {
