@@ -37,6 +37,8 @@ const usualBounds = {
   connectionsCheckingInterval: 2_000,
   maxHeaderSize: 16 * 1024,
   insecureHTTPParser: false,
+  // Node would refuse without a word; the application says what is missing.
+  requireHostHeader: false,
   noDelay: true,
 }
 

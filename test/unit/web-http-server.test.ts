@@ -80,12 +80,6 @@ describe('The HTTP server', () => {
     })
   }
 
-  it('refuses HTTP/1.1 without a Host', async () => {
-    const client = await dial(await serve(hello))
-    client.write('GET / HTTP/1.1\r\n\r\n')
-    await eventually(() => expect(client.received()).to.match(/^HTTP\/1.1 400 /))
-  })
-
   const slow: [what: string, bytes: string][] = [
     ['headers', 'GET / HTTP/1.1\r\nHost: x\r\nX-Slow: '],
     ['a body', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nonly the beginning'],

@@ -2,8 +2,9 @@ import { expect } from 'chai'
 import type { AppContext } from '../../server/web/context.ts'
 import { refuseMalformed } from '../../server/web/middleware/refuse-malformed.ts'
 
-function look(rawHeaders: string[]): void {
-  void refuseMalformed()({ req: { rawHeaders } } as unknown as AppContext, async () => {})
+function look(rawHeaders: string[], headers: object = { host: 'a' }, httpVersion = '1.1'): void {
+  const req = { rawHeaders, headers, httpVersion }
+  void refuseMalformed()({ req } as unknown as AppContext, async () => {})
 }
 
 describe('A header that decides something', () => {
@@ -28,5 +29,12 @@ describe('A header that decides something', () => {
     ).not.to.throw()
     expect(() => look(['Accept', 'Host', 'Cookie', 'Origin', 'Host', 'Host'])).not.to.throw()
     expect(() => look([])).not.to.throw()
+  })
+
+  it('is refused when it is Host and missing, but not by HTTP/1.0', () => {
+    expect(() => look([], {}))
+      .to.throw('host is missing')
+      .with.property('status', 400)
+    expect(() => look([], {}, '1.0')).not.to.throw()
   })
 })

@@ -2,13 +2,17 @@ import type { AppMiddleware } from '../context.ts'
 import { problem } from '../problem.ts'
 
 /**
- * Refuses a request in which a header that decides something is there twice. Node silently takes the first one;
- * a proxy in front of us may have checked the other.
+ * Refuses a request in which a header that decides something is there twice, or Host is missing. Of two, Node
+ * silently takes the first one; a proxy in front of us may have checked the other.
  */
 export function refuseMalformed(): AppMiddleware {
   return function refuseAmbiguousHeaders(ctx, next) {
-    const twice = repeatedHeader(ctx.req.rawHeaders)
+    const { rawHeaders, headers, httpVersion } = ctx.req
+    const twice = repeatedHeader(rawHeaders)
     if (twice !== null) throw problem('malformed-request', `the header ${twice} was sent more than once`)
+    if (headers.host === undefined && httpVersion !== '1.0') {
+      throw problem('malformed-request', 'the header host is missing')
+    }
     return next()
   }
 }
