@@ -141,7 +141,7 @@ export function createScheduleRegistry(options: ScheduleRegistryOptions): Schedu
     clearTimeout(timer)
     if (!running) return
     // Processes that were started together drift apart.
-    const inMs = everyMs * (0.8 + 0.4 * Math.random())
+    const inMs = everyMs * (0.6 + 0.4 * Math.random())
     timer = setTimeout(() => (round = repeatedly()), inMs)
   }
 
