@@ -14,10 +14,13 @@ local keep, renamed = KEYS[4], KEYS[5]
 local kept = keep and (valid_session(keep, ARGV[3], epoch, now) or valid_session(renamed, ARGV[3], epoch, now))
 if kept and kept.uid ~= ARGV[5] then kept = nil end
 
-local count = redis.call('ZCOUNT', KEYS[3], '(' .. now, '+inf') - (kept and 1 or 0)
+-- Done once already, with this very generation: what has been listed since then is a login that came after.
+local repeated = redis.call('HGET', KEYS[2], 'gen') == ARGV[7]
+local listed = redis.pcall('ZCOUNT', KEYS[3], '(' .. now, '+inf')
+local count = not repeated and tonumber(listed) and listed - (kept and 1 or 0) or 0
 redis.call('HSET', KEYS[2], 'gen', ARGV[7])
 outlive(KEYS[2], tonumber(ARGV[6]))
-redis.call('UNLINK', KEYS[3])
+if not repeated then redis.call('UNLINK', KEYS[3]) end
 
 local description = false
 if kept then

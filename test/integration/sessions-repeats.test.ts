@@ -1,0 +1,52 @@
+import { expect } from 'chai'
+import { openRedis } from '../../shared/redis/connections.ts'
+import { sessionKeys } from '../../shared/sessions/keys.ts'
+import { createSessionScripts } from '../../shared/sessions/scripts.ts'
+import { startRedis, type TestRedis } from '../support/redis.ts'
+import { alice, signIn, startSessionWorker, type TestWorker } from '../support/sessions.ts'
+
+describe('What reaches Redis a second time, or late', () => {
+  let redis: TestRedis
+  let worker: TestWorker
+  let connection: ReturnType<typeof openRedis>
+  let scripts: ReturnType<typeof createSessionScripts>
+
+  before(async () => {
+    redis = await startRedis()
+    worker = await startSessionWorker(redis.url)
+    connection = openRedis({ kind: 'single', url: redis.url }, 'commands')
+    scripts = createSessionScripts(connection, {
+      keys: sessionKeys(),
+      durability: 'keep',
+      idleMs: 60_000,
+      touchEveryMs: 6_000,
+      longestMs: 600_000,
+      maxPerUser: 20,
+    })
+  })
+
+  after(async () => {
+    connection.disconnect()
+    await worker.stop()
+    await redis.stop()
+  })
+
+  it('a repeated logout of all spares a login in between, and leaves it where it can be ended', async () => {
+    await scripts.revokeUser(alice.id, 'generation')
+    const { identity } = await signIn(worker)
+    await scripts.revokeUser(alice.id, 'generation')
+
+    const listed = await worker.sessions.list(alice.id)
+    expect(listed.map(({ id }) => id)).to.deep.equal([identity.session.id])
+    const ended = await worker.sessions.revokeById(alice.id, identity.session.id)
+    expect(ended).to.deep.equal({ outcome: 'revoked', count: 1 })
+  })
+
+  it('a logout of all does not fail on an index that is none', async () => {
+    const { token } = await signIn(worker)
+    await connection.set(sessionKeys().index(alice.id), 'no index')
+    const ended = await worker.sessions.revokeUser(alice.id)
+    expect(ended.outcome).not.to.equal('unconfirmed')
+    expect(await worker.sessions.authenticate(token)).to.equal(null)
+  })
+})
