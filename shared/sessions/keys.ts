@@ -3,7 +3,7 @@
  * Redis Cluster: the domain in braces is the unit in which invalidations are ordered and acknowledged.
  */
 export interface SessionKeys {
-  /** `{sx}:c` hash: inc, epoch, seq, n, settled, and `w:<member>` = `applied:lease:n` for each member. */
+  /** `{sx}:c` hash: inc, epoch, seq, settled, and `w:<member>` = `applied:lease:order` for each member. */
   readonly domain: string
   /** `{sx}:s:` + SHA-256 of the token: hash of one session, with a TTL. */
   readonly sessionPrefix: string

@@ -43,7 +43,7 @@ export function asCount(value: unknown, script: string): number {
   return number
 }
 
-/** `[id, value, id, value …]`, the values being `applied:lease:n`. A member that can't be read counts as the worst. */
+/** `[id, value, id, value …]`, the values being `applied:lease:order`. A member that can't be read counts as the worst. */
 export function parseMembers(reply: unknown, script: string, worstLeaseMs: number): Member[] {
   const flat = asList(reply, script)
   const members: Member[] = []

@@ -245,10 +245,13 @@ export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
       applied: number
       leaseMs: number
       settled: boolean
+      /** Grows with each sync of this member. */
+      order: number
     }): Promise<Stamp> {
-      const args = [member.id, member.inc, member.applied, member.leaseMs, member.settled ? '1' : '0']
-      const [inc, seq] = asList(await run('sync', [], args), 'sync')
-      return { inc: asText(inc, 'sync'), seq: asCount(seq, 'sync') }
+      const { id, inc, applied, leaseMs, settled, order } = member
+      const args = [id, inc, applied, leaseMs, settled ? '1' : '0', order]
+      const reply = asList(await run('sync', [], args), 'sync')
+      return { inc: asText(reply[0], 'sync'), seq: asCount(reply[1], 'sync') }
     },
 
     async acks(): Promise<{ inc: string; members: Member[] }> {

@@ -42,6 +42,15 @@ describe('What reaches Redis a second time, or late', () => {
     expect(ended).to.deep.equal({ outcome: 'revoked', count: 1 })
   })
 
+  it('a renewal that was given up and executes late does not hide the lease of a newer one', async () => {
+    const member = { id: 'w1', inc: 'any', applied: 0, settled: false }
+    await scripts.sync({ ...member, order: 2, leaseMs: 1_000 })
+    await scripts.sync({ ...member, order: 1, leaseMs: 0 })
+
+    const { members } = await scripts.acks()
+    expect(members.find(({ id }) => id === 'w1')).to.include({ leaseMs: 1_000 })
+  })
+
   it('a logout of all does not fail on an index that is none', async () => {
     const { token } = await signIn(worker)
     await connection.set(sessionKeys().index(alice.id), 'no index')

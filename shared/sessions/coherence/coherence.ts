@@ -73,6 +73,7 @@ export function joinCoherence(dependencies: CoherenceDependencies) {
   let running = false
   let syncing: Promise<void> | null = null
   let syncAgain = false
+  let lastSync = 0
   let renewalTimer: NodeJS.Timeout | undefined
   let catchUpTimer: NodeJS.Timeout | undefined
   let pulseTimer: NodeJS.Timeout | undefined
@@ -136,6 +137,7 @@ export function joinCoherence(dependencies: CoherenceDependencies) {
         applied: state.applied,
         leaseMs,
         settled: incarnations.knownForMs(state.inc) >= surely(maximumLeaseMs),
+        order: ++lastSync,
       })
       // A lease asked for under another setting is not ours any more.
       if (!running || renewal.leaseMs !== leaseMs) return

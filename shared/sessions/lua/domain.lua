@@ -25,7 +25,7 @@ local function incarnation(domain, fresh, durability)
   if durability ~= 'keep' or not epoch then epoch = fresh end
   inc = run_id .. ':' .. fresh
   redis.call('DEL', domain)
-  redis.call('HSET', domain, 'inc', inc, 'epoch', epoch, 'seq', 0, 'n', 0)
+  redis.call('HSET', domain, 'inc', inc, 'epoch', epoch, 'seq', 0)
   return inc, epoch, 0, false
 end
 

@@ -3,7 +3,8 @@
 -- renewed, all in one. Whether it may use the lease is its own decision, from the sequence number returned.
 -- KEYS  1 domain
 -- ARGV  1 fresh random, 2 durability, 3 member id, 4 incarnation that `applied` belongs to, 5 applied,
---       6 lease ms (0: holds nothing in memory), 7 '1' when it has known that incarnation for a full lease
+--       6 lease ms (0: holds nothing in memory), 7 '1' when it has known that incarnation for a full lease,
+--       8 the number of this sync, which grows with each
 -- Returns { inc, seq }.
 --@include domain
 local inc, _, seq = incarnation(KEYS[1], ARGV[1], ARGV[2])
@@ -13,6 +14,11 @@ if ARGV[4] ~= inc then
 elseif ARGV[7] == '1' then
   redis.call('HSET', KEYS[1], 'settled', 1)
 end
-local n = redis.call('HINCRBY', KEYS[1], 'n', 1)
-redis.call('HSET', KEYS[1], 'w:' .. ARGV[3], applied .. ':' .. ARGV[6] .. ':' .. n)
+-- One that its member gave up on, and that arrives late over an old connection, must not undo a newer one: it may
+-- tell of another lease. (The number also makes each value one of a kind, for `expel` to compare.)
+local field = 'w:' .. ARGV[3]
+local known = tonumber(string.match(redis.call('HGET', KEYS[1], field) or '', ':(%d+)$') or '')
+if not known or known < tonumber(ARGV[8]) then
+  redis.call('HSET', KEYS[1], field, applied .. ':' .. ARGV[6] .. ':' .. ARGV[8])
+end
 return { inc, seq }
