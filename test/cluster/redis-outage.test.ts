@@ -115,7 +115,7 @@ describe('a Redis session cache that lost invalidations silently when Redis fail
         expect(tried.status).to.equal(204)
         return tried
       }, 20_000)
-      expect(answer.worker).to.equal('1')
+      expect(answer.worker).to.equal('web-1')
     } finally {
       cluster.signalWorker(2, 'SIGCONT')
     }

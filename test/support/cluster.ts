@@ -181,7 +181,7 @@ async function launch(options: ClusterOptions): Promise<Launched> {
 }
 
 /** A Redis server that had to be fetched is fetched once for all tests, not once per data directory. */
-async function shareRedisServer(dataDir: string): Promise<void> {
+export async function shareRedisServer(dataDir: string): Promise<void> {
   await testRedisServer()
   await mkdir(dataDir, { recursive: true })
   await symlink(serverCache, path.join(dataDir, 'redis-bin')).catch(() => {})

@@ -1,12 +1,12 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chown, mkdtemp, readFile, rm } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import { trackChild } from './children.ts'
+import { freePort } from './free-port.ts'
 import { eventually } from './eventually.ts'
 import { postgresPrograms, type PostgresPrograms } from './postgres-programs.ts'
 
@@ -159,14 +159,4 @@ function send(pid: number, name: NodeJS.Signals): void {
   } catch {
     // It has ended since it was listed.
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer()
-  probe.listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as AddressInfo
-  probe.close()
-  await once(probe, 'close')
-  return port
 }

@@ -1,5 +1,4 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { urlOf, type Endpoint } from '../../shared/redis/embedded/endpoint.ts'
@@ -8,6 +7,7 @@ import { findGuard } from '../../shared/redis/embedded/guard.ts'
 import { startRedisProcess, type RedisProcess } from '../../shared/redis/embedded/redis-process.ts'
 import { deadlineIn } from '../../shared/lifecycle.ts'
 import { trackChild } from './children.ts'
+import { freePort } from './free-port.ts'
 
 /** A private Redis of a test: a real server, which the test may hurt. */
 export interface TestRedis {
@@ -116,12 +116,4 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
       if (!options.dir) await rm(dir, { recursive: true, force: true })
     },
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
-  const { port } = probe.address() as AddressInfo
-  await new Promise((resolve) => probe.close(resolve))
-  return port
 }

@@ -36,6 +36,6 @@ export async function verdicts(
 ): Promise<number[]> {
   const answers = await onEveryWorker(workers, () => person.send('/api/v1/auth/me'))
   return [...answers]
-    .toSorted(([one], [other]) => Number(one) - Number(other))
+    .toSorted(([one], [other]) => one.localeCompare(other))
     .map(([, { status }]) => status)
 }
