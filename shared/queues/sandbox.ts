@@ -45,16 +45,19 @@ export function runSandboxed(file: URL, run: JobRun<unknown>, threads: ThreadOpt
   const end = () => void thread.terminate()
   run.signal.addEventListener('abort', end, { once: true })
   const result = new Promise<unknown>((resolve, reject) => {
+    // What is told of the work arrives before its end does, and the thread may be gone by then.
     let told = Promise.resolve()
     thread.on('message', (report: SandboxReport) => {
       if (report.kind === 'log') return writeLog(run.log, report)
-      if (report.kind === 'progress') told = told.then(() => run.progress(report.value))
-      else if (report.kind === 'done') told = told.then(() => resolve(report.result))
-      else reject(report.error)
+      if (report.kind === 'failed') return reject(report.error)
+      told = told.then(() => (report.kind === 'done' ? resolve(report.result) : run.progress(report.value)))
       told.catch(reject)
     })
     thread.on('error', reject)
-    thread.on('exit', (code) => reject(new Error(`the thread ended with code ${code} before its work`)))
+    thread.on('exit', (code) => {
+      const cause = new Error(`the thread ended with code ${code} before its work`)
+      told.then(() => reject(cause), reject)
+    })
   })
   return result.finally(() => {
     run.signal.removeEventListener('abort', end)
