@@ -105,7 +105,7 @@ export function defineJob<Payload extends z.ZodType, Services = unknown>(
   description: JobDescription<Payload> &
     (
       | { readonly handler: Handler<z.output<Payload>, Services> }
-      /** A module that `exports default` a handler; it is run in a thread of its own, for work that never awaits. */
+      /** A module that exports `handler`, which is run in a thread of its own: for work that never awaits. */
       | { readonly sandbox: URL }
     ),
 ): Job<z.input<Payload>, Services> {

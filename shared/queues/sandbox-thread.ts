@@ -29,7 +29,7 @@ const run: JobRun<unknown> = {
 }
 
 try {
-  const { default: handler } = (await import(file)) as { default: Handler<unknown, undefined> }
+  const { handler } = (await import(file)) as { handler: Handler<unknown, undefined> }
   report({ kind: 'done', result: await handler(run, undefined) })
 } catch (error) {
   report({ kind: 'failed', error })

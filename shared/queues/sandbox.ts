@@ -32,7 +32,7 @@ export type SandboxReport =
 
 const threadFile = sibling(import.meta.url, 'sandbox-thread')
 
-/** Runs the default export of the file in a thread. The thread is gone when this settles or the run is aborted. */
+/** Runs the `handler` that the file exports in a thread. The thread is gone when this settles or the run is aborted. */
 export function runSandboxed(file: URL, run: JobRun<unknown>, threads: ThreadOptions): Promise<unknown> {
   const assignment: SandboxAssignment = {
     file: file.href,
