@@ -1,9 +1,8 @@
 import { expect } from 'chai'
-import { readdir, readFile } from 'node:fs/promises'
-import path from 'node:path'
 import { startCluster, withoutLimits, type TestCluster } from '../support/cluster.ts'
 import { eventually } from '../support/eventually.ts'
 import { onEveryWorker, send, sendAs, signIn, type SignedIn } from '../support/http.ts'
+import { resetTokenFor } from '../support/mailbox.ts'
 import { createUsers, verdicts, type TestUser, type TestUsers } from '../support/users.ts'
 
 const everywhere = [200, 200, 200]
@@ -128,7 +127,7 @@ describe('a session cache that was process-local: users logged out on one worker
       body: { email },
     })
     expect(request.status).to.equal(202)
-    const token = await eventually(() => resetToken(cluster.dataDir, email))
+    const token = await eventually(() => resetTokenFor(email, cluster))
     const newPassword = 'remembered better this time'
     const confirmation = { method: 'POST', body: { token, newPassword } }
     const confirm = () => send(`${cluster.url}/api/v1/auth/password-reset/confirm`, confirmation)
@@ -139,17 +138,3 @@ describe('a session cache that was process-local: users logged out on one worker
     await signIn(cluster.url, { email: email, password: newPassword })
   })
 })
-
-/** The token of the link in the mail to this address; throws when there is none yet. */
-async function resetToken(dataDir: string, address: string): Promise<string> {
-  const directory = path.join(dataDir, 'mail')
-  for (const name of await readdir(directory)) {
-    const mail = await readFile(path.join(directory, name), 'utf8')
-    if (!mail.includes(address)) continue
-    // Quoted-printable: `=3D` is an equals sign, and a line that ends with one goes on in the next.
-    const text = mail.replace(/=\n/g, '').replace(/=3D/g, '=')
-    const token = /#token=([\w-]+)/.exec(text)?.[1]
-    if (token) return token
-  }
-  throw new Error(`there is no mail to ${address}`)
-}

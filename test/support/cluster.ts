@@ -133,6 +133,7 @@ async function launch(options: ClusterOptions): Promise<Launched> {
   await shareRedisServer(dataDir)
   const { PATH, HOME, TMPDIR, NODE_V8_COVERAGE } = process.env
   recordSecret(admin.password)
+  recordSecret(options.redisUrl && new URL(options.redisUrl).password)
 
   const primary = spawn(process.execPath, [mainPath], {
     env: {
