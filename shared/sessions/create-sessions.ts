@@ -269,10 +269,7 @@ export function createSessions(options: SessionOptions): SessionService {
       const kept = keep === undefined ? undefined : { hash: hashToken(keep), become: hashToken(keep) }
       return revoke(() => scripts.revokeUser(userId, generation, kept), dropUser(userId))
     },
-    async rotateAndRevokeOthers(token) {
-      const current = await load(token, false)
-      if (!current) return { outcome: 'gone' }
-      const userId = current.identity.user.id
+    async rotateAndRevokeOthers(userId, token) {
       const generation = freshValue()
       const fresh = newToken()
       const rename = { hash: hashToken(token), become: hashToken(fresh) }

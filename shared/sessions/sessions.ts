@@ -128,8 +128,11 @@ export interface Sessions {
   revokeById(userId: string, sessionId: string): Promise<Revocation>
   /** Ends all sessions of the user but that of `keep`, in constant time. Later logins are welcome. */
   revokeUser(userId: string, options?: { keep?: string }): Promise<Revocation>
-  /** Ends all sessions of the user but the token's own, which continues under a new token; the old one is dead. */
-  rotateAndRevokeOthers(token: string): Promise<Rotated>
+  /**
+   * Ends all sessions of the user but the token's own, which continues under a new token; the old one is dead.
+   * `gone`: the token's own was dead already, and the others have ended all the same.
+   */
+  rotateAndRevokeOthers(userId: string, token: string): Promise<Rotated>
   /**
    * Makes a change of the user's record (roles, profile, disabled) effective on every worker. With `disabled`
    * every session of the user ends and none can be created until it is lifted.

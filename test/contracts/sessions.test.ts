@@ -115,14 +115,14 @@ for (const cache of modes) {
       const [mine, other] = [await signIn(first(), alice), await signIn(first(), alice)]
       for (const { token } of [mine, other]) await everywhere(token)
       await first().sessions.saveData(mine.token, { theme: 'dark' })
-      const rotated = await workers[1]!.sessions.rotateAndRevokeOthers(mine.token)
+      const rotated = await workers[1]!.sessions.rotateAndRevokeOthers(alice.id, mine.token)
       if (rotated.outcome !== 'rotated') throw new Error(`ended as ${rotated.outcome}`)
       await expectRefused(mine.token)
       await expectRefused(other.token)
       await expectKnown(rotated.token, alice.id)
       expect((await first().sessions.loadData(rotated.token))?.data).to.deep.equal({ theme: 'dark' })
       expect(rotated.identity.session.id).to.equal(mine.identity.session.id)
-      expect((await first().sessions.rotateAndRevokeOthers(mine.token)).outcome).to.equal('gone')
+      expect((await first().sessions.rotateAndRevokeOthers(alice.id, mine.token)).outcome).to.equal('gone')
     })
 
     it('a change of roles is effective on every worker when it is answered', async () => {

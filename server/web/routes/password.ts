@@ -44,7 +44,7 @@ export function passwordRoute(parts: PasswordParts): Route {
       throw problem('conflict', 'the password was changed by another request meanwhile')
     if (outcome === 'gone') throw problem('session-gone', 'the account does not exist any more')
     recordAuthEvent(ctx, 'password-changed', { user: id })
-    handOver(ctx, await sessions.rotateAndRevokeOthers(token))
+    handOver(ctx, await sessions.rotateAndRevokeOthers(id, token))
     ctx.status = 204
   }
 
