@@ -34,6 +34,8 @@ const leaseAhead = 0.75
 /** Clocks differ in rate: a term ends this much earlier by ours. */
 const termSafety = 0.998
 
+const noDenial = Promise.resolve(null)
+
 export function createLeasing(parts: {
   readonly clock: Clock
   readonly ledgers: Ledgers
@@ -46,18 +48,15 @@ export function createLeasing(parts: {
   let draining = false
 
   function fill(state: KeyState, need: number): Promise<Denial | null> {
-    state.filling ??= track(
-      request(state, need).finally(() => {
-        state.filling = null
-      }),
-    )
-    return state.filling
+    if (state.filling) return state.filling
+    refreshTerms(state)
+    if (state.terms === null) return noDenial
+    state.filling = request(state, state.terms, need)
+    return track(state.filling)
   }
 
-  async function request(state: KeyState, need: number): Promise<Denial | null> {
-    refreshTerms(state)
-    const { terms, policy, version } = state
-    if (terms === null) return null
+  async function request(state: KeyState, terms: Terms, need: number): Promise<Denial | null> {
+    const { policy, version } = state
     const ledgerKey = ledgers.keys.ledger(policy.name, terms, state.hashedKey)
     const claim = {
       limit: terms.limit,
@@ -83,6 +82,8 @@ export function createLeasing(parts: {
     } catch (cause) {
       outage.begin(cause)
       return null
+    } finally {
+      state.filling = null
     }
     outage.end()
     const outdated = trip.stepped || state.version !== version || draining

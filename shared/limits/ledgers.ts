@@ -82,11 +82,14 @@ export function createLedgers(options: {
   let steppedIn: string | null = null
   let requests = 0
 
-  function preamble(): Preamble {
+  function nextId(): string {
     requests += 1
+    return `${workerId}.${requests}`
+  }
+
+  function preamble(): Preamble {
     return {
-      requestId: `${workerId}.${requests}`,
-      freshEpoch: freshEpoch(),
+      requestId: nextId(),
       seenEpoch: seen.epoch,
       seenRun: seen.run,
       seenGrants: seen.grants,
@@ -98,67 +101,59 @@ export function createLedgers(options: {
     seen = { epoch, run, grants: sameRun ? Math.max(grants, seen.grants) : grants }
   }
 
-  async function reportStep(): Promise<void> {
-    if (steppedIn === null) return
-    const renewal = renewEpoch(redis, keys.epoch, steppedIn, freshEpoch())
-    await withPatience(renewal, patienceMs, () => {})
+  async function reportStep(epoch: string): Promise<void> {
+    steppedIn = epoch
+    await withPatience(renewEpoch(redis, keys.epoch, epoch, nextId()), patienceMs, () => {})
     steppedIn = null
   }
 
-  async function trip<A extends { readonly postmark: Postmark }>(
+  async function ask<A extends { readonly postmark: Postmark }>(
     send: (redis: Redis, epochKey: string, preamble: Preamble) => Promise<A>,
     onLate: (answer: A) => void,
   ): Promise<Trip<A>> {
-    await reportStep()
-    const sentAt = clock.mono()
-    const sentAtWall = clock.wall()
-    const request = preamble()
-    const own = send(redis, keys.epoch, request).then((answer) => {
+    counters.trips += 1
+    try {
+      if (steppedIn !== null) await reportStep(steppedIn)
+      const sentAt = clock.mono()
+      const sentAtWall = clock.wall()
+      const request = preamble()
+      const isOwn = ({ postmark }: A) => postmark.requestId === request.requestId
+      const answer = await withPatience(send(redis, keys.epoch, request), patienceMs, (late) => {
+        if (isOwn(late)) onLate(late)
+      })
       // An answer to somebody else's question: the connection is out of step with its replies.
-      if (answer.postmark.requestId !== request.requestId)
-        throw new TypeError('not the answer to this request')
-      return answer
-    })
-    const answer = await withPatience(own, patienceMs, onLate)
-    const { postmark } = answer
-    const stepped = detector.stepped(postmark.now, sentAt, clock.mono())
-    if (stepped) {
-      counters.clockSteps += 1
-      steppedIn = postmark.epoch
-      await reportStep()
+      if (!isOwn(answer)) throw new TypeError('not the answer to this request')
+      const { postmark } = answer
+      const stepped = detector.stepped(postmark.now, sentAt, clock.mono())
+      if (stepped) {
+        counters.clockSteps += 1
+        await reportStep(postmark.epoch)
+      }
+      remember(postmark)
+      return { answer, sentAt, sentAtWall, stepped }
+    } catch (cause) {
+      counters.failures += 1
+      // What can't be understood may be the reply to another command: only a new connection is sure to be right.
+      if (cause instanceof TypeError) redis.disconnect(true)
+      throw new Unavailable('redis', { cause })
     }
-    remember(postmark)
-    return { answer, sentAt, sentAtWall, stepped }
   }
 
   return {
     keys,
-    async ask(send, onLate) {
-      counters.trips += 1
-      try {
-        return await trip(send, onLate)
-      } catch (cause) {
-        counters.failures += 1
-        // What can't be understood may be the reply to another command: only a new connection is sure to be right.
-        if (cause instanceof TypeError) redis.disconnect(true)
-        throw new Unavailable('redis', { cause })
-      }
-    },
+    ask,
     async giveBack({ ledgerKey, id, place, tokens, keepMs }) {
       const marker = keys.refund(id)
       // The slot ends at most a 32nd of a window after the charge; twice as long is beyond doubt.
-      const taken = await refund(
-        redis,
-        { marker, ledger: ledgerKey },
-        { place, tokens, lifetimeMs: 2 * keepMs },
-      ).catch(() => false)
+      const grant = { place, tokens, lifetimeMs: 2 * keepMs }
+      const taken = await refund(redis, { marker, ledger: ledgerKey }, grant).catch(() => false)
       if (taken) counters.refunded += tokens
     },
     inspect: (ledger, terms) => answered(inspect(redis, { epoch: keys.epoch, ledger }, terms)),
     forget: async (ledgerKey) => void (await answered(redis.del(ledgerKey))),
     pardon: (pardonKey, ledger, keepMs) =>
       answered(pardon(redis, { epoch: keys.epoch, pardon: pardonKey, ledger }, keepMs)),
-    found: async () => void (await answered(foundEpoch(redis, keys.epoch, freshEpoch()))),
+    found: async () => void (await answered(foundEpoch(redis, keys.epoch, nextId()))),
   }
 }
 
@@ -166,8 +161,4 @@ function answered<T>(reply: Promise<T>): Promise<T> {
   return reply.catch((cause: unknown) => {
     throw new Unavailable('redis', { cause })
   })
-}
-
-function freshEpoch(): string {
-  return randomBytes(9).toString('base64url')
 }

@@ -212,7 +212,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     for (const { state, cost } of claims) state.awaited += cost
     try {
       for (;;) {
-        await Promise.all(claims.map(fillFor))
+        await fillUntilDenied(claims)
         const decisions = decide(claims)
         if (decisions) {
           handBack(claims, decisions)
@@ -226,10 +226,14 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     }
   }
 
-  async function fillFor(claim: OpenClaim): Promise<void> {
-    const { state, cost } = claim
-    if (outage.active || state.terms === null || state.purse.balance >= cost) return
-    claim.denial = await leasing.fill(state, cost - state.purse.balance)
+  async function fillUntilDenied(claims: readonly OpenClaim[]): Promise<void> {
+    for (const claim of claims) {
+      const { state, cost } = claim
+      if (outage.active) return
+      if (state.terms === null || state.purse.balance >= cost) continue
+      claim.denial = await leasing.fill(state, cost - state.purse.balance)
+      if (claim.denial !== null) return
+    }
   }
 
   /** Where one of several claims was refused, what was leased for the others is not needed here. */

@@ -1,6 +1,6 @@
 /**
  * The scripts, with what is asked and what is answered; the only place that knows the order of their arguments.
- * A grant-making script begins with the same five arguments and answers, which `ledgers.ts` provides and checks.
+ * A grant-making script begins with the same arguments and answers, which `ledgers.ts` provides and checks.
  */
 import type { Redis } from 'ioredis'
 import { loadScript, runScript, type Script } from '../redis/script.ts'
@@ -16,8 +16,8 @@ const renewEpochScript = loadScript(folder, 'renew_epoch')
 
 /** What a worker tells Redis with each request for a grant. */
 export interface Preamble {
+  /** Unique; also names the epoch, where the request begins one. */
   readonly requestId: string
-  readonly freshEpoch: string
   readonly seenEpoch: string
   readonly seenRun: string
   readonly seenGrants: number
@@ -198,8 +198,8 @@ export async function foundEpoch(redis: Redis, epochKey: string, freshEpoch: str
 }
 
 function preambleArgs(preamble: Preamble): (string | number)[] {
-  const { requestId, freshEpoch, seenEpoch, seenRun, seenGrants } = preamble
-  return [requestId, freshEpoch, seenEpoch, seenRun, seenGrants]
+  const { requestId, seenEpoch, seenRun, seenGrants } = preamble
+  return [requestId, seenEpoch, seenRun, seenGrants]
 }
 
 function parsePostmark(reply: readonly unknown[]): Postmark {

@@ -153,7 +153,7 @@ describe('The ledger script', function () {
     requestId: string,
     event: Extract<Event, { kind: 'lease' }>,
   ) {
-    const preamble = { requestId, freshEpoch: 'e', seenEpoch: '', seenRun: '', seenGrants: 0 }
+    const preamble = { requestId, seenEpoch: '', seenRun: '', seenGrants: 0 }
     const { want, need, limit, divisor } = event
     const claim = { limit, keepMs, slotMs, want, need, divisor, quarantine: false }
     return lease(redis, { epoch, ledger }, preamble, claim) as Promise<LeaseAnswer>

@@ -1,5 +1,9 @@
 -- The clock, and the epoch of a group of ledgers: the time since which no charge is known to have been lost.
--- The epoch is a hash: id, since (ms), n (grants so far), run (the server's run id), kept (n when that run began).
+-- The epoch is a hash: id, since (ms), n (grants so far), run (the server's run id), kept (n when that run began),
+-- checked (ms, when the run was looked at last).
+
+-- No server is replaced by another one within this time, and to ask for the run id costs as much as all the rest.
+local run_check_ms = 20
 
 -- Milliseconds on Redis' clock, the only one that charges are dated by.
 local function now_ms()
@@ -11,10 +15,10 @@ local function run_id()
   return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''
 end
 
-local function begin_epoch(key, id, since)
+local function begin_epoch(key, id, since, now)
   local epoch = { id = id, since = since, n = 0, run = run_id() }
   redis.call('DEL', key)
-  redis.call('HSET', key, 'id', id, 'since', since, 'n', 0, 'run', epoch.run, 'kept', 0)
+  redis.call('HSET', key, 'id', id, 'since', since, 'n', 0, 'run', epoch.run, 'kept', 0, 'checked', now)
   return epoch
 end
 
@@ -22,17 +26,17 @@ end
 -- run of the server and this run began without it, charges were lost, and a new epoch begins. A restart that lost
 -- nothing costs nothing.
 local function current_epoch(key, now, fresh_id, seen)
-  local run = run_id()
-  local state = redis.pcall('HMGET', key, 'id', 'since', 'n', 'run', 'kept')
-  local id, since, n = state[1], tonumber(state[2] or ''), tonumber(state[3] or '')
-  if state.err or not (id and since and n) then return begin_epoch(key, fresh_id, now) end
+  local state = redis.pcall('HMGET', key, 'id', 'since', 'n', 'run', 'kept', 'checked')
+  local id, since, n, run = state[1], tonumber(state[2] or ''), tonumber(state[3] or ''), state[4]
+  if state.err or not (id and since and n) then return begin_epoch(key, fresh_id, now, now) end
 
-  local kept = tonumber(state[5] or '') or 0
-  if state[4] ~= run then
-    kept = n
-    redis.call('HSET', key, 'run', run, 'kept', kept)
+  local kept, checked = tonumber(state[5] or '') or 0, tonumber(state[6] or '') or 0
+  if math.abs(now - checked) > run_check_ms then
+    local run_now = run_id()
+    if run_now ~= run then run, kept = run_now, n end
+    redis.call('HSET', key, 'run', run, 'kept', kept, 'checked', now)
   end
-  if seen.id == id and seen.run ~= run and seen.n > kept then return begin_epoch(key, fresh_id, now) end
+  if seen.id == id and seen.run ~= run and seen.n > kept then return begin_epoch(key, fresh_id, now, now) end
   return { id = id, since = since, n = n, run = run }
 end
 
@@ -51,8 +55,10 @@ local function name_grant(epoch)
   return epoch.id .. '.' .. epoch.n
 end
 
--- The number of the grant of this name, or nil when it is of another epoch.
-local function grant_in_epoch(name, epoch)
-  local id, n = string.match(name or '', '^(.*)%.(%d+)$')
-  return id == epoch.id and tonumber(n) or nil
+local function is_of_epoch(name, epoch)
+  return name and string.sub(name, 1, #epoch.id + 1) == epoch.id .. '.'
+end
+
+local function grant_number(name)
+  return tonumber(string.match(name, '%d+$'))
 end

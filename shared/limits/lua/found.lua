@@ -5,5 +5,5 @@
 -- Returns 1 when it began, 0 when there is one already.
 --@include epoch
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-begin_epoch(KEYS[1], ARGV[1], 0)
+begin_epoch(KEYS[1], ARGV[1], 0, now_ms())
 return 1

@@ -12,4 +12,4 @@ if state.err or not (state[1] and since) then return { 0, 0, 0 } end
 local epoch = { id = state[1], since = since }
 local keep_ms = tonumber(ARGV[2])
 local ledger = read_ledger(KEYS[2], epoch, now, tonumber(ARGV[3]), keep_ms)
-return { ledger.charged, wait_ms(ledger, tonumber(ARGV[1]), 1, now), quarantine_ms(epoch, now, keep_ms) }
+return { ledger.charged, wait_ms(ledger, tonumber(ARGV[1]), 1), quarantine_ms(epoch, now, keep_ms) }

@@ -6,5 +6,6 @@
 -- Returns 1 when a new epoch began. allow-oom: a clock that stepped must not go unnoticed on a full Redis.
 --@include epoch
 if redis.call('HGET', KEYS[1], 'id') ~= ARGV[1] then return 0 end
-begin_epoch(KEYS[1], ARGV[2], now_ms())
+local now = now_ms()
+begin_epoch(KEYS[1], ARGV[2], now, now)
 return 1
