@@ -48,25 +48,28 @@ const idleGraceMs = 2_000
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { handler, host, port, log, onFatal } = options
   const bounds = { ...usualBounds, ...options.bounds }
-  const answering = new Set<ServerResponse>()
+  /** The answer to the last request of each connection, under way or not. */
+  const answers = new Map<Duplex, ServerResponse>()
   let stopping = false
   let stopped: Promise<void> | null = null
 
   const server = createServer(bounds, (req, res) => {
-    answering.add(res)
-    res.once('close', () => answering.delete(res))
+    answers.set(req.socket, res)
     if (stopping) closeAfter(res)
     handler(req, res)
   })
+  server.on('connection', (socket) => {
+    socket.once('close', () => answers.delete(socket))
+  })
   server.on('clientError', (fault: NodeJS.ErrnoException, socket) => {
     log.debug({ code: fault.code }, 'a client does not speak HTTP')
-    refuse(fault, socket, answering)
+    refuse(fault, socket, answers.get(socket))
   })
 
   async function drain(deadline: Deadline): Promise<void> {
     stopping = true
     const closed = stopListening(server)
-    for (const res of answering) closeAfter(res)
+    for (const res of answers.values()) closeAfter(res)
     const idleCut = setTimeout(
       () => server.closeIdleConnections(),
       Math.min(idleGraceMs, remaining(deadline)),
@@ -113,9 +116,8 @@ function closeAfter(res: ServerResponse): void {
 }
 
 /** Answers bytes that are not a request, and hangs up: what follows them can't be told apart either. */
-function refuse(fault: NodeJS.ErrnoException, socket: Duplex, answering: ReadonlySet<ServerResponse>): void {
-  const begun = [...answering].some((res) => res.socket === socket && res.headersSent)
-  if (begun || !socket.writable || fault.code === 'ECONNRESET') {
+function refuse(fault: NodeJS.ErrnoException, socket: Duplex, last: ServerResponse | undefined): void {
+  if (isBegun(last, socket) || !socket.writable || fault.code === 'ECONNRESET') {
     socket.destroy()
     return
   }
@@ -135,6 +137,13 @@ function refuse(fault: NodeJS.ErrnoException, socket: Duplex, answering: Readonl
     // A client that goes on sending must not hold the connection.
     () => socket.destroy(),
   )
+}
+
+/** Whether there is an answer under way that ours would end up in, or in the place of. */
+function isBegun(last: ServerResponse | undefined, socket: Duplex): boolean {
+  if (last === undefined || last.writableFinished) return false
+  // An answer that has no connection yet waits for one before it.
+  return last.headersSent || last.socket !== socket
 }
 
 function problemOf(fault: NodeJS.ErrnoException): Problem {
