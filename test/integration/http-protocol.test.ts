@@ -237,9 +237,13 @@ describe('HTTP', () => {
       const idFor = async (given: string) =>
         (await app.request('GET', '/livez', { headers: { 'X-Request-Id': given } })).headers['x-request-id']
       expect(await idFor('trace-1.a_B')).to.equal('trace-1.a_B')
+      const made = new Set<unknown>()
       for (const given of ['a b', 'x'.repeat(65), '{"forged":1}', 'ä']) {
-        expect(await idFor(given)).to.match(/^[0-9a-f-]{36}$/)
+        const id = await idFor(given)
+        expect(id).to.match(/^[\w-]{12}-\d+$/)
+        made.add(id)
       }
+      expect(made).to.have.property('size', 4)
       const answer = await app.request('GET', me, { headers: { 'X-Request-Id': 'trace-2' } })
       expect(answer.json().requestId).to.equal('trace-2')
     })

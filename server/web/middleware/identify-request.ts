@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { AppMiddleware } from '../context.ts'
 import { clientAddress, isSecure } from '../forwarded.ts'
 
@@ -10,11 +10,12 @@ const wellFormedId = /^[A-Za-z0-9._-]{1,64}$/
  */
 export function identifyRequests(options: { trustProxy: number; worker: string | null }): AppMiddleware {
   const { trustProxy, worker } = options
+  const nextId = createIds()
 
   return function identifyRequest(ctx, next) {
     const { req, res } = ctx
     const given = req.headers['x-request-id']
-    const requestId = typeof given === 'string' && wellFormedId.test(given) ? given : randomUUID()
+    const requestId = typeof given === 'string' && wellFormedId.test(given) ? given : nextId()
     ctx.state = {
       requestId,
       clientIp: clientAddress(req, trustProxy),
@@ -29,4 +30,11 @@ export function identifyRequests(options: { trustProxy: number; worker: string |
     if (worker !== null) res.setHeader('X-Worker', worker)
     return next()
   }
+}
+
+/** Ids that no other process makes, by a beginning of this process' own. They are names and keep no secret. */
+function createIds(): () => string {
+  const ours = randomBytes(9).toString('base64url')
+  let count = 0
+  return () => `${ours}-${++count}`
 }
