@@ -7,6 +7,7 @@ import type { Settings } from '../../shared/settings/settings.ts'
 import type { Sessions } from '../../shared/sessions/sessions.ts'
 import { createAuthEvents } from './auth-events.ts'
 import type { BackgroundWork } from './background-work.ts'
+import { compose } from './compose.ts'
 import type { App } from './context.ts'
 import { answerProblems } from './middleware/answer-problems.ts'
 import { authenticate } from './middleware/authenticate.ts'
@@ -24,7 +25,7 @@ import { securityHeaders } from './middleware/security-headers.ts'
 import { createSessionDataMiddleware } from './middleware/session-data.ts'
 import { passwordResetMails, type PasswordResetMail } from './password-reset-mails.ts'
 import type { Readiness } from './readiness.ts'
-import { mountRoutes, type RouteGroup } from './routers.ts'
+import { routeRequests, type RouteGroup } from './routers.ts'
 import type { Route } from './route.ts'
 import { documentationRoutes } from './routes/documentation.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -68,21 +69,25 @@ export function createApp(parts: AppParts): App {
   const { trustProxy, exposeWorker, corsOrigins, publicUrl } = config.http
   const app: App = new Koa()
 
-  app.use(identifyRequests({ trustProxy, worker: exposeWorker ? parts.workerId : null }))
-  app.use(securityHeaders())
-  app.use(logRequests(log))
-  app.use(answerProblems(log))
-  app.use(refuseMalformed())
-  app.use(crossOrigin(corsOrigins))
-  mountRoutes(app, routeGroups(app, parts), [
-    readCredentials(),
-    refuseCrossSite({ trustProxy, publicOrigin: publicUrl === null ? null : new URL(publicUrl).origin }),
-    authenticate(sessions),
-    refuseInMaintenance(() => parts.settings.current().values.maintenance),
-    gateAnswers(sessions),
-    runRoutes(),
-  ])
-  app.use(explainAbsence())
+  app.use(
+    compose([
+      identifyRequests({ trustProxy, worker: exposeWorker ? parts.workerId : null }),
+      securityHeaders(),
+      logRequests(log),
+      answerProblems(log),
+      refuseMalformed(),
+      crossOrigin(corsOrigins),
+      routeRequests(routeGroups(app, parts), [
+        readCredentials(),
+        refuseCrossSite({ trustProxy, publicOrigin: publicUrl === null ? null : new URL(publicUrl).origin }),
+        authenticate(sessions),
+        refuseInMaintenance(() => parts.settings.current().values.maintenance),
+        gateAnswers(sessions),
+        runRoutes(),
+      ]),
+      explainAbsence(),
+    ]),
+  )
 
   // What breaks once the answer is Koa's to send. Mostly the client went away; otherwise the body of a route was
   // nothing that can be sent, and Koa answers a bare 500.
@@ -92,7 +97,6 @@ export function createApp(parts: AppParts): App {
   return app
 }
 
-/** The most called routes first. */
 function routeGroups(app: App, parts: AppParts): RouteGroup[] {
   const { config, sessions, readiness } = parts
   const withEvents = {

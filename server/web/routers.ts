@@ -1,13 +1,15 @@
 /**
- * Registers routes with @koa/router, behind the guards that every route gets: there is no way to reach a handler
- * past them.
+ * Finds the route of a request and runs it behind the guards that every route gets: there is no way to reach a
+ * handler past them.
  *
- * One router a group: they are asked in turn and the first that knows the request answers it, so the first group is
- * the place of the routes that are called most. Paths are compared as they were sent: no case folding, no trailing
- * slash, so that there is one way to write each path and a proxy's rules in front of us mean the same paths as ours.
+ * Paths are compared as they were sent: no case folding, no trailing slash, so that there is one way to write each
+ * path and a proxy's rules in front of us mean the same paths as ours. So a route without parameters is found by its
+ * whole URL in a table. For all others there is @koa/router, one router a group: paths with parameters, queries, HEAD,
+ * and paths that have no route for the method.
  */
 import { Router } from '@koa/router'
-import type { App, AppContext, AppMiddleware } from './context.ts'
+import { compose } from './compose.ts'
+import type { AppContext, AppMiddleware } from './context.ts'
 import { problem } from './problem.ts'
 import type { Route } from './route.ts'
 
@@ -15,23 +17,48 @@ import type { Route } from './route.ts'
 export type RouteGroup = readonly Route[]
 
 /** Throws when two routes could answer the same request. */
-export function mountRoutes(app: App, groups: readonly RouteGroup[], guards: readonly AppMiddleware[]): void {
+export function routeRequests(
+  groups: readonly RouteGroup[],
+  guards: readonly AppMiddleware[],
+): AppMiddleware {
   refuseTwins(groups.flat())
-  for (const group of groups) {
+  const fixed = new Map<string, Map<string, AppMiddleware>>()
+  const routers = groups.map((group) => {
     const router = new Router({ strict: true, sensitive: true })
     for (const route of group) {
-      router.register(route.path, [route.method], [choose(route), ...guards] as never)
+      const guarded = compose([choose(route), ...guards])
+      router.register(route.path, [route.method], [guarded] as never)
+      if (!route.path.includes(':')) addTo(fixed, route, guarded)
     }
-    app.use(router.routes() as unknown as AppMiddleware)
+    return router.routes() as unknown as AppMiddleware
+  })
+  const search = compose(routers)
+
+  return function routeRequest(ctx, next) {
+    const { url, method } = ctx.req
+    const found = fixed.get(url as string)?.get(method as string)
+    return found === undefined ? search(ctx, next) : found(ctx, next)
   }
 }
+
+function addTo(
+  fixed: Map<string, Map<string, AppMiddleware>>,
+  { path, method }: Route,
+  run: AppMiddleware,
+): void {
+  const here = fixed.get(path)
+  if (here) here.set(method, run)
+  else fixed.set(path, new Map([[method, run]]))
+}
+
+const noParams = Object.freeze({})
 
 /** Tells the guards which route it is that they guard. */
 function choose(route: Route): AppMiddleware {
   return function chooseRoute(ctx, next) {
     ctx.state.route = route
-    ctx.state.params = (ctx as AppContext & { params: Record<string, string> }).params
     if (route.params !== null) requireWellEncoded(ctx.req.url ?? '')
+    ctx.state.params = (ctx as AppContext & { params?: Record<string, string> }).params ?? noParams
     return next()
   }
 }

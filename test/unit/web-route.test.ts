@@ -7,7 +7,7 @@ import { z } from 'zod'
 import type { App, AppMiddleware } from '../../server/web/context.ts'
 import { answerProblems } from '../../server/web/middleware/answer-problems.ts'
 import { explainAbsence } from '../../server/web/middleware/explain-absence.ts'
-import { mountRoutes } from '../../server/web/routers.ts'
+import { routeRequests } from '../../server/web/routers.ts'
 import { defineRoute, type Method, type Route } from '../../server/web/route.ts'
 import { createLogger } from '../../shared/log.ts'
 
@@ -67,17 +67,18 @@ describe('Mounted routes', () => {
       return next()
     })
     app.use(answerProblems(createLogger({ level: 'silent', pretty: false })))
-    mountRoutes(
-      app,
-      [
-        [route('GET', '/'), route('GET', '/a'), route('POST', '/a'), route('PATCH', '/a/current')],
+    app.use(
+      routeRequests(
         [
-          route('DELETE', '/a/:id', { params: z.strictObject({ id: z.string() }) }),
-          route('GET', '/a/:id/b/:other'),
-          route('GET', '/v1.0/x'),
+          [route('GET', '/'), route('GET', '/a'), route('POST', '/a'), route('PATCH', '/a/current')],
+          [
+            route('DELETE', '/a/:id', { params: z.strictObject({ id: z.string() }) }),
+            route('GET', '/a/:id/b/:other'),
+            route('GET', '/v1.0/x'),
+          ],
         ],
-      ],
-      [guard, answer],
+        [guard, answer],
+      ),
     )
     app.use(explainAbsence())
   })
@@ -153,6 +154,6 @@ describe('Mounted routes', () => {
 
   it('may not be two for one request', () => {
     const twins = [[route('GET', '/x/:a')], [route('GET', '/x/:b')]]
-    expect(() => mountRoutes(new Koa(), twins, [])).to.throw('registered twice')
+    expect(() => routeRequests(twins, [])).to.throw('registered twice')
   })
 })

@@ -10,15 +10,14 @@ import { presentSession, presentUser, sessionSchema, userSchema } from './repres
  */
 export function meRoutes(): Route[] {
   // An identity is frozen and shared by the requests of its session, so its JSON is made once.
-  const answers = new WeakMap<Identity, Buffer>()
+  // Text, not a buffer: Node sends text in one piece with the headers.
+  const answers = new WeakMap<Identity, string>()
 
-  function answerFor(identity: Identity): Buffer {
+  function answerFor(identity: Identity): string {
     const known = answers.get(identity)
-    if (known) return known
+    if (known !== undefined) return known
     const { user, session } = identity
-    const fresh = Buffer.from(
-      JSON.stringify({ user: presentUser(user), session: presentSession(session, session.id) }),
-    )
+    const fresh = JSON.stringify({ user: presentUser(user), session: presentSession(session, session.id) })
     answers.set(identity, fresh)
     return fresh
   }
