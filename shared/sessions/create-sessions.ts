@@ -39,6 +39,8 @@ export interface SessionOptions {
   readonly leaseMs: number
   /** Applications that share a Redis use different names. */
   readonly domain?: string
+  /** What this worker is called on its host, for those who look at the members; its process id otherwise. */
+  readonly place?: string
   /** Bound of the sessions held in this worker's memory. */
   readonly maxEntries?: number
   readonly clock?: Clock
@@ -68,6 +70,9 @@ export interface SessionService extends Sessions, Service {
 
 /** Counters since the start, for metrics. */
 export interface SessionCounters {
+  /** Answered from the memory of this worker. */
+  hits: number
+  /** Asked of Redis. */
   loads: number
   fillsRefused: number
   corrupt: number
@@ -94,7 +99,14 @@ export function createSessions(options: SessionOptions): SessionService {
     longestMs: Math.max(options.absoluteMs, options.rememberAbsoluteMs),
     maxPerUser: options.maxPerUser,
   })
-  const counters: SessionCounters = { loads: 0, fillsRefused: 0, corrupt: 0, revoked: 0, unconfirmed: 0 }
+  const counters: SessionCounters = {
+    hits: 0,
+    loads: 0,
+    fillsRefused: 0,
+    corrupt: 0,
+    revoked: 0,
+    unconfirmed: 0,
+  }
 
   const memory = createSessionMemory({
     clock,
@@ -108,6 +120,7 @@ export function createSessions(options: SessionOptions): SessionService {
     scripts,
     subscriber,
     channel: keys.channel,
+    place: options.place,
     clock,
     incarnations,
     leaseMs: leaseFor(options.cache),
@@ -196,7 +209,9 @@ export function createSessions(options: SessionOptions): SessionService {
     authenticate(token) {
       if (!isWellFormedToken(token)) return null
       const held = cache.get(token)
-      return held === undefined ? loadIdentity(token) : held
+      if (held === undefined) return loadIdentity(token)
+      if (!(held instanceof Promise)) counters.hits++
+      return held
     },
 
     stillValid(token) {

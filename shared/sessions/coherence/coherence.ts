@@ -29,6 +29,8 @@ export interface CoherenceDependencies {
   /** A connection for pub/sub alone. */
   readonly subscriber: Redis
   readonly channel: string
+  /** What this member is called on its host; its process id otherwise. */
+  readonly place?: string | undefined
   readonly clock: Clock
   readonly incarnations: IncarnationWatch
   /** Zero while this worker holds no sessions in memory. */
@@ -43,6 +45,8 @@ export interface CoherenceDependencies {
 export interface CoherenceCounters {
   syncs: number
   syncFailures: number
+  /** Leases that ended before they were renewed. */
+  leaseLapses: number
   applied: number
   gaps: number
   flushes: number
@@ -53,14 +57,15 @@ export interface CoherenceCounters {
 export type Coherence = ReturnType<typeof joinCoherence>
 
 export function joinCoherence(dependencies: CoherenceDependencies) {
-  const { scripts, subscriber, channel, clock, incarnations, memory } = dependencies
-  const memberId = `${hostname()}:${process.pid}:${randomBytes(9).toString('base64url')}`
+  const { scripts, subscriber, channel, clock, incarnations, memory, place = process.pid } = dependencies
+  const memberId = `${hostname()}:${place}:${randomBytes(9).toString('base64url')}`
   const followers = new Map<string, Follower>()
   const stale = new Set<Follower>()
   let refreshing: Follower | null = null
   const counters: CoherenceCounters = {
     syncs: 0,
     syncFailures: 0,
+    leaseLapses: 0,
     applied: 0,
     gaps: 0,
     flushes: 0,
@@ -71,6 +76,8 @@ export function joinCoherence(dependencies: CoherenceDependencies) {
 
   let leaseMs = dependencies.leaseMs
   let running = false
+  /** The lease, when it was last looked at. */
+  let held = false
   let syncing: Promise<void> | null = null
   let syncAgain = false
   let lastSync = 0
@@ -142,13 +149,22 @@ export function joinCoherence(dependencies: CoherenceDependencies) {
       // A lease asked for under another setting is not ours any more.
       if (!running || renewal.leaseMs !== leaseMs) return
       incarnations.saw(reply.inc)
+      noteLapse()
       const outcome = state.renewed(renewal, reply)
+      held = state.leaseOk()
       if (outcome === 'behind') awaitMessages(reply)
       else if (outcome === 'new-incarnation' && stale.size > 0) syncAgain = true
     } catch {
       // The lease runs out by itself; requests then ask the authority and report what is wrong with it.
       counters.syncFailures++
+      noteLapse()
     }
+  }
+
+  /** Once for each lease that was held and is over. */
+  function noteLapse(): void {
+    if (held && !state.leaseOk()) counters.leaseLapses++
+    held = state.leaseOk()
   }
 
   /**
@@ -246,6 +262,7 @@ export function joinCoherence(dependencies: CoherenceDependencies) {
     /** Changes the lease that this member asks for; the present one ends at once. Zero: holds nothing any more. */
     setLease(ms: number): void {
       state.dropLease()
+      held = false
       leaseMs = ms
       if (!running) return
       schedule()
