@@ -1,0 +1,36 @@
+import { createHistogram, reading, type Histogram, type Reading } from '../../shared/metrics/reading.ts'
+import type { Route } from './route.ts'
+
+export interface RequestMeter {
+  /** One answered request; `route` is null when none was found. */
+  observe(route: Route | null, status: number, ms: number): void
+  read(): Reading[]
+}
+
+/** Durations of requests by route and class of status. Once a request: nothing is built, only looked up. */
+export function createRequestMeter(worker: string): RequestMeter {
+  const byRoute = new Map<Route | null, Histogram[]>()
+
+  return {
+    observe(route, status, ms) {
+      let classes = byRoute.get(route)
+      if (classes === undefined) byRoute.set(route, (classes = []))
+      const family = Math.floor(status / 100)
+      const histogram = (classes[family] ??= createHistogram('lockstep_http_request_duration_seconds'))
+      histogram.observe(ms / 1e3)
+    },
+    read() {
+      const durations = [...byRoute].flatMap(([route, classes]) =>
+        classes.map((histogram, family) =>
+          histogram.read({
+            route: route?.path ?? 'none',
+            method: route?.method ?? 'other',
+            status: `${family}xx`,
+          }),
+        ),
+      )
+      const answered = durations.flatMap(({ counts }) => counts).reduce((sum, count) => sum + count, 0)
+      return [...durations, reading('lockstep_http_requests_total', answered, { worker })]
+    },
+  }
+}
