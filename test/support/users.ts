@@ -35,7 +35,5 @@ export async function verdicts(
   person: Pick<SignedIn, 'send'>,
 ): Promise<number[]> {
   const answers = await onEveryWorker(workers, () => person.send('/api/v1/auth/me'))
-  return [...answers]
-    .toSorted(([one], [other]) => one.localeCompare(other))
-    .map(([, { status }]) => status)
+  return [...answers].toSorted(([one], [other]) => one.localeCompare(other)).map(([, { status }]) => status)
 }
