@@ -25,6 +25,7 @@ import { securityHeaders } from './middleware/security-headers.ts'
 import { createSessionDataMiddleware } from './middleware/session-data.ts'
 import { passwordResetMails, type PasswordResetMail } from './password-reset-mails.ts'
 import type { Readiness } from './readiness.ts'
+import type { RequestMeter } from './request-meter.ts'
 import { routeRequests, type RouteGroup } from './routers.ts'
 import type { Route } from './route.ts'
 import { documentationRoutes } from './routes/documentation.ts'
@@ -54,6 +55,7 @@ export interface AppParts {
   readonly readiness: Readiness
   readonly settings: Settings<RuntimeSettings>
   readonly log: Logger
+  readonly requestMeter?: RequestMeter
   /** Where people reach us, for links in mails. */
   readonly publicUrl: () => string
   /** The application's own. */
@@ -73,7 +75,7 @@ export function createApp(parts: AppParts): App {
     compose([
       identifyRequests({ trustProxy, worker: exposeWorker ? parts.workerId : null }),
       securityHeaders(),
-      logRequests(log),
+      logRequests(log, parts.requestMeter),
       answerProblems(log),
       refuseMalformed(),
       crossOrigin(corsOrigins),

@@ -2,11 +2,21 @@ import type { Service } from '../../shared/lifecycle.ts'
 
 export type Part = 'ok' | 'down'
 
+/**
+ * How this worker holds sessions: told, not judged. Without its lease it asks Redis about each request, and whether
+ * Redis answers is a part of its own. `none`: it holds no sessions that would need one.
+ */
+export interface SessionsDetail {
+  readonly cache: string
+  readonly lease: 'held' | 'lapsed' | 'none'
+}
+
 /** Whether this worker should be sent requests, and if not, why. */
 export interface Readiness extends Service {
   readonly phase: 'starting' | 'running' | 'draining'
   /** Asks each part that requests depend on, within the bound; those who ask at once share the answer. */
   check(): Promise<Readonly<Record<string, Part>>>
+  readonly sessions?: (() => SessionsDetail) | undefined
   /** From now on requests should go elsewhere. */
   drain(): void
 }
@@ -15,6 +25,7 @@ export interface Readiness extends Service {
 export function createReadiness(
   parts: Readonly<Record<string, () => Promise<unknown>>>,
   boundMs = 2_000,
+  sessions?: () => SessionsDetail,
 ): Readiness {
   let phase: Readiness['phase'] = 'starting'
   let asking: Promise<Record<string, Part>> | null = null
@@ -36,6 +47,7 @@ export function createReadiness(
       })
       return asking
     },
+    sessions,
     drain() {
       phase = 'draining'
     },

@@ -6,12 +6,16 @@ import { group, type Service } from '../../shared/lifecycle.ts'
 import type { Logger } from '../../shared/log.ts'
 import { createMailer } from '../../shared/mail/create-mailer.ts'
 import { passwordResetMail } from '../../shared/mail/messages.ts'
+import { answerPrimary, type MetricsChannel } from '../../shared/metrics/answer-primary.ts'
+import { createProcessMeter } from '../../shared/metrics/process-meter.ts'
+import { createSessionMeter } from '../../shared/metrics/session-meter.ts'
 import { openRedis, redisService } from '../../shared/redis/connections.ts'
-import { createSessions } from '../../shared/sessions/create-sessions.ts'
+import { createSessions, type SessionService } from '../../shared/sessions/create-sessions.ts'
 import { createApp } from './app.ts'
 import { createBackgroundWork } from './background-work.ts'
 import { createHttpServer } from './http-server.ts'
-import { createReadiness } from './readiness.ts'
+import { createReadiness, type SessionsDetail } from './readiness.ts'
+import { createRequestMeter } from './request-meter.ts'
 import type { Route } from './route.ts'
 import { followRuntimeSettings } from './runtime-settings.ts'
 
@@ -22,24 +26,35 @@ export interface WebWorkerOptions {
   readonly log: Logger
   /** Something broke for good: the worker should be replaced. */
   onFatal(cause: unknown): void
+  /** Where the primary asks for what this worker measures. */
+  readonly metrics?: MetricsChannel
   /** The application's own routes. */
   readonly routes?: readonly Route[]
 }
 
+/** The longest that /readyz waits for a part. */
+const readinessBoundMs = 2_000
+
 /** A web worker: everything in one process that answers HTTP. */
 export function createWebWorker(options: WebWorkerOptions): Service & { readonly port: number } {
-  const { config, slot, log, onFatal, routes = [] } = options
+  const { config, slot, log, onFatal, metrics, routes = [] } = options
+  const workerId = `web-${slot}`
   if (config.redis.kind === 'embedded')
     throw new TypeError('the primary resolves where the embedded Redis is')
 
-  const redis = openRedis(config.redis, 'commands', { name: `web-${slot}` })
-  const subscriber = openRedis(config.redis, 'subscriber', { name: `web-${slot}-subscriber` })
+  const redis = openRedis(config.redis, 'commands', { name: workerId })
+  const subscriber = openRedis(config.redis, 'subscriber', { name: `${workerId}-subscriber` })
   const accounts = openAccounts(config.database)
   const passwords = createPasswords()
   const mailer = createMailer({ ...config.mail, dataDir: config.dataDir, log })
   const background = createBackgroundWork({ limit: 64, log })
+  const processMeter = createProcessMeter(workerId)
+  const sessionMeter = createSessionMeter(workerId)
+  const requestMeter = createRequestMeter(workerId)
   const sessions = createSessions({
     ...config.sessions,
+    place: workerId,
+    onWaited: sessionMeter.waited,
     redis,
     subscriber,
     // The primary has found out what Redis keeps; not knowing, nobody stays signed in over its restart.
@@ -47,7 +62,21 @@ export function createWebWorker(options: WebWorkerOptions): Service & { readonly
     onCorrupt: (hash) => log.warn({ session: hash }, 'a session in Redis is corrupted and was refused'),
   })
   const settings = followRuntimeSettings({ config, redis, sessions, log })
-  const readiness = createReadiness({ redis: () => redis.ping(), database: () => accounts.ping() })
+  const readiness = createReadiness(
+    { redis: () => redis.ping(), database: () => accounts.ping() },
+    readinessBoundMs,
+    () => sessionsDetail(sessions),
+  )
+  const measuring = metrics
+    ? [
+        processMeter,
+        answerPrimary(metrics, () => [
+          ...processMeter.read(),
+          ...requestMeter.read(),
+          ...sessionMeter.read(sessions),
+        ]),
+      ]
+    : []
 
   const app = createApp({
     config,
@@ -62,12 +91,14 @@ export function createWebWorker(options: WebWorkerOptions): Service & { readonly
     settings,
     log,
     routes,
-    workerId: `web-${slot}`,
+    requestMeter,
+    workerId,
     publicUrl: () => config.http.publicUrl ?? addressOf(config.http.host, http.port),
   })
   const http = createHttpServer({ ...config.http, handler: app.callback(), log, onFatal })
 
   const all = group([
+    ...measuring,
     redisService(redis),
     redisService(subscriber),
     sessions,
@@ -84,6 +115,11 @@ export function createWebWorker(options: WebWorkerOptions): Service & { readonly
       return http.port
     },
   }
+}
+
+function sessionsDetail({ cacheMode, state }: SessionService): SessionsDetail {
+  if (cacheMode !== 'coherent') return { cache: cacheMode, lease: 'none' }
+  return { cache: cacheMode, lease: state().leaseLeftMs > 0 ? 'held' : 'lapsed' }
 }
 
 function addressOf(host: string, port: number): string {

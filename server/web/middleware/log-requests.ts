@@ -1,5 +1,6 @@
 import type { Logger } from '../../../shared/log.ts'
 import type { AppContext, AppMiddleware } from '../context.ts'
+import type { RequestMeter } from '../request-meter.ts'
 
 const slowMs = 1_000
 
@@ -7,13 +8,14 @@ const slowMs = 1_000
  * One line a request, of facts that hold no secret: the pattern of the path instead of the path, no query, no
  * headers. At the default level only what somebody will look for is written: failures of ours, refusals of
  * authentication, and slow answers. A line for each of tens of thousands of good requests a second would cost
- * more than answering them; `LOG_LEVEL=debug` writes them all.
+ * more than answering them; `LOG_LEVEL=debug` writes them all. What is not written is counted all the same.
  */
-export function logRequests(log: Logger): AppMiddleware {
+export function logRequests(log: Logger, meter?: Pick<RequestMeter, 'observe'>): AppMiddleware {
   return async function logRequest(ctx, next) {
     const startedAt = performance.now()
     await next()
     const ms = performance.now() - startedAt
+    meter?.observe(ctx.state.route, ctx.status, ms)
     const level = levelOf(ctx.status, ms)
     if (!log.isLevelEnabled(level)) return
     log[level](factsOf(ctx, ms), 'request')

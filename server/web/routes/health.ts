@@ -4,6 +4,7 @@ import type { Readiness } from '../readiness.ts'
 import { defineRoute, type Route } from '../route.ts'
 
 const up = z.strictObject({ status: z.literal('ok') })
+const sessionsDetail = z.strictObject({ cache: z.string(), lease: z.enum(['held', 'lapsed', 'none']) })
 
 /** For load balancers and orchestrators. `/livez` asks nobody: an outage of Redis is no reason to be restarted. */
 export function healthRoutes(readiness: Readiness): Route[] {
@@ -40,7 +41,11 @@ export function healthRoutes(readiness: Readiness): Route[] {
       replies: {
         200: {
           description: 'Yes',
-          body: z.strictObject({ status: z.literal('ok'), checks: z.record(z.string(), z.literal('ok')) }),
+          body: z.strictObject({
+            status: z.literal('ok'),
+            checks: z.record(z.string(), z.literal('ok')),
+            sessions: sessionsDetail.optional(),
+          }),
         },
         503: { description: 'No; `checks` says which part is down' },
       },
@@ -49,9 +54,12 @@ export function healthRoutes(readiness: Readiness): Route[] {
           throw problem('not-ready', `this worker is ${readiness.phase}`, { members: { checks: {} } })
         }
         const checks = await readiness.check()
+        const sessions = readiness.sessions?.()
         const down = Object.keys(checks).filter((part) => checks[part] !== 'ok')
-        if (down.length > 0) throw problem('not-ready', `down: ${down.join(', ')}`, { members: { checks } })
-        ctx.body = { status: 'ok', checks }
+        if (down.length > 0) {
+          throw problem('not-ready', `down: ${down.join(', ')}`, { members: { checks, sessions } })
+        }
+        ctx.body = { status: 'ok', checks, sessions }
       },
     }),
   ]
