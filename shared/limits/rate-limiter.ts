@@ -99,6 +99,8 @@ interface OpenClaim {
   cost: number
   /** The answer that this claim has waited for. */
   denial: Denial | null
+  /** Tokens were leased for it. */
+  leased: boolean
 }
 
 export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
@@ -162,7 +164,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     const state = stateOf(name, key)
     const now = clock.mono()
     const standing = judge.look(state, cost, now, state.denial)
-    if (standing === 'unknown') return settleOne({ state, cost, denial: null })
+    if (standing === 'unknown') return settleOne({ state, cost, denial: null, leased: false })
     if (standing === 'denied') return judge.refuse(state, cost, now, state.denial)
     return judge.admit(state, cost, now, standing)
   }
@@ -181,7 +183,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
       const state = stateOf(policy, key)
       const same = open.get(state)
       if (same) same.cost += cost
-      else open.set(state, { state, cost, denial: null })
+      else open.set(state, { state, cost, denial: null, leased: false })
     }
     return [...open.values()]
   }
@@ -233,13 +235,14 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
       if (state.terms === null || state.purse.balance >= cost) continue
       claim.denial = await leasing.fill(state, cost - state.purse.balance)
       if (claim.denial !== null) return
+      claim.leased = true
     }
   }
 
   /** Where one of several claims was refused, what was leased for the others is not needed here. */
   function handBack(claims: readonly OpenClaim[], decisions: readonly RateDecision[]): void {
     if (claims.length === 1 || decisions.every(({ allowed }) => allowed)) return
-    for (const { state, denial } of claims) if (denial === null) leasing.giveBack(state)
+    for (const { state, leased } of claims) if (leased) leasing.giveBack(state)
   }
 
   function applyNotice(message: string): void {
