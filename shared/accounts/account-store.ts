@@ -12,6 +12,7 @@ import { systemClock, type Clock } from '../clock.ts'
 import { remaining } from '../lifecycle.ts'
 import { accountColumns, accountOf } from './account-row.ts'
 import type { Account, AccountChanges, AccountStore, Role } from './accounts.ts'
+import { createAuditTrail } from './audit-store.ts'
 import { emailKey } from './email-key.ts'
 import { migrateSchema, type AccountsTable, type Schema } from './schema.ts'
 import { mayBeStored, storable, storableEmail } from './stored-text.ts'
@@ -64,6 +65,8 @@ export function createAccountStore(
   }
 
   return {
+    audit: createAuditTrail(db),
+
     async start() {
       if (opened) return
       const opening = new Kysely<Schema>({ dialect: database.dialect(timeoutMs) })

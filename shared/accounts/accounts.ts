@@ -1,5 +1,6 @@
 /** The words of this part: accounts of people, and where they are kept. */
 import type { Service } from '../lifecycle.ts'
+import type { AuditTrail } from './audit.ts'
 
 export const roles = ['user', 'viewer', 'operator', 'admin'] as const
 export type Role = (typeof roles)[number]
@@ -43,6 +44,8 @@ export interface AccountChanges {
  * when the database can't be asked within its bound.
  */
 export interface AccountStore extends Service {
+  /** What was done to accounts, sessions and the server: in the same database, over the same connections. */
+  readonly audit: AuditTrail
   /** Creates or upgrades the tables. Run once, by the primary, before anybody else opens the store. */
   migrate(): Promise<void>
   /** Cheap proof that the database answers; rejects with `Unavailable` otherwise. */

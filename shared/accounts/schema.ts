@@ -4,6 +4,7 @@ import { Migrator, sql, type Kysely, type Migration } from 'kysely'
 export interface Schema {
   accounts: AccountsTable
   reset_tokens: ResetTokensTable
+  audit: AuditTable
 }
 
 export interface AccountsTable {
@@ -31,6 +32,21 @@ export interface ResetTokensTable {
   account_id: string
   /** Milliseconds since 1970. */
   expires_at: number
+}
+
+export interface AuditTable {
+  /** Begins with the time: the order of the trail. */
+  id: string
+  /** Milliseconds since 1970. */
+  at: number
+  actor: string | null
+  action: string
+  subject: string | null
+  session: string | null
+  ip: string | null
+  request_id: string | null
+  /** JSON: an object. */
+  details: string
 }
 
 /**
@@ -81,6 +97,25 @@ function migrations(exactText: string): Record<string, Migration> {
           .on('reset_tokens')
           .column('account_id')
           .execute()
+      },
+    },
+    '003-audit': {
+      async up(db: Kysely<unknown>) {
+        await db.schema
+          .createTable('audit')
+          .addColumn('id', sql.raw(exactText), (column) => column.primaryKey())
+          .addColumn('at', 'bigint', (column) => column.notNull())
+          .addColumn('actor', 'text')
+          .addColumn('action', 'text', (column) => column.notNull())
+          .addColumn('subject', 'text')
+          .addColumn('session', 'text')
+          .addColumn('ip', 'text')
+          .addColumn('request_id', 'text')
+          .addColumn('details', 'text', (column) => column.notNull())
+          .execute()
+        for (const column of ['actor', 'action', 'subject']) {
+          await db.schema.createIndex(`audit_${column}`).on('audit').columns([column, 'id']).execute()
+        }
       },
     },
   }

@@ -34,6 +34,11 @@ export function storableEmail(email: string): { email: string; email_key: string
   return { email: shown, email_key: key }
 }
 
+/** The text with a mark in the place of what can't be kept: for notes, where the rest still says enough. */
+export function withoutUnstorable(text: string): string {
+  return text.replace(new RegExp(unstorable, 'gu'), '\ufffd')
+}
+
 /** Whether a text can be in the database at all; what can't need not be looked for. */
 export function mayBeStored(text: string): boolean {
   return !unstorable.test(text)
