@@ -122,7 +122,14 @@ async function runWebWorker(self: Worker, slot: number): Promise<void> {
 
   const { createWebWorker } = await import('./web/worker.ts')
   const { routes } = await import('./routes.ts')
-  const worker = createWebWorker({ config, slot, log, routes, onFatal: (cause) => fatal(cause) })
+  const worker = createWebWorker({
+    config,
+    slot,
+    log,
+    routes,
+    ...(config.metrics ? { metrics: process } : {}),
+    onFatal: (cause) => fatal(cause),
+  })
   await worker.start()
 
   async function end(code: number, graceMs: number): Promise<void> {

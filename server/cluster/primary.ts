@@ -13,6 +13,7 @@ import { withoutUrlSecrets } from '../../shared/redact.ts'
 import { firstAdministratorText, listeningText, localUrl } from './announcements.ts'
 import { claimPort } from './claim-port.ts'
 import { createDataDirectory } from './data-directory.ts'
+import { serveMetrics } from './metrics.ts'
 import { prepareRedis } from './prepare-redis.ts'
 import { Supervisor } from './supervisor.ts'
 
@@ -50,7 +51,9 @@ export function createPrimary({ config, exec, searchPath, log, say }: PrimaryOpt
         SESSION_DURABILITY: redis.durability,
       },
     } as const
-    await services.start(new Supervisor({ kinds: [web], graceMs: config.graceMs, log }))
+    const supervisor = new Supervisor({ kinds: [web], graceMs: config.graceMs, log })
+    if (config.metrics) await services.start(serveMetrics(config.metrics, { supervisor, log }))
+    await services.start(supervisor)
 
     const url = config.http.publicUrl ?? localUrl(host, port)
     const email = administrator?.email ?? config.admin.email ?? 'admin@localhost'

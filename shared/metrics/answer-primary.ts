@@ -13,8 +13,8 @@ export interface MetricsChannel {
 export const measure = { type: 'measure' } as const
 
 /**
- * Answers the primary with the readings of this worker whenever it asks, and unasked as the last thing before the
- * end. To be started first, so that it is stopped last.
+ * Answers the primary with the readings of this worker whenever it asks; unasked when it can be asked, and as the
+ * last thing before the end. To be started first, so that it is stopped last.
  */
 export function answerPrimary(channel: MetricsChannel, read: () => readonly Reading[]): Service {
   async function tell(): Promise<void> {
@@ -33,6 +33,7 @@ export function answerPrimary(channel: MetricsChannel, read: () => readonly Read
   return {
     async start() {
       channel.on('message', answer)
+      await tell()
     },
     async stop() {
       channel.off('message', answer)

@@ -148,7 +148,7 @@ describe('a worker that is asked for its readings', () => {
     return { sent, channel: Object.assign(new EventEmitter(), { send }) }
   }
 
-  it('answers each question, and tells once more before it ends', async () => {
+  it('tells once when it can be asked, at each question, and before it ends', async () => {
     const { sent, channel: primary } = channel()
     const answering = answerPrimary(primary, () => [reading('lockstep_session_loads_total', sent.length)])
     await answering.start()
@@ -160,6 +160,7 @@ describe('a worker that is asked for its readings', () => {
     expect(sent.map(parseMeasured)).to.deep.equal([
       [reading('lockstep_session_loads_total', 0)],
       [reading('lockstep_session_loads_total', 1)],
+      [reading('lockstep_session_loads_total', 2)],
     ])
   })
 
