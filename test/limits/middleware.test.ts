@@ -38,7 +38,7 @@ describe('A route with a limit', () => {
       })
     app = await startHttpApp({
       redisUrl: world.server.url,
-      env: { TRUST_PROXY: '1' },
+      env: { TRUST_PROXY: '1', LIMIT_API: 'off' },
       routes: [
         route('/one', ['export']),
         route('/both', ['export', 'day']),
