@@ -84,6 +84,8 @@ export interface Config {
     readonly from: string
   }
   readonly metrics: { readonly host: string; readonly port: number } | null
+  /** How long the audit trail is kept. */
+  readonly auditRetentionMs: number
   readonly graceMs: number
   readonly log: { readonly level: LogLevel }
 }
@@ -159,6 +161,7 @@ function readConfig({ read }: EnvironmentReader, { cpus, cwd }: Facts): Config {
       from: read('MAIL_FROM', mailSender, 'Lockstep <lockstep@localhost>'),
     },
     metrics: metricsPort === 'off' ? null : { host: metricsHost, port: metricsPort },
+    auditRetentionMs: read('AUDIT_RETENTION', duration('1h', '4000d', '90d'), 90 * 86_400_000),
     graceMs: read('GRACE', duration('100ms', '1h', '15s'), 15_000),
     log: { level: read('LOG_LEVEL', oneOf(logLevels), 'info') },
   }

@@ -1,5 +1,6 @@
 /** Every job of this application: add yours here. */
 import { echo } from './jobs/echo.ts'
 import { mail } from './jobs/mail.ts'
+import { pruneAudit } from './jobs/prune-audit.ts'
 
-export const jobs = [echo, mail] as const
+export const jobs = [echo, mail, pruneAudit] as const

@@ -10,6 +10,17 @@
  *     overlap: 'forbid',
  *   })
  */
-import type { Schedule } from '../shared/queues/schedule.ts'
+import { defineSchedule, type Schedule } from '../shared/queues/schedule.ts'
+import { pruneAudit } from './jobs/prune-audit.ts'
 
-export const schedules: readonly Schedule[] = []
+export const schedules: readonly Schedule[] = [
+  defineSchedule({
+    name: 'prune-audit-nightly',
+    job: pruneAudit,
+    data: {},
+    pattern: '17 3 * * *',
+    misfire: 'run-once',
+    overlap: 'forbid',
+    jitterMs: 5 * 60_000,
+  }),
+]

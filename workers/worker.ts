@@ -1,3 +1,4 @@
+import { openAccounts } from '../shared/accounts/open-accounts.ts'
 import type { Config } from '../shared/config.ts'
 import { group, type Service } from '../shared/lifecycle.ts'
 import type { Logger } from '../shared/log.ts'
@@ -27,11 +28,17 @@ export function createJobWorker({ config, slot, log, recovery = {} }: JobWorkerO
   const redis = openRedis(target, 'commands', { name: `jobs-${slot}` })
   const connect = () => openRedis(target, 'blocking', { name: `jobs-${slot}-blocking` })
   const mailer = createMailer({ ...config.mail, dataDir: config.dataDir, log })
+  const accounts = openAccounts(config.database)
   const queues = createQueues({ redis, jobs })
-  const services = { mailer, queues }
+  const services = {
+    mailer,
+    queues,
+    audit: accounts.audit,
+    auditRetentionMs: config.auditRetentionMs,
+  }
   const registry = createScheduleRegistry({ redis, queues, schedules, log })
   const workers = createJobWorkers({ connect, queues, jobs, services, log, recovery })
   const ticks = createTickWorker({ connect, redis, queues, log, recovery })
 
-  return group([redisService(redis), mailer, queues, registry, workers, ticks])
+  return group([redisService(redis), mailer, accounts, queues, registry, workers, ticks])
 }

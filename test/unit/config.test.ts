@@ -30,6 +30,7 @@ describe('the configuration', () => {
       database: { kind: 'sqlite', file: '/srv/app/.lockstep/accounts.sqlite' },
       admin: { email: null, password: null },
       metrics: null,
+      auditRetentionMs: 90 * 86_400_000,
       graceMs: 15_000,
       log: { level: 'info' },
     })
@@ -130,6 +131,7 @@ describe('the configuration', () => {
       ['ADMIN_PASSWORD', ' kept exactly ', (c) => c.admin.password, ' kept exactly '],
       ['MAIL_URL', 'smtps://u:p@mail.example.com:465', (c) => c.mail.url, 'smtps://u:p@mail.example.com:465'],
       ['MAIL_FROM', 'Ada <ada@example.com>', (c) => c.mail.from, 'Ada <ada@example.com>'],
+      ['AUDIT_RETENTION', '365d', (c) => c.auditRetentionMs, 365 * 86_400_000],
       ['METRICS_PORT', '9464', (c) => c.metrics, { host: '127.0.0.1', port: 9464 }],
       ['METRICS_PORT', 'off', (c) => c.metrics, null],
       ['METRICS_HOST', '0.0.0.0', (c) => c.metrics, null],
@@ -196,6 +198,7 @@ describe('the configuration', () => {
     ['ADMIN_EMAIL', 'a b@example.com'],
     ['MAIL_URL', 'https://mail.example.com'],
     ['MAIL_FROM', 'Ada <ada@example.com>\r\nBcc: x@y.z'],
+    ['AUDIT_RETENTION', 'forever'],
     ['METRICS_PORT', '0'],
     ['METRICS_HOST', 'http://0.0.0.0'],
     ['GRACE', '0'],
