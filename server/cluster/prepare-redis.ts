@@ -14,6 +14,7 @@ import { askRedis, chooseDurability, redisProblems, type RedisFacts } from './re
 export interface PreparedRedis {
   /** In the form of REDIS_URL, also for the embedded one. */
   readonly url: string
+  readonly target: Exclude<RedisTarget, { kind: 'embedded' }>
   readonly durability: DurabilityMode
 }
 
@@ -61,7 +62,7 @@ export async function prepareRedis({
       await createSessionScripts(redis, { ...scriptSettings(config), durability: mode }).fence()
       await embedded.lossHandled()
     }
-    return { url: target.url, durability: mode }
+    return { url: target.url, target, durability: mode }
   } finally {
     await redisService(redis).stop(deadlineIn(1_000))
   }

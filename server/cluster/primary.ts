@@ -14,6 +14,7 @@ import { firstAdministratorText, listeningText, localUrl } from './announcements
 import { claimPort } from './claim-port.ts'
 import { createDataDirectory } from './data-directory.ts'
 import { serveMetrics } from './metrics.ts'
+import { foundLimits } from './found-limits.ts'
 import { prepareRedis } from './prepare-redis.ts'
 import { Supervisor } from './supervisor.ts'
 
@@ -37,7 +38,10 @@ export function createPrimary({ config, exec, searchPath, log, say }: PrimaryOpt
     const port = await claimPort(host, config.http.port)
     const redis = await prepareRedis({ config, searchPath, log, services })
     const administrator = await prepareAccounts(config)
-    if (administrator) say(firstAdministratorText(administrator))
+    if (administrator) {
+      say(firstAdministratorText(administrator))
+      await foundLimits(redis.target)
+    }
 
     const web = {
       role: 'web',

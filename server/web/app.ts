@@ -10,11 +10,13 @@ import type { BackgroundWork } from './background-work.ts'
 import { compose } from './compose.ts'
 import type { App } from './context.ts'
 import { answerProblems } from './middleware/answer-problems.ts'
+import { admit } from './middleware/admit.ts'
 import { authenticate } from './middleware/authenticate.ts'
 import { crossOrigin } from './middleware/cross-origin.ts'
 import { explainAbsence } from './middleware/explain-absence.ts'
 import { gateAnswers } from './middleware/gate-answers.ts'
 import { identifyRequests } from './middleware/identify-request.ts'
+import { limitRoutes } from './middleware/limit-routes.ts'
 import { logRequests } from './middleware/log-requests.ts'
 import { refuseInMaintenance } from './middleware/maintenance.ts'
 import { readCredentials } from './middleware/read-credential.ts'
@@ -23,6 +25,7 @@ import { refuseMalformed } from './middleware/refuse-malformed.ts'
 import { runRoutes } from './middleware/run-route.ts'
 import { securityHeaders } from './middleware/security-headers.ts'
 import { createSessionDataMiddleware } from './middleware/session-data.ts'
+import type { Limits } from './limits.ts'
 import { passwordResetMails, type PasswordResetMail } from './password-reset-mails.ts'
 import type { Readiness } from './readiness.ts'
 import type { RequestMeter } from './request-meter.ts'
@@ -30,6 +33,7 @@ import { routeRequests, type RouteGroup } from './routers.ts'
 import type { Route } from './route.ts'
 import { documentationRoutes } from './routes/documentation.ts'
 import { healthRoutes } from './routes/health.ts'
+import { limitRoutesForAdmins } from './routes/limits.ts'
 import { loginRoute } from './routes/login.ts'
 import { meRoutes } from './routes/me.ts'
 import { passwordResetRoutes } from './routes/password-reset.ts'
@@ -54,6 +58,7 @@ export interface AppParts {
   readonly background: BackgroundWork
   readonly readiness: Readiness
   readonly settings: Settings<RuntimeSettings>
+  readonly limits: Pick<Limits, 'limiter' | 'guard'>
   readonly log: Logger
   readonly requestMeter?: RequestMeter
   /** Where people reach us, for links in mails. */
@@ -83,6 +88,8 @@ export function createApp(parts: AppParts): App {
         readCredentials(),
         refuseCrossSite({ trustProxy, publicOrigin: publicUrl === null ? null : new URL(publicUrl).origin }),
         authenticate(sessions),
+        limitRoutes(parts.limits.limiter),
+        admit(),
         refuseInMaintenance(() => parts.settings.current().values.maintenance),
         gateAnswers(sessions),
         runRoutes(),
@@ -105,6 +112,7 @@ function routeGroups(app: App, parts: AppParts): RouteGroup[] {
     ...parts,
     recordAuthEvent: createAuthEvents(parts.log),
     sendPasswordReset: passwordResetMails(parts),
+    guard: parts.limits.guard,
   }
   const login = loginRoute({
     ...withEvents,
@@ -116,7 +124,11 @@ function routeGroups(app: App, parts: AppParts): RouteGroup[] {
     parts.routes ?? [],
     [login, ...sessionRoutes(withEvents), ...sessionDataRoutes(createSessionDataMiddleware(app, sessions))],
     [passwordRoute(withEvents), ...passwordResetRoutes(withEvents)],
-    [...userRoutes(withEvents), ...settingsRoutes({ ...withEvents, webWorkers: config.workers.web })],
+    [
+      ...userRoutes(withEvents),
+      ...settingsRoutes({ ...withEvents, webWorkers: config.workers.web }),
+      ...limitRoutesForAdmins(withEvents),
+    ],
     healthRoutes(readiness),
   ]
   return [...groups, documentationRoutes(groups.flat())]

@@ -16,6 +16,7 @@ export type AuthEvent =
   | 'account-changed'
   | 'account-sessions-ended'
   | 'settings-changed'
+  | 'limit-reset'
 
 export interface AuthFacts {
   /** Whose account or session it is about. */

@@ -24,6 +24,7 @@ const kinds = {
   'unsupported-media-type': [415, 'Unsupported media type'],
   'invalid-fields': [422, 'Invalid fields'],
   'invalid-token': [422, 'Invalid token'],
+  'quota-exceeded': [429, 'Quota exceeded'],
   'internal-error': [500, 'Internal error'],
   'not-implemented': [501, 'Method not implemented'],
   unavailable: [503, 'Temporarily unavailable'],

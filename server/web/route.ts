@@ -40,6 +40,8 @@ interface RouteDescription {
    * synchronously, from nothing but the identity: then no time passes in which the session could end.
    */
   readonly gate?: boolean
+  /** The policies that a request is charged to, `api` when left out. Empty: not limited. */
+  readonly limits?: readonly string[]
   /** `open`: served under maintenance too, to everybody. */
   readonly inMaintenance?: 'open'
 }

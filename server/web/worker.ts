@@ -16,6 +16,7 @@ import { createBackgroundWork } from './background-work.ts'
 import { createHttpServer } from './http-server.ts'
 import { createReadiness, type SessionsDetail } from './readiness.ts'
 import { createRequestMeter } from './request-meter.ts'
+import { openLimits } from './limits.ts'
 import type { Route } from './route.ts'
 import { followRuntimeSettings } from './runtime-settings.ts'
 
@@ -44,6 +45,7 @@ export function createWebWorker(options: WebWorkerOptions): Service & { readonly
 
   const redis = openRedis(config.redis, 'commands', { name: workerId })
   const subscriber = openRedis(config.redis, 'subscriber', { name: `${workerId}-subscriber` })
+  const limitSubscriber = openRedis(config.redis, 'subscriber', { name: `web-${slot}-limits` })
   const accounts = openAccounts(config.database)
   const passwords = createPasswords()
   const mailer = createMailer({ ...config.mail, dataDir: config.dataDir, log })
@@ -61,7 +63,8 @@ export function createWebWorker(options: WebWorkerOptions): Service & { readonly
     durability: config.sessions.durability === 'keep' ? 'keep' : 'fence',
     onCorrupt: (hash) => log.warn({ session: hash }, 'a session in Redis is corrupted and was refused'),
   })
-  const settings = followRuntimeSettings({ config, redis, sessions, log })
+  const limits = openLimits({ redis, subscriber: limitSubscriber, limits: config.limits })
+  const settings = followRuntimeSettings({ config, redis, sessions, log, onLimits: limits.follow })
   const readiness = createReadiness(
     { redis: () => redis.ping(), database: () => accounts.ping() },
     readinessBoundMs,
@@ -89,6 +92,7 @@ export function createWebWorker(options: WebWorkerOptions): Service & { readonly
     background,
     readiness,
     settings,
+    limits,
     log,
     routes,
     requestMeter,
@@ -101,6 +105,8 @@ export function createWebWorker(options: WebWorkerOptions): Service & { readonly
     ...measuring,
     redisService(redis),
     redisService(subscriber),
+    redisService(limitSubscriber),
+    limits,
     sessions,
     accounts,
     mailer,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { defineRoute } from '../../server/web/route.ts'
+import { foundLimits } from '../../server/cluster/found-limits.ts'
 import { createWebWorker } from '../../server/web/worker.ts'
 import { createPasswords } from '../../shared/accounts/passwords.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
@@ -28,6 +29,7 @@ describe('A web worker', () => {
     const passwordHash = await createPasswords().hash(password)
     await accounts.create({ email: 'alice@example.com', name: 'Alice', roles: ['user'], passwordHash })
     await accounts.stop(deadlineIn(1_000))
+    await foundLimits({ kind: 'single', url: redis.url })
   })
   after(async () => {
     await redis?.stop()

@@ -7,6 +7,7 @@ import { createApp, type AppParts } from '../../server/web/app.ts'
 import { createBackgroundWork } from '../../server/web/background-work.ts'
 import { createHttpServer } from '../../server/web/http-server.ts'
 import { createReadiness, type Readiness } from '../../server/web/readiness.ts'
+import { openLimits } from '../../server/web/limits.ts'
 import { followRuntimeSettings } from '../../server/web/runtime-settings.ts'
 import type { Account, AccountStore, Passwords, Role } from '../../shared/accounts/accounts.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
@@ -62,6 +63,8 @@ export interface HttpAppOptions {
   readonly redisUrl: string
   readonly env?: Readonly<Record<string, string>>
   readonly routes?: AppParts['routes']
+  /** Apps of the same domain share their sessions and limits, as workers do; else each has its own. */
+  readonly domain?: string
   /** Puts something between the app and its sessions. */
   readonly interpose?: (sessions: SessionService) => SessionService
   readonly interposeAccounts?: (accounts: AccountStore) => AccountStore
@@ -85,7 +88,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
 
   const redis = openRedis({ kind: 'single', url: redisUrl }, 'commands')
   const subscriber = openRedis({ kind: 'single', url: redisUrl }, 'subscriber')
-  const domain = freshValue()
+  const { domain = freshValue() } = options
   const sessions = createSessions({ ...sessionOptions(config), redis, subscriber, domain })
   const accounts = openAccounts(config.database)
   await accounts.migrate()
@@ -95,7 +98,9 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   const readiness = createReadiness({ redis: () => redis.ping(), database: () => accounts.ping() }, 500)
 
   const key = `${domain}:settings`
-  const settings = followRuntimeSettings({ config, redis, sessions, log, key })
+  const limitSubscriber = openRedis({ kind: 'single', url: redisUrl }, 'subscriber')
+  const limits = openLimits({ redis, subscriber: limitSubscriber, limits: config.limits, prefix: domain })
+  const settings = followRuntimeSettings({ config, redis, sessions, log, key, onLimits: limits.follow })
 
   const app = createApp({
     config,
@@ -112,6 +117,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     background,
     readiness,
     settings,
+    limits,
     log,
     workerId: '1',
     publicUrl: () => 'https://app.example.com',
@@ -129,6 +135,8 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   const services = group([
     redisService(redis),
     redisService(subscriber),
+    redisService(limitSubscriber),
+    limits,
     sessions,
     accounts,
     background,
@@ -136,6 +144,8 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     readiness,
   ])
   await services.start()
+  // A new installation, with nothing to have been lost.
+  await limits.limiter.found()
 
   const running: HttpApp = {
     sessions,

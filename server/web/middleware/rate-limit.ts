@@ -3,7 +3,7 @@ import type { Admission, JointDecision, RateDecision } from '../../../shared/lim
 import { rateLimitHeader, rateLimitPolicyHeader, retryAfterSeconds } from '../../../shared/limits/headers.ts'
 import type { RateLimiter } from '../../../shared/limits/rate-limiter.ts'
 import type { AppContext, AppMiddleware } from '../context.ts'
-import { Problem, problem } from '../problem.ts'
+import { problem, type Problem } from '../problem.ts'
 
 export interface RateLimitOptions {
   readonly limiter: Pick<RateLimiter, 'take' | 'takeAll'>
@@ -78,7 +78,7 @@ function refusal(decision: Exclude<RateDecision | JointDecision, { allowed: true
   }
   const names = refusals.map(({ policy }) => policy)
   const detail = `the limit ${names.join(' and ')} is used up: please try again in ${retryAfter} s`
-  return new Problem(429, 'quota-exceeded', 'Quota exceeded', detail, {
+  return problem('quota-exceeded', detail, {
     headers: {
       ...headers,
       'RateLimit-Policy': rateLimitPolicyHeader(refusals),

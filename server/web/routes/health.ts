@@ -14,6 +14,7 @@ export function healthRoutes(readiness: Readiness): Route[] {
       path: '/livez',
       access: 'anyone',
       inMaintenance: 'open',
+      limits: [],
       summary: 'Does this worker answer at all?',
       replies: { 200: { description: 'It does', body: up } },
       handler(ctx) {
@@ -25,6 +26,7 @@ export function healthRoutes(readiness: Readiness): Route[] {
       path: '/startupz',
       access: 'anyone',
       inMaintenance: 'open',
+      limits: [],
       summary: 'Has this worker started?',
       replies: { 200: { description: 'It has', body: up }, 503: { description: 'Not yet' } },
       handler(ctx) {
@@ -37,6 +39,7 @@ export function healthRoutes(readiness: Readiness): Route[] {
       path: '/readyz',
       access: 'anyone',
       inMaintenance: 'open',
+      limits: [],
       summary: 'Should this worker be sent requests?',
       replies: {
         200: {

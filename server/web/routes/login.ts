@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import type { Account, AccountStore, Passwords } from '../../../shared/accounts/accounts.ts'
 import type { Created, Sessions } from '../../../shared/sessions/sessions.ts'
+import type { LoginGuard } from '../../../shared/limits/login-guard.ts'
 import type { RecordAuthEvent } from '../auth-events.ts'
 import type { AppContext } from '../context.ts'
 import { problem, revocationUnconfirmed } from '../problem.ts'
+import { isWrongGuess, reserveGuess } from '../guard-login.ts'
 import { defineRoute, type Route } from '../route.ts'
 import { setSessionCookie } from '../session-cookie.ts'
 import { email, givenPassword, label } from './fields.ts'
@@ -14,6 +16,8 @@ export interface LoginParts {
   readonly accounts: Pick<AccountStore, 'findByEmail' | 'findById' | 'passwordHash'>
   readonly passwords: Pick<Passwords, 'verify'>
   readonly recordAuthEvent: RecordAuthEvent
+  /** Against guessing, under the rules of the moment. */
+  readonly guard: () => LoginGuard
   /** End the user's other sessions at login. */
   readonly endOthers: boolean
   readonly rememberAbsoluteMs: number
@@ -36,10 +40,22 @@ const nobody = 'nobody'
 
 /**
  * Signing in. What a stranger can learn here is the same, in words and in time, whether the address is unknown,
- * the password wrong or the account disabled. (Limits on attempts belong in front of `attempt`.)
+ * the password wrong or the account disabled.
  */
 export function loginRoute(parts: LoginParts): Route {
   const { sessions, accounts, passwords, recordAuthEvent } = parts
+
+  /** The guess counts before it is tried; not when it was right, nor when it could not be tried. */
+  async function guardedLogin(ctx: AppContext, body: Login): Promise<void> {
+    const guess = await reserveGuess(parts.guard(), ctx, body.email)
+    try {
+      await login(ctx, body)
+    } catch (fault) {
+      if (!isWrongGuess(fault)) await guess.refund()
+      throw fault
+    }
+    await guess.refund()
+  }
 
   async function login(ctx: AppContext, body: Login): Promise<void> {
     const known = await accounts.findByEmail(body.email)
@@ -126,7 +142,7 @@ export function loginRoute(parts: LoginParts): Route {
       },
       401: { description: 'Wrong e-mail address or password' },
     },
-    handler: (ctx, { body }) => login(ctx, body),
+    handler: (ctx, { body }) => guardedLogin(ctx, body),
   })
 }
 

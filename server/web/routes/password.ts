@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import type { AccountStore, Passwords } from '../../../shared/accounts/accounts.ts'
 import type { Rotated, Sessions } from '../../../shared/sessions/sessions.ts'
+import type { LoginGuard } from '../../../shared/limits/login-guard.ts'
 import type { RecordAuthEvent } from '../auth-events.ts'
 import { requireIdentity, type AppContext } from '../context.ts'
+import { reserveGuess } from '../guard-login.ts'
 import { invalidFields, problem, revocationUnconfirmed } from '../problem.ts'
 import { defineRoute, type Route } from '../route.ts'
 import { setSessionCookie } from '../session-cookie.ts'
@@ -18,6 +20,8 @@ export interface PasswordParts {
   readonly passwords: Passwords
   readonly passwordProblem: PasswordProblem
   readonly recordAuthEvent: RecordAuthEvent
+  /** Against guessing, by whoever found somebody's session. */
+  readonly guard: () => LoginGuard
 }
 
 const changed = 'the password was changed'
@@ -32,11 +36,13 @@ export function passwordRoute(parts: PasswordParts): Route {
   async function change(ctx: AppContext, current: string, wanted: string): Promise<void> {
     const { identity, token } = requireIdentity(ctx)
     const { id, profile } = identity.user
+    const guess = await reserveGuess(parts.guard(), ctx, (profile as Profile).email)
     const hash = await accounts.passwordHash(id)
     if (!(await passwords.verify(hash, current))) {
       recordAuthEvent(ctx, 'password-change-failed', { user: id })
       throw invalidFields([{ field: 'currentPassword', message: 'is not your current password' }])
     }
+    await guess.refund()
     requireAcceptable(parts.passwordProblem, wanted, profile as Profile)
 
     const outcome = await accounts.setPassword(id, await passwords.hash(wanted), hash ?? undefined)

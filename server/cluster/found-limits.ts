@@ -1,0 +1,21 @@
+import type { RedisTarget } from '../../shared/config.ts'
+import { systemClock } from '../../shared/clock.ts'
+import { createRateLimiter } from '../../shared/limits/rate-limiter.ts'
+import { deadlineIn, group } from '../../shared/lifecycle.ts'
+import { openRedis, redisService } from '../../shared/redis/connections.ts'
+
+/**
+ * Says that nothing has been counted before, so that the limits on wrong passwords need not wait until whatever may
+ * have been lost is over. Only for an installation that is new; where limits have been kept it changes nothing.
+ */
+export async function foundLimits(target: Exclude<RedisTarget, { kind: 'embedded' }>): Promise<void> {
+  const redis = openRedis(target, 'commands', { name: 'primary' })
+  const limiter = createRateLimiter({ redis, clock: systemClock, policies: [] })
+  const services = group([redisService(redis), limiter])
+  await services.start()
+  try {
+    await limiter.found()
+  } finally {
+    await services.stop(deadlineIn(1_000))
+  }
+}

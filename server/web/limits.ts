@@ -1,0 +1,66 @@
+/** The rate limits of the server: their policies, and the parts that keep them. */
+import type { Redis } from 'ioredis'
+import { systemClock } from '../../shared/clock.ts'
+import type { Config } from '../../shared/config.ts'
+import { openLimitBus } from '../../shared/limits/bus.ts'
+import { createLoginGuard, type LoginGuard } from '../../shared/limits/login-guard.ts'
+import type { LimitPolicy } from '../../shared/limits/policy.ts'
+import { createRateLimiter, type RateLimiter } from '../../shared/limits/rate-limiter.ts'
+import { group, type Service } from '../../shared/lifecycle.ts'
+
+export interface LimitParts {
+  readonly redis: Redis
+  /** A connection for pub/sub alone. */
+  readonly subscriber: Redis
+  readonly limits: Config['limits']
+  /** The application's own policies, which its routes name. */
+  readonly policies?: readonly LimitPolicy[]
+  /** Applications that share a Redis use different ones. */
+  readonly prefix?: string
+}
+
+export interface Limits extends Service {
+  readonly limiter: RateLimiter
+  /** The guard of sign-ins under the rules of the moment. */
+  guard(): LoginGuard
+  /** Other rules from now on, on this worker. */
+  follow(limits: Config['limits']): void
+}
+
+/** The policy that every route is charged to, unless it says otherwise. */
+export const usualPolicy = 'api'
+
+export function openLimits({ redis, subscriber, limits, policies = [], prefix = 'lm' }: LimitParts): Limits {
+  const bus = openLimitBus({ redis, subscriber, prefix })
+  const limiter = createRateLimiter({
+    redis,
+    clock: systemClock,
+    bus,
+    prefix,
+    policies: [apiPolicy(limits), ...policies],
+  })
+  const guardFor = ({ loginIp, loginAccount }: Config['limits']) =>
+    createLoginGuard({ redis, clock: systemClock, prefix, ip: loginIp, account: loginAccount })
+
+  let current = limits
+  let guard = guardFor(limits)
+  return {
+    ...group([bus, limiter]),
+    limiter,
+    guard: () => guard,
+    follow(next) {
+      if (!sameRule(next.api, current.api)) limiter.define(apiPolicy(next))
+      guard = guardFor(next)
+      current = next
+    },
+  }
+}
+
+/** A flood of requests is better than none at all: an outage of Redis must not turn everybody away. */
+function apiPolicy({ api }: Config['limits']): LimitPolicy {
+  return { name: usualPolicy, rule: api, onOutage: 'open', onDataLoss: 'trust' }
+}
+
+function sameRule(a: Config['limits']['api'], b: Config['limits']['api']): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}
