@@ -106,7 +106,9 @@ export function loadConfig(env: Environment, facts: Partial<Facts> = {}): Config
   const problems: string[] = []
   const reader = createEnvironmentReader(env, problems)
   const config = readConfig(reader, { cpus, pm2Cluster, cwd })
-  problems.push(...contradictions(config, reader, pm2Cluster), ...unknown(env, reader))
+  problems.push(...contradictions(config))
+  problems.push(...(pm2Cluster ? withoutPrimary(config) : tooManyForMemory(config, reader)))
+  problems.push(...unknown(env, reader))
   if (problems.length > 0) throw new ConfigurationError(problems)
   return deepFrozen(config)
 }
@@ -203,9 +205,9 @@ const file = (cwd: string): Grammar<string> => ({
 })
 
 /** Values that are fine one by one and cannot work together. */
-function contradictions(config: Config, { isSet }: EnvironmentReader, pm2Cluster: boolean): string[] {
+function contradictions(config: Config): string[] {
   const problems: string[] = []
-  const { idleMs, absoluteMs, rememberAbsoluteMs, cache } = config.sessions
+  const { idleMs, absoluteMs, rememberAbsoluteMs } = config.sessions
   const limits = { SESSION_ABSOLUTE: absoluteMs, REMEMBER_ABSOLUTE: rememberAbsoluteMs }
   for (const [name, ms] of Object.entries(limits)) {
     if (idleMs <= ms) continue
@@ -214,25 +216,44 @@ function contradictions(config: Config, { isSet }: EnvironmentReader, pm2Cluster
         `have an effect. Set SESSION_IDLE to at most ${shownDuration(ms)}, or raise ${name}.`,
     )
   }
-  const { web } = config.workers
-  if (cache === 'memory' && web > 1) {
-    const which = isSet('WORKERS') ? `WORKERS=${web}` : `WORKERS is not set, so there would be ${web}`
+  const { http, metrics } = config
+  if (metrics && metrics.port === http.port && metrics.host === http.host) {
     problems.push(
-      `SESSION_CACHE=memory works in one process only, and ${which}: each worker would keep sessions to itself, ` +
-        'and a session logged out on worker A would live on in worker B. ' +
-        'Set SESSION_CACHE=coherent (the default), or WORKERS=1.',
+      `METRICS_PORT=${metrics.port} is the PORT of the server itself. Give the metrics another port.`,
     )
   }
-  if (pm2Cluster && config.redis.kind === 'embedded') {
+  return problems
+}
+
+function tooManyForMemory({ sessions, workers: { web } }: Config, { isSet }: EnvironmentReader): string[] {
+  if (sessions.cache !== 'memory' || web === 1) return []
+  const which = isSet('WORKERS') ? `WORKERS=${web}` : `WORKERS is not set, so there would be ${web}`
+  return [
+    `SESSION_CACHE=memory works in one process only, and ${which}: each worker would keep sessions to itself, ` +
+      'and a session logged out on worker A would live on in worker B. ' +
+      'Set SESSION_CACHE=coherent (the default), or WORKERS=1.',
+  ]
+}
+
+/** What the primary alone can do, and what only one process can, where pm2 forks any number of workers. */
+function withoutPrimary({ redis, sessions, metrics }: Config): string[] {
+  const problems: string[] = []
+  if (redis.kind === 'embedded') {
     problems.push(
       'REDIS_URL is not set, and under the cluster mode of pm2 no process could own the embedded Redis. ' +
         'Set REDIS_URL, for example REDIS_URL=redis://127.0.0.1:6379, or let pm2 run the primary in fork mode.',
     )
   }
-  const { http, metrics } = config
-  if (metrics && metrics.port === http.port && metrics.host === http.host) {
+  if (sessions.cache === 'memory') {
     problems.push(
-      `METRICS_PORT=${metrics.port} is the PORT of the server itself. Give the metrics another port.`,
+      'SESSION_CACHE=memory works in one process only, and in its cluster mode pm2 may run many: a session ' +
+        'logged out in one would live on in another. Set SESSION_CACHE=coherent (the default).',
+    )
+  }
+  if (metrics) {
+    problems.push(
+      `METRICS_PORT=${metrics.port} is served by the primary, and under the cluster mode of pm2 there is none. ` +
+        'Unset METRICS_PORT, or let pm2 run the primary in fork mode.',
     )
   }
   return problems

@@ -266,9 +266,16 @@ describe('the configuration', () => {
     expect(problemsOf({ SESSION_CACHE: 'memory' }, { cpus: 1 })).to.deep.equal([])
   })
 
-  it('refuses the cluster mode of pm2 without a Redis of its own', () => {
+  it('refuses in the cluster mode of pm2 what needs a primary, or one process', () => {
+    const shared = { REDIS_URL: 'redis://localhost' }
     expect(problemsOf({}, { pm2Cluster: true })[0]).to.match(/^REDIS_URL is not set/)
-    expect(problemsOf({ REDIS_URL: 'redis://localhost' }, { pm2Cluster: true })).to.deep.equal([])
+    expect(problemsOf(shared, { pm2Cluster: true })).to.deep.equal([])
+    const memory = { ...shared, SESSION_CACHE: 'memory', WORKERS: '1' }
+    expect(problemsOf(memory, { pm2Cluster: true })[0]).to.match(/pm2 may run many/)
+    const metrics = { ...shared, METRICS_PORT: '9464' }
+    expect(problemsOf(metrics, { pm2Cluster: true })[0]).to.match(
+      /^METRICS_PORT=9464 is served by the primary/,
+    )
   })
 
   it('refuses metrics on the port of the server', () => {
