@@ -9,7 +9,7 @@ import { Server as NetServer, type AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Logger } from '../../shared/log.ts'
 import { remaining, type Deadline, type Service } from '../../shared/lifecycle.ts'
-import { Problem, problemBody, problemContentType } from './problem.ts'
+import { Problem, problem, problemBody, problemContentType } from './problem.ts'
 
 export interface HttpServer extends Service {
   /** The port that it listens on, once started. */
@@ -42,6 +42,9 @@ const usualBounds = {
   noDelay: true,
 }
 
+/** None: Node would drop what comes after 2,000 headers without a word. `maxHeaderSize` bounds them. */
+const maxHeadersCount = 0
+
 /** While stopping, how long an idle connection may still send a request. */
 const idleGraceMs = 2_000
 
@@ -53,17 +56,28 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   let stopping = false
   let stopped: Promise<void> | null = null
 
-  const server = createServer(bounds, (req, res) => {
+  const serve: RequestListener = (req, res) => {
     answers.set(req.socket, res)
     if (stopping) closeAfter(res)
     handler(req, res)
+  }
+
+  const server = createServer(bounds, serve)
+  server.maxHeadersCount = maxHeadersCount
+  // An expectation that nobody knows may be ignored; Node would answer it with a bare 417.
+  server.on('checkExpectation', serve)
+  // Node would hang up without a word. It leaves the connection to us, its errors too.
+  server.on('connect', (_req, socket) => {
+    socket.on('error', () => socket.destroy())
+    refuse(noTunnels, socket, answers.get(socket))
   })
   server.on('connection', (socket) => {
     socket.once('close', () => answers.delete(socket))
   })
   server.on('clientError', (fault: NodeJS.ErrnoException, socket) => {
     log.debug({ code: fault.code }, 'a client does not speak HTTP')
-    refuse(fault, socket, answers.get(socket))
+    if (fault.code === 'ECONNRESET') socket.destroy()
+    else refuse(problemOf(fault), socket, answers.get(socket))
   })
 
   async function drain(deadline: Deadline): Promise<void> {
@@ -116,12 +130,11 @@ function closeAfter(res: ServerResponse): void {
 }
 
 /** Answers bytes that are not a request, and hangs up: what follows them can't be told apart either. */
-function refuse(fault: NodeJS.ErrnoException, socket: Duplex, last: ServerResponse | undefined): void {
-  if (isBegun(last, socket) || !socket.writable || fault.code === 'ECONNRESET') {
+function refuse(problem: Problem, socket: Duplex, last: ServerResponse | undefined): void {
+  if (isBegun(last, socket) || !socket.writable) {
     socket.destroy()
     return
   }
-  const problem = problemOf(fault)
   const body = problemBody(problem)
   socket.end(
     [
@@ -131,6 +144,7 @@ function refuse(fault: NodeJS.ErrnoException, socket: Duplex, last: ServerRespon
       'X-Content-Type-Options: nosniff',
       'Cache-Control: no-store',
       'Connection: close',
+      ...Object.entries(problem.headers).map(([name, value]) => `${name}: ${value}`),
       '',
       body,
     ].join('\r\n'),
@@ -145,6 +159,8 @@ function isBegun(last: ServerResponse | undefined, socket: Duplex): boolean {
   // An answer that has no connection yet waits for one before it.
   return last.headersSent || last.socket !== socket
 }
+
+const noTunnels = problem('method-not-allowed', 'CONNECT is not answered', { headers: { Allow: 'OPTIONS' } })
 
 function problemOf(fault: NodeJS.ErrnoException): Problem {
   switch (fault.code) {

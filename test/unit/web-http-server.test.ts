@@ -67,6 +67,7 @@ describe('The HTTP server', () => {
       400,
     ],
     ['a negative length', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n', 400],
+    ['a wish for a tunnel', 'CONNECT elsewhere.test:443 HTTP/1.1\r\nHost: elsewhere.test\r\n\r\n', 405],
     ['headers beyond the limit', `GET / HTTP/1.1\r\nHost: x\r\nA: ${'a'.repeat(20_000)}\r\n\r\n`, 431],
   ]
   for (const [what, bytes, status] of malformed) {
@@ -102,6 +103,31 @@ describe('The HTTP server', () => {
     const good = await dial(server)
     good.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
     await eventually(() => expect(good.received()).to.match(/^HTTP\/1.1 200 [^]*hello$/))
+  })
+
+  it('outlives a client that breaks off its wish for a tunnel', async () => {
+    const server = await serve(hello)
+    for (let attempt = 0; attempt < 5; attempt++) {
+      const socket = connect(server.port, '127.0.0.1')
+      await once(socket, 'connect')
+      socket.write('CONNECT elsewhere.test:443 HTTP/1.1\r\nHost: x\r\n\r\nmore'.padEnd(100_000, '.'))
+      socket.resetAndDestroy()
+    }
+    const good = await dial(server)
+    good.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+    await eventually(() => expect(good.received()).to.match(/^HTTP\/1.1 200 [^]*hello$/))
+  })
+
+  it('ignores an expectation that it does not know', async () => {
+    const client = await dial(await serve(hello))
+    client.write('GET / HTTP/1.1\r\nHost: x\r\nExpect: a-miracle\r\n\r\n')
+    await eventually(() => expect(client.received()).to.match(/^HTTP\/1.1 200 [^]*hello$/))
+  })
+
+  it('sees the last of very many headers', async () => {
+    const client = await dial(await serve((req, res) => void res.end(`a is ${req.headers.a}`)))
+    client.write(`GET / HTTP/1.1\r\n${'x:\r\n'.repeat(2_500)}a: there\r\nHost: x\r\n\r\n`)
+    await eventually(() => expect(client.received()).to.match(/a is there$/))
   })
 
   it('does not write into an answer that has begun', async () => {
