@@ -26,7 +26,6 @@ const kinds = {
   'invalid-token': [422, 'Invalid token'],
   'quota-exceeded': [429, 'Quota exceeded'],
   'internal-error': [500, 'Internal error'],
-  'not-implemented': [501, 'Method not implemented'],
   unavailable: [503, 'Temporarily unavailable'],
   maintenance: [503, 'Under maintenance'],
   'not-ready': [503, 'Not ready'],
