@@ -29,33 +29,28 @@ const { ConfigurationError } = await import('../shared/errors.ts')
 const { deadlineIn } = await import('../shared/lifecycle.ts')
 const { createLogger } = await import('../shared/log.ts')
 
-const ownWorkersOnly =
-  'pm2 runs this in its cluster mode, but the server forks its workers by itself. ' +
-  'Set exec_mode: "fork" and instances: 1 in the configuration of pm2, and WORKERS for the number of workers.'
+const notForked =
+  'Another program forked this as a worker of its own, but the server forks its workers by itself. ' +
+  'Start it alone, with WORKERS for the number of workers. (pm2 may fork it: that is its cluster mode.)'
 
 const pretty = process.stdout.isTTY
 const assignment = readAssignment(process.env)
 
 try {
   if (cluster.worker && assignment) await runWebWorker(cluster.worker, assignment.slot)
+  else if (cluster.isWorker && process.env.pm_id !== undefined) await runUnderPm2(Number(process.env.pm_id))
   else await runPrimary()
 } catch (cause) {
   fatal(cause)
 }
 
 async function runPrimary(): Promise<void> {
-  const { problemsText } = await import('./cluster/announcements.ts')
-  fatal = (cause) => {
-    const misconfigured = cause instanceof ConfigurationError
-    process.stderr.write(problemsText(misconfigured ? cause.problems : [messageOf(cause)]))
-    process.exit(misconfigured ? exitCode.misconfigured : exitCode.failed)
-  }
+  fatal = await refusal()
   const { availableCpus } = await import('./cluster/available-cpus.ts')
   const { createPrimary } = await import('./cluster/primary.ts')
 
-  const pm2Cluster = cluster.isWorker && process.env.pm_id !== undefined
-  const config = loadConfig(process.env, { cpus: availableCpus(), pm2Cluster, cwd: process.cwd() })
-  if (cluster.isWorker) throw new ConfigurationError([ownWorkersOnly])
+  const config = loadConfig(process.env, { cpus: availableCpus(), cwd: process.cwd() })
+  if (cluster.isWorker) throw new ConfigurationError([notForked])
 
   const log = createLogger({ level: config.log.level, pretty, process: 'primary' })
   const primary = createPrimary({
@@ -145,6 +140,69 @@ async function runWebWorker(self: Worker, slot: number): Promise<void> {
   process.on('SIGTERM', () => void end(exitCode.stopped, config.graceMs))
   primary.onStop((graceMs) => void end(exitCode.stopped, graceMs))
   primary.ready(worker.port)
+}
+
+/**
+ * One of the processes of pm2's cluster mode. pm2 numbers all its processes; `pm_id` is kept by the replacement of a
+ * process, NODE_APP_INSTANCE may be given twice.
+ */
+async function runUnderPm2(pmId: number): Promise<void> {
+  fatal = await refusal()
+  const config = loadConfig(process.env, { pm2Cluster: true, cwd: process.cwd() })
+  const slot = pmId + 1
+  const log = createLogger({ level: config.log.level, pretty, process: 'web', worker: String(slot) })
+
+  const { createLoneWorker } = await import('./cluster/lone-worker.ts')
+  const { routes } = await import('./routes.ts')
+  const worker = createLoneWorker({
+    config,
+    slot,
+    log,
+    routes,
+    say: (text) => void process.stdout.write(text),
+    onFatal: (cause) => fatal(cause),
+  })
+
+  let ending = false
+  async function end(code: number, graceMs: number): Promise<void> {
+    if (ending) return
+    ending = true
+    await stopWithin(graceMs, worker.stop).catch((err: unknown) => {
+      log.error({ err }, 'the worker did not stop cleanly')
+    })
+    process.exit(code)
+  }
+  const endGracefully = () => void end(exitCode.stopped, config.graceMs)
+  process.on('SIGINT', endGracefully)
+  process.on('SIGTERM', endGracefully)
+  process.on('message', (message) => {
+    if (message === 'shutdown') endGracefully()
+  })
+
+  try {
+    await worker.start()
+  } catch (cause) {
+    // Stopped by a signal while starting: the handler of the signal ends the process.
+    if (!ending) throw cause
+    return
+  }
+  fatal = (cause) => {
+    log.fatal({ err: cause }, 'the worker broke and ends')
+    void end(exitCode.failed, brokenGraceMs)
+  }
+  log.info({ slot }, 'worker is ready')
+  // This is what `wait_ready` waits for: from now on pm2 may end the process that this one replaces.
+  process.send?.('ready')
+}
+
+/** Ends a process that can't start, with every reason. */
+async function refusal(): Promise<(cause: unknown) => void> {
+  const { problemsText } = await import('./cluster/announcements.ts')
+  return (cause) => {
+    const misconfigured = cause instanceof ConfigurationError
+    process.stderr.write(problemsText(misconfigured ? cause.problems : [messageOf(cause)]))
+    process.exit(misconfigured ? exitCode.misconfigured : exitCode.failed)
+  }
 }
 
 /** Stops what promises to keep the deadline, and does not hang when it breaks the promise. */

@@ -2,19 +2,15 @@
  * The composition of the primary: everything that exists once, however many workers there are. `start` is the boot
  * in order; each step may refuse, and then what the steps before it started is undone.
  */
-import { ensureFirstAdministrator } from '../../shared/accounts/first-administrator.ts'
-import { openAccounts } from '../../shared/accounts/open-accounts.ts'
-import { createPasswords } from '../../shared/accounts/passwords.ts'
 import type { Config } from '../../shared/config.ts'
-import { Unavailable } from '../../shared/errors.ts'
 import { createServiceStack, deadlineIn, type Service } from '../../shared/lifecycle.ts'
 import type { Logger } from '../../shared/log.ts'
-import { withoutUrlSecrets } from '../../shared/redact.ts'
 import { firstAdministratorText, listeningText, localUrl } from './announcements.ts'
 import { claimPort } from './claim-port.ts'
 import { createDataDirectory } from './data-directory.ts'
 import { serveMetrics } from './metrics.ts'
 import { foundLimits } from './found-limits.ts'
+import { prepareAccounts } from './prepare-accounts.ts'
 import { prepareRedis } from './prepare-redis.ts'
 import { Supervisor } from './supervisor.ts'
 
@@ -81,27 +77,3 @@ export function createPrimary({ config, exec, searchPath, log, say }: PrimaryOpt
 }
 
 const undoMs = 5_000
-
-/** Upgrades the tables and creates the first administrator; gives who was created. */
-async function prepareAccounts({ database, admin }: Config) {
-  const accounts = openAccounts(database)
-  try {
-    await accounts.start()
-    await accounts.migrate()
-    return await ensureFirstAdministrator(accounts, createPasswords(), admin)
-  } catch (cause) {
-    throw cause instanceof Unavailable ? databaseAway(database, cause) : cause
-  } finally {
-    await accounts.stop(deadlineIn(undoMs))
-  }
-}
-
-function databaseAway(database: Config['database'], cause: Unavailable): Error {
-  const place = database.kind === 'sqlite' ? database.file : withoutUrlSecrets(database.url)
-  const reason = cause.cause instanceof Error ? cause.cause.message : cause.message
-  return new Error(
-    `The accounts database ${place} can't be asked (${withoutUrlSecrets(reason)}). ` +
-      'Start it, correct DATABASE_URL, or unset DATABASE_URL to keep accounts in a file.',
-    { cause },
-  )
-}

@@ -288,14 +288,16 @@ describe('the primary', function () {
     expect(output).to.contain('Put the right user and password into it').and.not.contain('wrong-password')
   })
 
-  it('refuses the cluster mode of pm2, and says how to run it there', async () => {
-    const env = { NODE_UNIQUE_ID: '1', pm_id: '0' }
-    const alone = await refusedStart({ env })
-    expect(alone.code).to.equal(78)
-    expect(alone.output).to.contain('REDIS_URL is not set, and under the cluster mode of pm2')
-    const { code, output } = await refusedStart({ env, redisUrl: 'redis://127.0.0.1:1' })
+  it('refuses the cluster mode of pm2 without a Redis of its own', async () => {
+    const { code, output } = await refusedStart({ env: { NODE_UNIQUE_ID: '1', pm_id: '0' } })
     expect(code).to.equal(78)
-    expect(output).to.contain('Set exec_mode: "fork"')
+    expect(output).to.contain('REDIS_URL is not set, and under the cluster mode of pm2')
+  })
+
+  it('refuses to be the worker of another program', async () => {
+    const { code, output } = await refusedStart({ env: { NODE_UNIQUE_ID: '1' } })
+    expect(code).to.equal(78)
+    expect(output).to.contain('Another program forked this as a worker of its own')
   })
 
   it('signs everyone out once when the machine went down without a clean stop', async () => {

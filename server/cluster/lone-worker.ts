@@ -1,0 +1,57 @@
+import type { Config } from '../../shared/config.ts'
+import { createServiceStack, deadlineIn, type Service } from '../../shared/lifecycle.ts'
+import type { Logger } from '../../shared/log.ts'
+import type { Route } from '../web/route.ts'
+import { createWebWorker } from '../web/worker.ts'
+import { firstAdministratorText } from './announcements.ts'
+import { foundLimits } from './found-limits.ts'
+import { prepareAccounts } from './prepare-accounts.ts'
+import { prepareRedis } from './prepare-redis.ts'
+
+export interface LoneWorkerOptions {
+  readonly config: Config
+  readonly slot: number
+  readonly log: Logger
+  readonly routes?: readonly Route[]
+  /** Something broke for good: the worker should be replaced. */
+  onFatal(cause: unknown): void
+  /** Says something to the person who started it, past the log. */
+  say(text: string): void
+}
+
+/**
+ * A web worker without a primary of ours: in its cluster mode pm2 forks any number of these. Each does by itself what
+ * the primary would do once for all; all of that may be done by several at once.
+ */
+export function createLoneWorker(options: LoneWorkerOptions): Service {
+  const { config, log, say } = options
+  const services = createServiceStack()
+
+  async function boot(): Promise<void> {
+    // The configuration refuses the embedded Redis here, so there is no program to look for.
+    const redis = await prepareRedis({ config, searchPath: '', log, services })
+    const administrator = await prepareAccounts(config)
+    if (administrator) {
+      say(firstAdministratorText(administrator))
+      await foundLimits(redis.target)
+    }
+    const sessions = { ...config.sessions, durability: redis.durability }
+    // pm2 may add workers at any time, so nothing may count on being the only one.
+    const workers = { ...config.workers, web: Math.max(2, config.workers.web) }
+    await services.start(createWebWorker({ ...options, config: { ...config, sessions, workers } }))
+  }
+
+  return {
+    async start() {
+      try {
+        await boot()
+      } catch (cause) {
+        await services.stop(deadlineIn(undoMs)).catch(() => {})
+        throw cause
+      }
+    },
+    stop: (deadline) => services.stop(deadline),
+  }
+}
+
+const undoMs = 5_000
