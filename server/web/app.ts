@@ -5,6 +5,7 @@ import type { Logger } from '../../shared/log.ts'
 import type { Mailer } from '../../shared/mail/mailer.ts'
 import type { Settings } from '../../shared/settings/settings.ts'
 import type { Sessions } from '../../shared/sessions/sessions.ts'
+import type { AuditWriter } from './audit-writer.ts'
 import { createAuthEvents } from './auth-events.ts'
 import type { BackgroundWork } from './background-work.ts'
 import { compose } from './compose.ts'
@@ -31,6 +32,7 @@ import type { Readiness } from './readiness.ts'
 import type { RequestMeter } from './request-meter.ts'
 import { routeRequests, type RouteGroup } from './routers.ts'
 import type { Route } from './route.ts'
+import { auditRoutes } from './routes/audit.ts'
 import { documentationRoutes } from './routes/documentation.ts'
 import { healthRoutes } from './routes/health.ts'
 import { limitRoutesForAdmins } from './routes/limits.ts'
@@ -55,6 +57,7 @@ export interface AppParts {
   readonly passwordProblem: PasswordProblem
   readonly mailer: Mailer
   readonly passwordResetMail: PasswordResetMail
+  readonly audit: Pick<AuditWriter, 'record'>
   readonly background: BackgroundWork
   readonly readiness: Readiness
   readonly settings: Settings<RuntimeSettings>
@@ -110,7 +113,7 @@ function routeGroups(app: App, parts: AppParts): RouteGroup[] {
   const { config, sessions, readiness } = parts
   const withEvents = {
     ...parts,
-    recordAuthEvent: createAuthEvents(parts.log),
+    recordAuthEvent: createAuthEvents(parts),
     sendPasswordReset: passwordResetMails(parts),
     guard: parts.limits.guard,
   }
@@ -128,6 +131,7 @@ function routeGroups(app: App, parts: AppParts): RouteGroup[] {
       ...userRoutes(withEvents),
       ...settingsRoutes({ ...withEvents, webWorkers: config.workers.web }),
       ...limitRoutesForAdmins(withEvents),
+      ...auditRoutes(parts),
     ],
     healthRoutes(readiness),
   ]

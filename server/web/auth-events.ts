@@ -1,4 +1,5 @@
 import type { Logger } from '../../shared/log.ts'
+import type { AuditWriter } from './audit-writer.ts'
 import type { AppContext } from './context.ts'
 
 /** What happened to a sign-in, a session or an account, as those who watch over the system look for it. */
@@ -16,6 +17,9 @@ export type AuthEvent =
   | 'account-changed'
   | 'account-sessions-ended'
   | 'settings-changed'
+  | 'workers-scaled'
+  | 'workers-reloaded'
+  | 'worker-drained'
   | 'limit-reset'
 
 export interface AuthFacts {
@@ -23,15 +27,28 @@ export interface AuthFacts {
   readonly user?: string
   /** Public id. */
   readonly session?: string
+  /** What it is about, when that is no account. */
+  readonly subject?: string
   readonly [fact: string]: unknown
 }
 
-/** Writes one line of the audit trail: who did what from where, and never a secret. */
+/** Notes who did what from where, in the log and in the audit trail, and never a secret. */
 export type RecordAuthEvent = (ctx: AppContext, event: AuthEvent, facts: AuthFacts) => void
 
-export function createAuthEvents(log: Logger): RecordAuthEvent {
+/** By these the request proves whose account it is, although it began without a session. */
+const proofs: ReadonlySet<AuthEvent> = new Set(['login', 'logout', 'password-reset'])
+
+export function createAuthEvents(parts: {
+  log: Logger
+  audit: Pick<AuditWriter, 'record'>
+}): RecordAuthEvent {
+  const { log, audit } = parts
+
   return function recordAuthEvent(ctx, event, facts) {
-    const { requestId, clientIp, identity } = ctx.state
-    log.info({ event, by: identity?.user.id ?? null, ip: clientIp, requestId, ...facts }, event)
+    const { requestId, clientIp: ip, identity } = ctx.state
+    const { user = null, session = identity?.session.id ?? null, subject = user, ...details } = facts
+    const actor = identity?.user.id ?? (proofs.has(event) ? user : null)
+    log.info({ event, by: actor, ip, requestId, ...facts }, event)
+    audit.record({ at: Date.now(), actor, action: event, subject, session, ip, requestId, details })
   }
 }

@@ -12,6 +12,7 @@ import { createSessionMeter } from '../../shared/metrics/session-meter.ts'
 import { openRedis, redisService } from '../../shared/redis/connections.ts'
 import { createSessions, type SessionService } from '../../shared/sessions/create-sessions.ts'
 import { createApp } from './app.ts'
+import { createAuditWriter } from './audit-writer.ts'
 import { createBackgroundWork } from './background-work.ts'
 import { createHttpServer } from './http-server.ts'
 import { createReadiness, type SessionsDetail } from './readiness.ts'
@@ -49,6 +50,7 @@ export function createWebWorker(options: WebWorkerOptions): Service & { readonly
   const accounts = openAccounts(config.database)
   const passwords = createPasswords()
   const mailer = createMailer({ ...config.mail, dataDir: config.dataDir, log })
+  const audit = createAuditWriter({ audit: accounts.audit, log })
   const background = createBackgroundWork({ limit: 64, log })
   const processMeter = createProcessMeter(workerId)
   const sessionMeter = createSessionMeter(workerId)
@@ -89,6 +91,7 @@ export function createWebWorker(options: WebWorkerOptions): Service & { readonly
     passwordProblem,
     mailer,
     passwordResetMail,
+    audit,
     background,
     readiness,
     settings,
@@ -109,6 +112,7 @@ export function createWebWorker(options: WebWorkerOptions): Service & { readonly
     limits,
     sessions,
     accounts,
+    audit,
     mailer,
     background,
     http,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { createApp, type AppParts } from '../../server/web/app.ts'
+import { createAuditWriter } from '../../server/web/audit-writer.ts'
 import { createBackgroundWork } from '../../server/web/background-work.ts'
 import { createHttpServer } from '../../server/web/http-server.ts'
 import { createReadiness, type Readiness } from '../../server/web/readiness.ts'
@@ -94,6 +95,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   await accounts.migrate()
   const { passwords, comparisons } = countedPasswords()
   const mails: Mail[] = []
+  const audit = createAuditWriter({ audit: accounts.audit, log, retryMs: 50 })
   const background = createBackgroundWork({ limit: 8, log })
   const readiness = createReadiness({ redis: () => redis.ping(), database: () => accounts.ping() }, 500)
 
@@ -114,6 +116,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
       send: async (mail) => void mails.push(mail),
     },
     passwordResetMail: ({ to, link }) => ({ to, subject: 'reset', text: link }),
+    audit,
     background,
     readiness,
     settings,
@@ -139,6 +142,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     limits,
     sessions,
     accounts,
+    audit,
     background,
     http,
     readiness,

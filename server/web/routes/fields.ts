@@ -37,3 +37,11 @@ export const roleList = z
 
 /** An id of ours: nothing that could mean something else in a key or a log line. */
 export const id = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'is not an id of ours')
+
+/** How many entries a page of a list has. */
+export const pageLimit = z
+  .string()
+  .regex(/^[1-9]\d{0,2}$/, 'must be a number from 1 to 200')
+  .transform(Number)
+  .refine((limit) => limit <= 200, 'must be a number from 1 to 200')
+  .default(50)

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Revocation, Sessions } from '../../../shared/sessions/sessions.ts'
+import type { Identity, Revocation, Sessions } from '../../../shared/sessions/sessions.ts'
 import type { RecordAuthEvent } from '../auth-events.ts'
 import { requireIdentity, type AppContext } from '../context.ts'
 import { problem, revocationUnconfirmed } from '../problem.ts'
@@ -9,28 +9,59 @@ import { id, label } from './fields.ts'
 import { presentSession, sessionSchema } from './representations.ts'
 
 export interface SessionRouteParts {
-  readonly sessions: Pick<Sessions, 'list' | 'relabel' | 'revoke' | 'revokeById' | 'revokeUser'>
+  readonly sessions: Pick<
+    Sessions,
+    'authenticate' | 'list' | 'relabel' | 'revoke' | 'revokeById' | 'revokeUser'
+  >
   readonly recordAuthEvent: RecordAuthEvent
 }
 
 const askAgain = 'it could not be confirmed that the session has ended everywhere: please ask again'
 
-/** A user's own sessions: seeing, naming and ending them. */
-export function sessionRoutes({ sessions, recordAuthEvent }: SessionRouteParts): Route[] {
-  /**
-   * For anyone, since a session that is dead already is what was asked for: 204. Only a request that shows no
-   * session at all is told so.
-   */
-  async function logout(ctx: AppContext): Promise<void> {
-    const { credential, token } = ctx.state
-    if (credential === null) {
-      throw problem('unauthenticated', 'there is no session to end: no cookie and no Bearer token was sent')
+/**
+ * Ends the session that the request shows; resolves when no worker accepts it any more. For anyone, since a session
+ * that is dead already is what was asked for.
+ */
+export function createLogout(
+  parts: Pick<SessionRouteParts, 'recordAuthEvent'> & {
+    sessions: Pick<Sessions, 'authenticate' | 'revoke'>
+  },
+): (ctx: AppContext) => Promise<void> {
+  const { sessions, recordAuthEvent } = parts
+
+  /** For the record only: whose session it was, if that can be told. */
+  async function ownerOf(token: string): Promise<Identity | null> {
+    try {
+      return await sessions.authenticate(token)
+    } catch {
+      return null
     }
+  }
+
+  return async function logout(ctx) {
+    const { token } = ctx.state
     if (token !== null) {
-      const ended = confirmed(await sessions.revoke(token))
-      if (ended.outcome === 'revoked') recordAuthEvent(ctx, 'logout', {})
+      // Asked first and awaited together: the answers come in this order.
+      const [owner, revocation] = await Promise.all([ownerOf(token), sessions.revoke(token)])
+      if (confirmed(revocation).outcome === 'revoked') {
+        recordAuthEvent(ctx, 'logout', owner ? { user: owner.user.id, session: owner.session.id } : {})
+      }
     }
     sayGoodbye(ctx)
+  }
+}
+
+/** A user's own sessions: seeing, naming and ending them. */
+export function sessionRoutes(parts: SessionRouteParts): Route[] {
+  const { sessions, recordAuthEvent } = parts
+  const logout = createLogout(parts)
+
+  /** Only a request that shows no session at all is told so. */
+  async function logoutShown(ctx: AppContext): Promise<void> {
+    if (ctx.state.credential === null) {
+      throw problem('unauthenticated', 'there is no session to end: no cookie and no Bearer token was sent')
+    }
+    await logout(ctx)
     ctx.status = 204
   }
 
@@ -75,7 +106,7 @@ export function sessionRoutes({ sessions, recordAuthEvent }: SessionRouteParts):
       inMaintenance: 'open',
       summary: 'End this session; 204 means that no worker accepts it any more',
       replies: { 204: { description: 'Ended everywhere, or had ended before' } },
-      handler: logout,
+      handler: logoutShown,
     }),
     defineRoute({
       method: 'POST',

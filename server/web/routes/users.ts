@@ -8,7 +8,7 @@ import type { AppContext } from '../context.ts'
 import type { SendPasswordReset } from '../password-reset-mails.ts'
 import { problem, revocationUnconfirmed } from '../problem.ts'
 import { defineRoute, type Access, type Route } from '../route.ts'
-import { email, id, line, newPassword, roleList } from './fields.ts'
+import { email, id, line, newPassword, pageLimit, roleList } from './fields.ts'
 import { requireAcceptable, type PasswordProblem } from './password.ts'
 import { accountSchema, presentAccount, subjectOf } from './representations.ts'
 
@@ -27,12 +27,7 @@ const path = '/api/v1/admin/users'
 
 const pageQuery = z.strictObject({
   after: z.string().max(254).optional().describe('the e-mail address that the page before ended with'),
-  limit: z
-    .string()
-    .regex(/^[1-9]\d{0,2}$/, 'must be a number from 1 to 200')
-    .transform(Number)
-    .refine((limit) => limit <= 200, 'must be a number from 1 to 200')
-    .default(50),
+  limit: pageLimit,
 })
 
 const newUser = z.strictObject({

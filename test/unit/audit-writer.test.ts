@@ -1,0 +1,97 @@
+import { expect } from 'chai'
+import { pino } from 'pino'
+import { createAuditWriter, type AuditWriter } from '../../server/web/audit-writer.ts'
+import type { AuditEntry } from '../../shared/accounts/audit.ts'
+import { Unavailable } from '../../shared/errors.ts'
+import { deadlineIn } from '../../shared/lifecycle.ts'
+import { eventually } from '../support/eventually.ts'
+
+function entry(action: string, details: AuditEntry['details'] = {}): Omit<AuditEntry, 'id'> {
+  const nobody = { actor: null, subject: null, session: null, ip: null, requestId: null }
+  return { ...nobody, at: Date.now(), action, details }
+}
+
+describe('What is noted for the audit trail', () => {
+  let written: AuditEntry[]
+  let fault: Error | null
+  let attempts: number
+  let logged: string
+  let writer: AuditWriter
+
+  beforeEach(async () => {
+    ;[written, fault, attempts, logged] = [[], null, 0, '']
+    writer = createAuditWriter({
+      audit: {
+        async append(entries) {
+          attempts++
+          if (fault) throw fault
+          written.push(...entries)
+        },
+      },
+      log: pino({ level: 'trace' }, { write: (line: string) => void (logged += line) }),
+      capacity: 150,
+      retryMs: 5,
+    })
+    await writer.start()
+  })
+  afterEach(() => writer.stop(deadlineIn(1_000)))
+
+  it('is written in order, in few steps', async () => {
+    const actions = Array.from({ length: 120 }, (_, index) => `action-${index}`)
+    for (const action of actions) writer.record(entry(action))
+    await eventually(() => expect(written.map(({ action }) => action)).to.deep.equal(actions))
+    expect(attempts).to.equal(2)
+    expect(written.map(({ id }) => id)).to.deep.equal(written.map(({ id }) => id).toSorted())
+  })
+
+  it('carries no secret', async () => {
+    writer.record(
+      entry('x', { token: 'abc', deep: { newPassword: 'p' }, link: 'https://a.example/#token=t' }),
+    )
+    await eventually(() => expect(written).to.have.length(1))
+    expect(written[0]?.details).to.deep.equal({
+      token: '[redacted]',
+      deep: { newPassword: '[redacted]' },
+      link: 'https://a.example/?[redacted]',
+    })
+  })
+
+  it('waits while the database is away, and is written once it is back', async () => {
+    fault = new Unavailable('database')
+    writer.record(entry('one'))
+    await eventually(() => expect(attempts).to.be.at.least(2))
+    writer.record(entry('two'))
+    fault = null
+    await eventually(() => expect(written.map(({ action }) => action)).to.deep.equal(['one', 'two']))
+    expect(logged).to.include('the audit trail could not be written')
+    expect(logged).not.to.include('are missing')
+  })
+
+  it('is given up beyond the room for it, and the log says how much', async () => {
+    fault = new Unavailable('database')
+    for (let count = 0; count < 160; count++) writer.record(entry('x'))
+    fault = null
+    await eventually(() => expect(written).to.have.length(150))
+    expect(logged).to.include('"lost":10')
+  })
+
+  it('does not hold up what follows when the database will not have it', async () => {
+    fault = new Error('value too long')
+    writer.record(entry('poison'))
+    await eventually(() => expect(logged).to.include('"lost":1'))
+    fault = null
+    writer.record(entry('next'))
+    await eventually(() => expect(written.map(({ action }) => action)).to.deep.equal(['next']))
+  })
+
+  it('is written before the worker ends, and what could not be is told', async () => {
+    writer.record(entry('last'))
+    await writer.stop(deadlineIn(1_000))
+    expect(written).to.have.length(1)
+    await writer.start()
+    fault = new Unavailable('database')
+    writer.record(entry('lost'))
+    await writer.stop(deadlineIn(30))
+    expect(logged).to.include('"lost":1')
+  })
+})
