@@ -1,6 +1,6 @@
 /**
  * The entry of a job worker, and the only place of the workers that knows the environment, signals and exit codes.
- * The primary forks it and tells it when to stop; run by hand, with REDIS_URL, it stops on a signal.
+ * The primary forks it and tells it when to stop; run by hand or by pm2, with REDIS_URL, it stops on a signal.
  */
 const exitCode = { stopped: 0, failed: 1, misconfigured: 78 } as const
 
@@ -14,14 +14,23 @@ process.on('unhandledRejection', (cause) => fatal(cause))
 
 /** What a broken process has to hand over its jobs. */
 const brokenGraceMs = 2_000
+/** How long an event loop may stand still before it is told where; the primary waits longer before it kills. */
+const stallMs = 5_000
+/** What a terminal or a script may send to all of us at once: the primary decides what it means for each worker. */
+const primarySignals = ['SIGINT', 'SIGHUP', 'SIGUSR2', 'SIGTTIN', 'SIGTTOU'] as const
 
 const { readAssignment } = await import('../shared/config/assignment.ts')
 const { loadConfig } = await import('../shared/config.ts')
 const { ConfigurationError } = await import('../shared/errors.ts')
 const { deadlineIn } = await import('../shared/lifecycle.ts')
 const { createLogger } = await import('../shared/log.ts')
+const { watchForStalls } = await import('../shared/stalls/stall-watch.ts')
+const { startHeartbeat } = await import('../shared/vitals.ts')
 
-const forked = process.send !== undefined
+const assignment = readAssignment(process.env)
+/** pm2 has a channel to each of its processes too, but stops them by a signal. */
+const underPm2 = assignment === null && process.env.pm_id !== undefined
+const forked = process.send !== undefined && !underPm2
 
 try {
   await run()
@@ -31,27 +40,34 @@ try {
 
 async function run(): Promise<void> {
   fatal = (cause) => void sayFailed(cause).then(() => process.exit(codeOf(cause)))
-  // Ctrl-C reaches the whole process group. The primary decides when each worker ends.
-  if (forked) process.on('SIGINT', () => {})
+  if (forked) for (const signal of primarySignals) process.on(signal, () => {})
 
   const config = loadConfig(process.env, { cwd: process.cwd() })
   if (config.redis.kind === 'embedded') {
     throw new ConfigurationError(['REDIS_URL is not set: a job worker of its own needs a Redis of its own'])
   }
-  const slot = readAssignment(process.env)?.slot ?? 1
-  const log = createLogger({
+  const slot = assignment?.slot ?? 1
+  const logOptions = {
     level: config.log.level,
     pretty: process.stdout.isTTY,
     process: 'jobs',
     worker: String(slot),
-  })
-  process.on('disconnect', () => {
-    log.error('the primary has vanished, and this worker with it')
-    process.exit(exitCode.failed)
-  })
+  } as const
+  const log = createLogger(logOptions)
+  if (forked) {
+    process.on('disconnect', () => {
+      log.error('the primary has vanished, and this worker with it')
+      process.exit(exitCode.failed)
+    })
+  }
 
   const { createJobWorker } = await import('./worker.ts')
-  const worker = createJobWorker({ config, slot, log })
+  const worker = createJobWorker({
+    config,
+    slot,
+    log,
+    ...(forked && config.metrics ? { metrics: process } : {}),
+  })
   await worker.start()
 
   async function end(code: number, graceMs: number): Promise<void> {
@@ -72,7 +88,11 @@ async function run(): Promise<void> {
     const graceMs = graceOf(message)
     if (graceMs !== null) void end(exitCode.stopped, graceMs)
   })
-  if (forked) process.send?.({ type: 'ready', port: null })
+  if (forked) {
+    process.send?.({ type: 'ready', port: null })
+    watchForStalls({ log: logOptions, afterMs: stallMs })
+    startHeartbeat((vitals) => process.send?.({ type: 'heartbeat', ...vitals }))
+  }
   log.info('ready')
 }
 

@@ -3,6 +3,9 @@ import type { Config } from '../shared/config.ts'
 import { group, type Service } from '../shared/lifecycle.ts'
 import type { Logger } from '../shared/log.ts'
 import { createMailer } from '../shared/mail/create-mailer.ts'
+import { answerPrimary, type MetricsChannel } from '../shared/metrics/answer-primary.ts'
+import { createProcessMeter } from '../shared/metrics/process-meter.ts'
+import { createQueueMeter } from '../shared/metrics/queue-meter.ts'
 import { createJobWorkers } from '../shared/queues/job-workers.ts'
 import type { RecoveryLimits } from '../shared/queues/consumer.ts'
 import { createQueues } from '../shared/queues/queues.ts'
@@ -17,20 +20,24 @@ export interface JobWorkerOptions {
   /** Which place among the job workers this one holds; a replacement takes the place over. */
   readonly slot: number
   readonly log: Logger
+  /** Where the primary asks for what this worker measures. */
+  readonly metrics?: MetricsChannel
   readonly recovery?: Partial<RecoveryLimits>
 }
 
 /** A job worker: everything in one process that does background work. Ready when the schedules are reconciled. */
-export function createJobWorker({ config, slot, log, recovery = {} }: JobWorkerOptions): Service {
+export function createJobWorker({ config, slot, log, metrics, recovery = {} }: JobWorkerOptions): Service {
+  const workerId = `jobs-${slot}`
   const target = config.redis
   if (target.kind === 'embedded') throw new TypeError('the primary resolves where the embedded Redis is')
 
-  const redis = openRedis(target, 'commands', { name: `jobs-${slot}` })
-  const connect = () => openRedis(target, 'blocking', { name: `jobs-${slot}-blocking` })
+  const redis = openRedis(target, 'commands', { name: workerId })
+  const connect = () => openRedis(target, 'blocking', { name: `${workerId}-blocking` })
   const mailer = createMailer({ ...config.mail, dataDir: config.dataDir, log })
   const accounts = openAccounts(config.database)
   const queues = createQueues({ redis, jobs })
   const services = {
+    accounts,
     mailer,
     queues,
     audit: accounts.audit,
@@ -40,5 +47,11 @@ export function createJobWorker({ config, slot, log, recovery = {} }: JobWorkerO
   const workers = createJobWorkers({ connect, queues, jobs, services, log, recovery })
   const ticks = createTickWorker({ connect, redis, queues, log, recovery })
 
-  return group([redisService(redis), mailer, accounts, queues, registry, workers, ticks])
+  const processMeter = createProcessMeter(workerId)
+  const queueMeter = createQueueMeter({ queues, durations: workers.durations })
+  const measuring = metrics
+    ? [processMeter, answerPrimary(metrics, () => [...processMeter.read(), ...queueMeter.read()])]
+    : []
+
+  return group([...measuring, redisService(redis), mailer, accounts, queues, registry, workers, ticks])
 }
