@@ -70,11 +70,13 @@ function parametersOf(schema: z.ZodType | null, place: 'path' | 'query'): Json[]
 }
 
 /** What the route says, and what every route of its kind may answer. */
-function responsesOf({ replies, access, body, params, query }: Route): Json {
+function responsesOf({ method, replies, access, body, params, query }: Route): Json {
   const usual: Partial<Record<number, Reply>> = {
-    ...(body || query ? { 400: { description: 'Malformed' } } : {}),
+    400: { description: 'Malformed' },
     ...(access === 'anyone' ? {} : { 401: { description: 'Not signed in, or the session has ended' } }),
-    ...(body || typeof access === 'object' ? { 403: { description: 'Not allowed, or cross-site' } } : {}),
+    ...(method === 'GET' && typeof access !== 'object'
+      ? {}
+      : { 403: { description: 'Not allowed, or cross-site' } }),
     ...(body ? { 413: { description: 'Body too large' }, 415: { description: 'Not application/json' } } : {}),
     ...(body || params || query ? { 422: { description: 'Invalid fields, each named in `errors`' } } : {}),
     503: { description: 'Not possible right now; Retry-After says when to ask again' },

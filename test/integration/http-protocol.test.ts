@@ -365,6 +365,22 @@ describe('HTTP', () => {
         }
       }
     })
+
+    it('names what every route may answer to a malformed request, another site or a stranger', async () => {
+      const { paths } = (await app.request('GET', '/openapi.json')).json()
+      const crossSite = { cookie: token, headers: { 'Sec-Fetch-Site': 'cross-site' } }
+      for (const [path, operations] of Object.entries<Record<string, any>>(paths)) {
+        if (path === '/broken') continue
+        const concrete = path.replace(/\{\w+\}/g, 'nobody')
+        for (const [method, { responses }] of Object.entries(operations)) {
+          const ask = (query: string, options: RequestOptions) =>
+            app.request(method.toUpperCase(), concrete + query, options)
+          for (const answer of [await ask('?a=1&a=2', {}), await ask('', crossSite), await ask('', {})]) {
+            expect(responses, `${method} ${path}`).to.include.keys(String(answer.status))
+          }
+        }
+      }
+    })
   })
 
   describe('health', () => {

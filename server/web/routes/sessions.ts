@@ -105,7 +105,10 @@ export function sessionRoutes(parts: SessionRouteParts): Route[] {
       access: 'anyone',
       inMaintenance: 'open',
       summary: 'End this session; 204 means that no worker accepts it any more',
-      replies: { 204: { description: 'Ended everywhere, or had ended before' } },
+      replies: {
+        204: { description: 'Ended everywhere, or had ended before' },
+        401: { description: 'No session was shown' },
+      },
       handler: logoutShown,
     }),
     defineRoute({
