@@ -26,7 +26,11 @@ interface AppExtras {
 }
 
 export type AppContext = Koa.ParameterizedContext<AppState, AppExtras>
-export type AppMiddleware = Koa.Middleware<AppState, AppExtras>
+/**
+ * A layer of ours. `next()` runs all layers inside this one, and gives a promise only when one of them has to wait:
+ * what is answered from memory is answered within one turn of the event loop, without a promise for each layer.
+ */
+export type AppMiddleware = (ctx: AppContext, next: () => Promise<void> | void) => Promise<void> | void
 export type App = Koa<AppState, AppExtras>
 
 /** Who is asking, on a route that only signed-in users reach. */

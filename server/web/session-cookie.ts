@@ -19,10 +19,12 @@ export function sessionCookieName(secure: boolean): string {
 export function readCookie(header: string | undefined, name: string): string | null {
   if (header === undefined || !header.includes(name)) return null
   let value: string | null = null
-  for (const pair of header.split(';')) {
-    const equals = pair.indexOf('=')
-    if (equals < 0 || pair.slice(0, equals).trim() !== name) continue
-    const found = pair.slice(equals + 1).trim()
+  for (let start = 0, end = 0; start < header.length; start = end + 1) {
+    end = header.indexOf(';', start)
+    if (end < 0) end = header.length
+    const equals = header.indexOf('=', start)
+    if (equals < 0 || equals > end || header.slice(start, equals).trim() !== name) continue
+    const found = header.slice(equals + 1, end).trim()
     if (value !== null && value !== found) {
       throw problem(
         'ambiguous-cookie',

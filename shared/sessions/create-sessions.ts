@@ -155,6 +155,8 @@ export function createSessions(options: SessionOptions): SessionService {
   let cache = caches[mode]
 
   async function load(token: string, withData: boolean): Promise<Extract<Loaded, { state: 'valid' }> | null> {
+    // Not before the cache was asked: it holds none of these.
+    if (!isWellFormedToken(token)) return null
     const hash = hashToken(token)
     counters.loads++
     const askedAt = clock.mono()
@@ -207,7 +209,6 @@ export function createSessions(options: SessionOptions): SessionService {
     },
 
     authenticate(token) {
-      if (!isWellFormedToken(token)) return null
       const held = cache.get(token)
       if (held === undefined) return loadIdentity(token)
       if (!(held instanceof Promise)) counters.hits++
@@ -253,7 +254,6 @@ export function createSessions(options: SessionOptions): SessionService {
     },
 
     async loadData(token) {
-      if (!isWellFormedToken(token)) return null
       const loaded = await load(token, true)
       return loaded && { identity: loaded.identity, data: loaded.data }
     },

@@ -4,22 +4,28 @@ import { asProblem, problemBody, problemContentType, type Problem } from '../pro
 
 /** Turns whatever was thrown into problem+json. The cause of a 5xx goes to the log and nowhere else. */
 export function answerProblems(log: Logger): AppMiddleware {
-  return async function answerProblem(ctx, next) {
+  function explain(ctx: AppContext, fault: unknown): void {
+    const problem = asProblem(fault)
+    if (problem.status >= 500) report(log, ctx, problem)
+    answer(ctx, problem)
+  }
+
+  return function answerProblem(ctx, next) {
     try {
-      await next()
+      return next()?.catch((fault: unknown) => explain(ctx, fault))
     } catch (fault) {
-      const problem = asProblem(fault)
-      if (problem.status >= 500) report(log, ctx, problem)
-      answer(ctx, problem)
+      explain(ctx, fault)
     }
   }
 }
 
 function answer(ctx: AppContext, problem: Problem): void {
+  const { presentProblem } = ctx.state.route ?? {}
+  ctx.set('Cache-Control', 'no-store')
+  if (presentProblem) return presentProblem(ctx, problem)
   ctx.status = problem.status
   ctx.set(problem.headers)
   ctx.set('Content-Type', problemContentType)
-  ctx.set('Cache-Control', 'no-store')
   ctx.body = problemBody(problem, ctx.state.requestId)
 }
 

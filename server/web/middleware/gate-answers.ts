@@ -7,15 +7,17 @@ import { problem } from '../problem.ts'
  * the beginning and this one the handler may have waited for a database, and somebody may have logged out.
  */
 export function gateAnswers(sessions: Pick<Sessions, 'stillValid'>): AppMiddleware {
+  async function requireValid(token: string): Promise<void> {
+    if (await sessions.stillValid(token)) return
+    throw problem('session-gone', 'the session ended while the request was being served')
+  }
+
   return function gateAnswer(ctx, next) {
     const { identity, route, token } = ctx.state
     const reads = ctx.req.method === 'GET' || ctx.req.method === 'HEAD'
     if (identity === null || token === null || !reads || route?.gate === false) return next()
-    return next().then(async () => {
-      if (ctx.status >= 300) return
-      const valid = sessions.stillValid(token)
-      if (valid === true || (await valid)) return
-      throw problem('session-gone', 'the session ended while the request was being served')
-    })
+    const gate = () => (ctx.status < 300 ? requireValid(token) : undefined)
+    const answering = next()
+    return answering ? answering.then(gate) : gate()
   }
 }

@@ -11,14 +11,18 @@ const slowMs = 1_000
  * more than answering them; `LOG_LEVEL=debug` writes them all. What is not written is counted all the same.
  */
 export function logRequests(log: Logger, meter?: Pick<RequestMeter, 'observe'>): AppMiddleware {
-  return async function logRequest(ctx, next) {
+  function record(ctx: AppContext, ms: number): void {
+    const { status } = ctx
+    meter?.observe(ctx.state.route, status, ms)
+    const level = levelOf(status, ms)
+    if (log.isLevelEnabled(level)) log[level](factsOf(ctx, ms), 'request')
+  }
+
+  return function logRequest(ctx, next) {
     const startedAt = performance.now()
-    await next()
-    const ms = performance.now() - startedAt
-    meter?.observe(ctx.state.route, ctx.status, ms)
-    const level = levelOf(ctx.status, ms)
-    if (!log.isLevelEnabled(level)) return
-    log[level](factsOf(ctx, ms), 'request')
+    const answering = next()
+    if (answering) return answering.then(() => record(ctx, performance.now() - startedAt))
+    record(ctx, performance.now() - startedAt)
   }
 }
 

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import type { AppContext, AppMiddleware } from '../context.ts'
 import { fieldErrors } from '../field-errors.ts'
 import { invalidFields, problem } from '../problem.ts'
-import { readJsonBody } from '../request-body.ts'
+import { readFormBody, readJsonBody } from '../request-body.ts'
 import type { Input, Route } from '../route.ts'
 
 const nothing: Input = { body: undefined, params: undefined, query: undefined }
@@ -20,23 +20,23 @@ export function runRoutes(): AppMiddleware {
   }
 }
 
-function handle(ctx: AppContext, route: Route, input: Input): Promise<void> {
-  const { around } = route
-  // An async function, so that a handler which throws at once rejects.
-  if (around) return around(ctx, async () => route.handler(ctx, input)) as Promise<void>
-  return route.handler(ctx, input) ?? done
+function handle(ctx: AppContext, route: Route, input: Input): Promise<void> | void {
+  const { around, handler } = route
+  // Somebody else's middleware expects a promise, also from a handler that is done or throws at once.
+  return around ? around(ctx, async () => handler(ctx, input)) : handler(ctx, input)
 }
-
-const done = Promise.resolve()
 
 async function readInput(ctx: AppContext, route: Route): Promise<Input> {
   const query = readQuery(ctx.req.url ?? '')
   return {
     params: check(route.params, ctx.state.params),
     query: check(route.query, query),
-    body:
-      route.body === null ? undefined : check(route.body, await readJsonBody(ctx.req, route.bodyOptional)),
+    body: route.body === null ? undefined : check(route.body, await readBody(ctx, route)),
   }
+}
+
+function readBody({ req }: AppContext, { form, bodyOptional }: Route): Promise<object> {
+  return form ? readFormBody(req) : readJsonBody(req, bodyOptional)
 }
 
 function check(schema: z.ZodType | null, value: unknown): unknown {
