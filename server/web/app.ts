@@ -2,12 +2,13 @@ import Koa from 'koa'
 import type { AccountStore, Passwords } from '../../shared/accounts/accounts.ts'
 import type { Config } from '../../shared/config.ts'
 import type { Logger } from '../../shared/log.ts'
-import type { Mailer } from '../../shared/mail/mailer.ts'
+import type { Queues } from '../../shared/queues/queues.ts'
+import type { ScheduleViews } from '../../shared/queues/schedule-views.ts'
 import type { Settings } from '../../shared/settings/settings.ts'
 import type { Sessions } from '../../shared/sessions/sessions.ts'
+import type { AskPrimary } from '../cluster/primary-handle.ts'
 import type { AuditWriter } from './audit-writer.ts'
 import { createAuthEvents } from './auth-events.ts'
-import type { BackgroundWork } from './background-work.ts'
 import { compose } from './compose.ts'
 import type { App } from './context.ts'
 import { answerProblems } from './middleware/answer-problems.ts'
@@ -27,7 +28,6 @@ import { runRoutes } from './middleware/run-route.ts'
 import { securityHeaders } from './middleware/security-headers.ts'
 import { createSessionDataMiddleware } from './middleware/session-data.ts'
 import type { Limits } from './limits.ts'
-import { passwordResetMails, type PasswordResetMail } from './password-reset-mails.ts'
 import type { Readiness } from './readiness.ts'
 import type { RequestMeter } from './request-meter.ts'
 import { routeRequests, type RouteGroup } from './routers.ts'
@@ -35,15 +35,20 @@ import type { Route } from './route.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { documentationRoutes } from './routes/documentation.ts'
 import { healthRoutes } from './routes/health.ts'
+import { jobRoutes } from './routes/jobs.ts'
 import { limitRoutesForAdmins } from './routes/limits.ts'
 import { loginRoute } from './routes/login.ts'
 import { meRoutes } from './routes/me.ts'
-import { passwordResetRoutes } from './routes/password-reset.ts'
+import { pageRoutes } from './routes/pages.ts'
+import { passwordResetRoutes, type RequestPasswordReset } from './routes/password-reset.ts'
 import { passwordRoute, type PasswordProblem } from './routes/password.ts'
+import { scheduleRoutes } from './routes/schedules.ts'
 import { sessionDataRoutes } from './routes/session-data.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { settingsRoutes } from './routes/settings.ts'
+import { signInRoutes } from './routes/sign-in.ts'
 import { userRoutes } from './routes/users.ts'
+import { countWebWorkers, workerRoutes } from './routes/workers.ts'
 import type { RuntimeSettings } from './runtime-settings.ts'
 
 /** What the HTTP side of a worker is made of. */
@@ -55,17 +60,17 @@ export interface AppParts {
   readonly accounts: AccountStore
   readonly passwords: Passwords
   readonly passwordProblem: PasswordProblem
-  readonly mailer: Mailer
-  readonly passwordResetMail: PasswordResetMail
+  readonly requestPasswordReset: RequestPasswordReset
+  readonly queues: Pick<Queues, 'jobs' | 'enqueue' | 'find'>
+  readonly schedules: ScheduleViews
   readonly audit: Pick<AuditWriter, 'record'>
-  readonly background: BackgroundWork
   readonly readiness: Readiness
   readonly settings: Settings<RuntimeSettings>
   readonly limits: Pick<Limits, 'limiter' | 'guard'>
+  /** Asks the primary, where one runs this worker. */
+  readonly primary?: AskPrimary
   readonly log: Logger
   readonly requestMeter?: RequestMeter
-  /** Where people reach us, for links in mails. */
-  readonly publicUrl: () => string
   /** The application's own. */
   readonly routes?: readonly Route[]
 }
@@ -110,11 +115,10 @@ export function createApp(parts: AppParts): App {
 }
 
 function routeGroups(app: App, parts: AppParts): RouteGroup[] {
-  const { config, sessions, readiness } = parts
+  const { config, sessions, readiness, primary } = parts
   const withEvents = {
     ...parts,
     recordAuthEvent: createAuthEvents(parts),
-    sendPasswordReset: passwordResetMails(parts),
     guard: parts.limits.guard,
   }
   const login = loginRoute({
@@ -129,11 +133,17 @@ function routeGroups(app: App, parts: AppParts): RouteGroup[] {
     [passwordRoute(withEvents), ...passwordResetRoutes(withEvents)],
     [
       ...userRoutes(withEvents),
-      ...settingsRoutes({ ...withEvents, webWorkers: config.workers.web }),
+      ...settingsRoutes({
+        ...withEvents,
+        webWorkers: async () => (primary ? countWebWorkers(primary) : config.workers.web),
+      }),
+      ...(primary ? workerRoutes({ ...withEvents, primary }) : []),
       ...limitRoutesForAdmins(withEvents),
       ...auditRoutes(parts),
     ],
+    [...jobRoutes(parts), ...scheduleRoutes(parts)],
     healthRoutes(readiness),
   ]
-  return [...groups, documentationRoutes(groups.flat())]
+  const pages = [...signInRoutes({ ...withEvents, login }), ...pageRoutes()]
+  return [...groups, documentationRoutes(groups.flat()), pages]
 }

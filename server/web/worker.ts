@@ -4,17 +4,19 @@ import { passwordProblem } from '../../shared/accounts/password-rules.ts'
 import type { Config } from '../../shared/config.ts'
 import { group, type Service } from '../../shared/lifecycle.ts'
 import type { Logger } from '../../shared/log.ts'
-import { createMailer } from '../../shared/mail/create-mailer.ts'
-import { passwordResetMail } from '../../shared/mail/messages.ts'
+import { createQueues } from '../../shared/queues/queues.ts'
+import { createScheduleViews } from '../../shared/queues/schedule-views.ts'
 import { answerPrimary, type MetricsChannel } from '../../shared/metrics/answer-primary.ts'
 import { createProcessMeter } from '../../shared/metrics/process-meter.ts'
 import { createSessionMeter } from '../../shared/metrics/session-meter.ts'
 import { openRedis, redisService } from '../../shared/redis/connections.ts'
 import { createSessions, type SessionService } from '../../shared/sessions/create-sessions.ts'
+import type { AskPrimary } from '../cluster/primary-handle.ts'
+import { jobs } from '../jobs.ts'
 import { createApp } from './app.ts'
 import { createAuditWriter } from './audit-writer.ts'
-import { createBackgroundWork } from './background-work.ts'
 import { createHttpServer } from './http-server.ts'
+import { passwordResetRequests } from './password-reset-requests.ts'
 import { createReadiness, type SessionsDetail } from './readiness.ts'
 import { createRequestMeter } from './request-meter.ts'
 import { openLimits } from './limits.ts'
@@ -30,6 +32,8 @@ export interface WebWorkerOptions {
   onFatal(cause: unknown): void
   /** Where the primary asks for what this worker measures. */
   readonly metrics?: MetricsChannel
+  /** Asks the primary, where one runs this worker. */
+  readonly primary?: AskPrimary
   /** The application's own routes. */
   readonly routes?: readonly Route[]
 }
@@ -37,9 +41,18 @@ export interface WebWorkerOptions {
 /** The longest that /readyz waits for a part. */
 const readinessBoundMs = 2_000
 
+export interface WebWorker extends Service {
+  /** The port that it listens on, once started. */
+  readonly port: number
+  /** Who this worker is among those that hold sessions. */
+  readonly memberId: string
+  /** What it holds of sessions. */
+  vitals(): { readonly leaseMs: number; readonly cachedSessions: number }
+}
+
 /** A web worker: everything in one process that answers HTTP. */
-export function createWebWorker(options: WebWorkerOptions): Service & { readonly port: number } {
-  const { config, slot, log, onFatal, metrics, routes = [] } = options
+export function createWebWorker(options: WebWorkerOptions): WebWorker {
+  const { config, slot, log, onFatal, metrics, primary, routes = [] } = options
   const workerId = `web-${slot}`
   if (config.redis.kind === 'embedded')
     throw new TypeError('the primary resolves where the embedded Redis is')
@@ -49,9 +62,9 @@ export function createWebWorker(options: WebWorkerOptions): Service & { readonly
   const limitSubscriber = openRedis(config.redis, 'subscriber', { name: `web-${slot}-limits` })
   const accounts = openAccounts(config.database)
   const passwords = createPasswords()
-  const mailer = createMailer({ ...config.mail, dataDir: config.dataDir, log })
+  const queues = createQueues({ redis, jobs })
+  const publicUrl = () => config.http.publicUrl ?? addressOf(config.http.host, http.port)
   const audit = createAuditWriter({ audit: accounts.audit, log })
-  const background = createBackgroundWork({ limit: 64, log })
   const processMeter = createProcessMeter(workerId)
   const sessionMeter = createSessionMeter(workerId)
   const requestMeter = createRequestMeter(workerId)
@@ -89,18 +102,18 @@ export function createWebWorker(options: WebWorkerOptions): Service & { readonly
     accounts,
     passwords,
     passwordProblem,
-    mailer,
-    passwordResetMail,
+    queues,
+    schedules: createScheduleViews({ redis }),
+    requestPasswordReset: passwordResetRequests(queues, publicUrl),
     audit,
-    background,
     readiness,
     settings,
     limits,
+    ...(primary ? { primary } : {}),
     log,
     routes,
     requestMeter,
     workerId,
-    publicUrl: () => config.http.publicUrl ?? addressOf(config.http.host, http.port),
   })
   const http = createHttpServer({ ...config.http, handler: app.callback(), log, onFatal })
 
@@ -113,8 +126,7 @@ export function createWebWorker(options: WebWorkerOptions): Service & { readonly
     sessions,
     accounts,
     audit,
-    mailer,
-    background,
+    queues,
     http,
     readiness,
   ])
@@ -123,6 +135,11 @@ export function createWebWorker(options: WebWorkerOptions): Service & { readonly
     stop: all.stop,
     get port() {
       return http.port
+    },
+    memberId: sessions.memberId,
+    vitals() {
+      const { leaseLeftMs, cachedSessions } = sessions.state()
+      return { leaseMs: leaseLeftMs, cachedSessions }
     },
   }
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { defineRoute } from '../../server/web/route.ts'
+import { createJobWorker } from '../../workers/worker.ts'
 import { foundLimits } from '../../server/cluster/found-limits.ts'
 import { createWebWorker } from '../../server/web/worker.ts'
 import { createPasswords } from '../../shared/accounts/passwords.ts'
@@ -90,7 +91,9 @@ describe('A web worker', () => {
 
   it('mails a link to the address that it listens on when no other is configured', async () => {
     const worker = createWorker(1)
+    const mailing = createJobWorker({ config, slot: 1, log: pino({ level: 'silent' }) })
     await worker.start()
+    await mailing.start()
     const { port } = worker
     try {
       await fetch(`http://127.0.0.1:${port}/api/v1/auth/password-reset/request`, {
@@ -104,6 +107,7 @@ describe('A web worker', () => {
       })
       expect(mail.replace(/=\r?\n/g, '')).to.include(`http://127.0.0.1:${port}/reset#token`)
     } finally {
+      await mailing.stop(deadlineIn(5_000))
       await worker.stop(deadlineIn(5_000))
     }
   })

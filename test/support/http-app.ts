@@ -5,16 +5,18 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { createApp, type AppParts } from '../../server/web/app.ts'
 import { createAuditWriter } from '../../server/web/audit-writer.ts'
-import { createBackgroundWork } from '../../server/web/background-work.ts'
 import { createHttpServer } from '../../server/web/http-server.ts'
 import { createReadiness, type Readiness } from '../../server/web/readiness.ts'
 import { openLimits } from '../../server/web/limits.ts'
 import { followRuntimeSettings } from '../../server/web/runtime-settings.ts'
 import type { Account, AccountStore, Passwords, Role } from '../../shared/accounts/accounts.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
+import { issueResetToken } from '../../shared/accounts/password-reset-tokens.ts'
 import { loadConfig, type Config } from '../../shared/config.ts'
 import { deadlineIn, group } from '../../shared/lifecycle.ts'
 import type { Mail } from '../../shared/mail/mailer.ts'
+import { createQueues } from '../../shared/queues/queues.ts'
+import { createScheduleViews } from '../../shared/queues/schedule-views.ts'
 import { openRedis, redisService } from '../../shared/redis/connections.ts'
 import { createSessions, type SessionService } from '../../shared/sessions/create-sessions.ts'
 import { freshValue } from '../../shared/sessions/token.ts'
@@ -96,7 +98,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   const { passwords, comparisons } = countedPasswords()
   const mails: Mail[] = []
   const audit = createAuditWriter({ audit: accounts.audit, log, retryMs: 50 })
-  const background = createBackgroundWork({ limit: 8, log })
+  const queues = createQueues({ redis, jobs: [] })
   const readiness = createReadiness({ redis: () => redis.ping(), database: () => accounts.ping() }, 500)
 
   const key = `${domain}:settings`
@@ -110,20 +112,21 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     accounts: interposeAccounts(accounts),
     passwords,
     passwordProblem: (candidate) => (candidate.length < 8 ? 'must be at least 8 characters long' : null),
-    mailer: {
-      start: async () => {},
-      stop: async () => {},
-      send: async (mail) => void mails.push(mail),
+    queues,
+    schedules: createScheduleViews({ redis }),
+    // As the job does it, at once.
+    async requestPasswordReset(email) {
+      const account = await accounts.findByEmail(email)
+      if (!account || account.disabled) return
+      const link = `https://app.example.com/reset#token=${await issueResetToken(accounts, account.id)}`
+      mails.push({ to: account.email, subject: 'reset', text: link })
     },
-    passwordResetMail: ({ to, link }) => ({ to, subject: 'reset', text: link }),
     audit,
-    background,
     readiness,
     settings,
     limits,
     log,
     workerId: '1',
-    publicUrl: () => 'https://app.example.com',
     routes: options.routes ?? [],
   })
   const http = createHttpServer({
@@ -143,7 +146,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     sessions,
     accounts,
     audit,
-    background,
+    queues,
     http,
     readiness,
   ])

@@ -1,44 +1,36 @@
 import { z } from 'zod'
 import type { AccountStore, Passwords } from '../../../shared/accounts/accounts.ts'
+import { hashResetToken } from '../../../shared/accounts/password-reset-tokens.ts'
 import type { Sessions } from '../../../shared/sessions/sessions.ts'
 import type { RecordAuthEvent } from '../auth-events.ts'
-import type { BackgroundWork } from '../background-work.ts'
 import type { AppContext } from '../context.ts'
-import { hashResetToken, type SendPasswordReset } from '../password-reset-mails.ts'
 import { problem, revocationUnconfirmed } from '../problem.ts'
 import { defineRoute, type Route } from '../route.ts'
 import { email, newPassword } from './fields.ts'
 import { requireAcceptable, type PasswordProblem } from './password.ts'
 
+/**
+ * Has a mail sent with a link to set a new password, if the address has an account. Resolves when that will be done;
+ * takes the same time, and resolves alike, whether there is an account or not. Rejects with `Unavailable`.
+ */
+export type RequestPasswordReset = (email: string) => Promise<void>
+
 export interface PasswordResetParts {
   readonly sessions: Pick<Sessions, 'revokeUser'>
-  readonly accounts: Pick<AccountStore, 'findByEmail' | 'findResetToken' | 'resetPassword'>
+  readonly accounts: Pick<AccountStore, 'findResetToken' | 'resetPassword'>
   readonly passwords: Pick<Passwords, 'hash'>
   readonly passwordProblem: PasswordProblem
-  readonly sendPasswordReset: SendPasswordReset
-  readonly background: BackgroundWork
+  readonly requestPasswordReset: RequestPasswordReset
   readonly recordAuthEvent: RecordAuthEvent
 }
 
 /** For those who forgot their password. */
 export function passwordResetRoutes(parts: PasswordResetParts): Route[] {
-  const { sessions, accounts, passwords, sendPasswordReset, background, recordAuthEvent } = parts
+  const { sessions, accounts, passwords, requestPasswordReset, recordAuthEvent } = parts
 
-  /**
-   * The answer is the same, and takes the same time, whether the address is known or not: what a known address
-   * takes more begins when the answer is out.
-   */
   async function request(ctx: AppContext, address: string): Promise<void> {
-    if (background.full) {
-      throw problem('unavailable', 'too many mails are waiting to be sent, please try again', {
-        headers: { 'Retry-After': '5' },
-      })
-    }
-    const account = await accounts.findByEmail(address)
-    if (account && !account.disabled) {
-      recordAuthEvent(ctx, 'password-reset-requested', { user: account.id })
-      ctx.res.once('close', () => background.run('password reset mail', () => sendPasswordReset(account)))
-    }
+    await requestPasswordReset(address)
+    recordAuthEvent(ctx, 'password-reset-requested', {})
     ctx.status = 202
     ctx.body = { message: 'if there is an account with this address, a mail is on its way to it' }
   }

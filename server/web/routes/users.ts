@@ -3,13 +3,12 @@ import { z } from 'zod'
 import type { Account, AccountStore, Passwords } from '../../../shared/accounts/accounts.ts'
 import type { Sessions } from '../../../shared/sessions/sessions.ts'
 import type { RecordAuthEvent } from '../auth-events.ts'
-import type { BackgroundWork } from '../background-work.ts'
 import type { AppContext } from '../context.ts'
-import type { SendPasswordReset } from '../password-reset-mails.ts'
 import { problem, revocationUnconfirmed } from '../problem.ts'
 import { defineRoute, type Access, type Route } from '../route.ts'
 import { email, id, line, newPassword, pageLimit, roleList } from './fields.ts'
 import { requireAcceptable, type PasswordProblem } from './password.ts'
+import type { RequestPasswordReset } from './password-reset.ts'
 import { accountSchema, presentAccount, subjectOf } from './representations.ts'
 
 export interface UserRouteParts {
@@ -17,8 +16,7 @@ export interface UserRouteParts {
   readonly accounts: Pick<AccountStore, 'list' | 'create' | 'update' | 'findById'>
   readonly passwords: Pick<Passwords, 'hash'>
   readonly passwordProblem: PasswordProblem
-  readonly sendPasswordReset: SendPasswordReset
-  readonly background: BackgroundWork
+  readonly requestPasswordReset: RequestPasswordReset
   readonly recordAuthEvent: RecordAuthEvent
 }
 
@@ -47,7 +45,7 @@ type UserChanges = z.output<typeof userChanges>
 
 /** Accounts, as administrators see and change them. */
 export function userRoutes(parts: UserRouteParts): Route[] {
-  const { sessions, accounts, passwords, sendPasswordReset, background, recordAuthEvent } = parts
+  const { sessions, accounts, passwords, requestPasswordReset, recordAuthEvent } = parts
 
   async function list(ctx: AppContext, { after, limit }: z.output<typeof pageQuery>): Promise<void> {
     const found = await accounts.list(after === undefined ? { limit } : { after, limit })
@@ -64,7 +62,7 @@ export function userRoutes(parts: UserRouteParts): Route[] {
     if (account === 'email-taken')
       throw problem('email-taken', 'there is an account with this e-mail address')
     recordAuthEvent(ctx, 'account-created', { user: account.id, roles })
-    if (password === undefined) background.run('invitation mail', () => sendPasswordReset(account))
+    if (password === undefined) await requestPasswordReset(account.email)
     ctx.status = 201
     ctx.body = { user: presentAccount(account) }
   }
