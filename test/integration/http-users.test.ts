@@ -196,6 +196,13 @@ describe('Accounts over HTTP', () => {
       })
     }
 
+    it('and what else was asked for with such a change is not done either', async () => {
+      const change = { roles: ['user'], name: 'Somebody else', tier: 'gold' }
+      expect((await asAdmin('PATCH', `${users}/${admin.id}`, change)).status).to.equal(409)
+      const { name, tier } = admin
+      expect(await app.accounts.findById(admin.id)).to.deep.include({ name, tier, roles: ['user', 'admin'] })
+    })
+
     it('even when two demote each other at the same moment', async () => {
       const second = await app.register('second@example.com', ['admin'])
       const bearer = await app.signIn('second@example.com')

@@ -89,12 +89,13 @@ export function userRoutes(parts: UserRouteParts): Route[] {
   }
 
   /**
-   * Takes a change back that leaves nobody who could undo it. Looking after the change, not before it, also holds
+   * Takes a change back, all of it, that leaves nobody who could undo it. Looking after the change, not before it, also holds
    * when two administrators demote each other at the same moment: each sees the other's change.
    */
   async function keepAnAdministrator(before: Account, after: Account): Promise<void> {
     if (!administers(before) || administers(after) || (await someAdministrator())) return
-    await accounts.update(before.id, { roles: before.roles, disabled: before.disabled })
+    const { name, roles, disabled, tier } = before
+    await accounts.update(before.id, { name, roles, disabled, tier })
     throw problem('last-administrator', 'this is the last administrator: make another one first')
   }
 
