@@ -1,6 +1,6 @@
 /**
- * Reads the JSON body of a request. Only `application/json` is taken, and nothing that a form or a script of
- * another site can send without asking first (a preflight).
+ * Reads the body of a request: JSON, and nothing that a form or a script of another site can send without asking
+ * first (a preflight); or, where a route says so, a form.
  */
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
@@ -12,7 +12,7 @@ export const bodyLimitBytes = 64 * 1024
 /** The value in the body, always an object. @param optional take an empty body as `{}` */
 export async function readJsonBody(req: IncomingMessage, optional: boolean): Promise<object> {
   const { headers } = req
-  const announced = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+  const announced = announcesBody(req)
   if (announced) requireJson(headers['content-type'], headers['content-encoding'])
   const bytes = announced ? await readBytes(req) : empty
   if (bytes.length === 0) {
@@ -20,6 +20,29 @@ export async function readJsonBody(req: IncomingMessage, optional: boolean): Pro
     throw problem('malformed-body', 'the request needs a JSON body (Content-Type: application/json)')
   }
   return parseObject(bytes)
+}
+
+/** The fields of a form, each of them text. */
+export async function readFormBody(req: IncomingMessage): Promise<Record<string, string>> {
+  if (!announcesBody(req)) return {}
+  if (!/^application\/x-www-form-urlencoded\s*(?:;|$)/i.test(req.headers['content-type'] ?? '')) {
+    throw problem(
+      'unsupported-media-type',
+      'send the form as Content-Type: application/x-www-form-urlencoded',
+    )
+  }
+  const bytes = await readBytes(req)
+  if (!isUtf8(bytes)) throw problem('malformed-body', 'the body is not valid UTF-8')
+  const fields = new Map<string, string>()
+  for (const [name, value] of new URLSearchParams(bytes.toString('utf8'))) {
+    if (fields.has(name)) throw problem('malformed-body', `the field ${name.slice(0, 64)} is there twice`)
+    fields.set(name, value)
+  }
+  return Object.fromEntries(fields)
+}
+
+function announcesBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
 const empty = Buffer.alloc(0)

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod'
 import type { AppContext, AppMiddleware } from './context.ts'
+import type { Problem } from './problem.ts'
 
 export const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 export type Method = (typeof methods)[number]
@@ -44,6 +45,13 @@ interface RouteDescription {
   readonly limits?: readonly string[]
   /** `open`: served under maintenance too, to everybody. */
   readonly inMaintenance?: 'open'
+  /**
+   * The body is a form, as browsers send it. Any site can make a browser send one, so it is taken from our own pages
+   * only, with a cookie or without.
+   */
+  readonly form?: true
+  /** How a problem is told, when not as JSON: this is a page. */
+  readonly presentProblem?: (ctx: AppContext, problem: Problem) => void
 }
 
 export interface Route extends RouteDescription {
@@ -79,7 +87,9 @@ export function defineRoute<
   const { method, path, access } = description
   const name = `${method} ${path}`
   if (!isAccess(access)) throw new TypeError(`${name}: say who may call it (access)`)
-  if (!/^\/(?:(?::?[A-Za-z0-9_.-]+)(?:\/:?[A-Za-z0-9_.-]+)*)?$/.test(path)) {
+  // Programs shall find one way to write each path; people and browsers add slashes to those of pages.
+  const shape = description.presentProblem ? path.replace(/(?<=.)\/$/, '') : path
+  if (!/^\/(?:(?::?[A-Za-z0-9_.-]+)(?:\/:?[A-Za-z0-9_.-]+)*)?$/.test(shape)) {
     throw new TypeError(`${name}: not a path that routes understand`)
   }
   const takesBody = method === 'POST' || method === 'PUT' || method === 'PATCH'

@@ -7,6 +7,8 @@ import { problem } from '../problem.ts'
  * where a request comes from in Sec-Fetch-Site, which no script can set; older ones in Origin. A request that
  * changes something, carries the cookie and says neither is refused too: it may be an old browser. Bearer tokens
  * are not added by browsers, so requests with them need no such proof.
+ *
+ * A form is held to the same without a cookie: another site must not sign somebody in here, under its own name.
  */
 export function refuseCrossSite(options: {
   trustProxy: number
@@ -14,7 +16,9 @@ export function refuseCrossSite(options: {
   publicOrigin: string | null
 }): AppMiddleware {
   return function refuseCrossSiteRequest(ctx, next) {
-    if (ctx.state.credential === 'cookie' && changesSomething(ctx.req.method)) requireOwnOrigin(ctx, options)
+    const { credential, route } = ctx.state
+    const browsers = credential === 'cookie' || route?.form === true
+    if (browsers && changesSomething(ctx.req.method)) requireOwnOrigin(ctx, options)
     return next()
   }
 }
