@@ -4,6 +4,7 @@
  * must end the process with a reason, and pm2 would swallow that.
  */
 import cluster, { type Worker } from 'node:cluster'
+import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const exitCode = { stopped: 0, failed: 1, misconfigured: 78, interrupted: 130 } as const
@@ -22,6 +23,8 @@ const closingMs = 5_000
 const echoMs = 300
 /** What a broken process has to let go of its requests. */
 const brokenGraceMs = 2_000
+/** How long an event loop may stand still before it is told where; the primary waits longer before it kills. */
+const stallMs = 5_000
 
 const { readAssignment } = await import('../shared/config/assignment.ts')
 const { loadConfig } = await import('../shared/config.ts')
@@ -34,6 +37,10 @@ const notForked =
   'Start it alone, with WORKERS for the number of workers. (pm2 may fork it: that is its cluster mode.)'
 
 const pretty = process.stdout.isTTY
+const main = fileURLToPath(import.meta.url)
+const programs = { web: main, jobs: path.join(main, '..', '..', 'workers', `main${path.extname(main)}`) }
+/** What a terminal or a script may send to all of us at once: the primary decides what it means for each worker. */
+const primarySignals = ['SIGINT', 'SIGHUP', 'SIGUSR2', 'SIGTTIN', 'SIGTTOU'] as const
 const assignment = readAssignment(process.env)
 
 try {
@@ -55,7 +62,7 @@ async function runPrimary(): Promise<void> {
   const log = createLogger({ level: config.log.level, pretty, process: 'primary' })
   const primary = createPrimary({
     config,
-    exec: fileURLToPath(import.meta.url),
+    programs,
     searchPath: process.env.PATH ?? '',
     log,
     say: (text) => void process.stdout.write(text),
@@ -89,6 +96,11 @@ async function runPrimary(): Promise<void> {
     void end(exitCode.interrupted, 0)
   })
 
+  process.on('SIGHUP', primary.reload)
+  process.on('SIGUSR2', primary.reload)
+  process.on('SIGTTIN', () => primary.addWebWorkers(1))
+  process.on('SIGTTOU', () => primary.addWebWorkers(-1))
+
   try {
     await primary.start()
   } catch (cause) {
@@ -105,11 +117,11 @@ async function runWebWorker(self: Worker, slot: number): Promise<void> {
   const { connectToPrimary } = await import('./cluster/primary-handle.ts')
   const primary = connectToPrimary(self)
   fatal = (cause) => void primary.failed(messageOf(cause)).finally(() => process.exit(exitCode.failed))
-  // Ctrl-C reaches the whole process group. The primary decides when each worker ends.
-  process.on('SIGINT', () => {})
+  for (const signal of primarySignals) process.on(signal, () => {})
 
   const config = loadConfig(process.env, { cwd: process.cwd() })
-  const log = createLogger({ level: config.log.level, pretty, process: 'web', worker: String(slot) })
+  const logOptions = { level: config.log.level, pretty, process: 'web', worker: String(slot) } as const
+  const log = createLogger(logOptions)
   primary.onGone(() => {
     log.error('the primary has vanished, and this worker with it')
     process.exit(exitCode.failed)
@@ -117,12 +129,15 @@ async function runWebWorker(self: Worker, slot: number): Promise<void> {
 
   const { createWebWorker } = await import('./web/worker.ts')
   const { routes } = await import('./routes.ts')
+  const { watchForStalls } = await import('../shared/stalls/stall-watch.ts')
+  const { startHeartbeat } = await import('../shared/vitals.ts')
   const worker = createWebWorker({
     config,
     slot,
     log,
     routes,
     ...(config.metrics ? { metrics: process } : {}),
+    primary: primary.ask,
     onFatal: (cause) => fatal(cause),
   })
   await worker.start()
@@ -131,6 +146,7 @@ async function runWebWorker(self: Worker, slot: number): Promise<void> {
     await stopWithin(graceMs, worker.stop).catch((err: unknown) => {
       log.error({ err }, 'the worker did not stop cleanly')
     })
+    await primary.leave()
     process.exit(code)
   }
   fatal = (cause) => {
@@ -139,7 +155,9 @@ async function runWebWorker(self: Worker, slot: number): Promise<void> {
   }
   process.on('SIGTERM', () => void end(exitCode.stopped, config.graceMs))
   primary.onStop((graceMs) => void end(exitCode.stopped, graceMs))
-  primary.ready(worker.port)
+  watchForStalls({ log: logOptions, afterMs: stallMs })
+  startHeartbeat((vitals) => primary.heartbeat({ ...vitals, ...worker.vitals() }))
+  primary.ready(worker)
 }
 
 /**

@@ -15,7 +15,15 @@ import {
 } from './config/addresses.ts'
 import { assignmentVariables } from './config/assignment.ts'
 import { createEnvironmentReader, type Environment, type EnvironmentReader } from './config/environment.ts'
-import { duration, oneOf, shownDuration, switchWord, wholeNumber, type Grammar } from './config/grammar.ts'
+import {
+  duration,
+  oneOf,
+  shownDuration,
+  size,
+  switchWord,
+  wholeNumber,
+  type Grammar,
+} from './config/grammar.ts'
 import { limitRule } from './config/limit-rule.ts'
 import { misspelt } from './config/unknown-variables.ts'
 import { ConfigurationError } from './errors.ts'
@@ -55,7 +63,16 @@ export interface Config {
     /** Origins of other sites that may call us from a browser. */
     readonly corsOrigins: readonly string[]
   }
-  readonly workers: { readonly web: number; readonly jobs: number }
+  readonly workers: {
+    readonly web: number
+    readonly jobs: number
+    /** Who hands out connections: the primary in turn, or the system to whoever is free. */
+    readonly scheduling: 'round-robin' | 'shared'
+    /** A worker with more memory is replaced; null: none is for that. */
+    readonly maxRssBytes: number | null
+    /** A worker that is older is replaced. */
+    readonly maxAgeMs: number | null
+  }
   readonly dataDir: string
   readonly redis: RedisTarget
   /** The server program of the embedded Redis; null: found or fetched. */
@@ -131,6 +148,9 @@ function readConfig({ read }: EnvironmentReader, { cpus, cwd }: Facts): Config {
     workers: {
       web: read('WORKERS', wholeNumber(1, 256, 4), Math.min(Math.max(cpus, 1), 256)),
       jobs: read('JOB_WORKERS', wholeNumber(0, 256, 1), 1),
+      scheduling: read('SCHEDULING', oneOf(['round-robin', 'shared']), 'round-robin'),
+      maxRssBytes: orNull(read('WORKER_MAX_RSS', orOff(size('64M', '1T', '512M')), 'off')),
+      maxAgeMs: orNull(read('WORKER_MAX_AGE', orOff(duration('1s', '30d', '24h')), 'off')),
     },
     dataDir,
     redis: read('REDIS_URL', redisAddress, { kind: 'embedded' }),
@@ -186,10 +206,16 @@ const password: Grammar<string> = {
   parse: (text) => text,
 }
 
-const portOrOff: Grammar<number | 'off'> = {
-  ...wholeNumber(1, 65_535, 9_464),
-  accepts: 'a port from 1 to 65535, or off',
-  parse: (text) => (text === 'off' ? 'off' : wholeNumber(1, 65_535, 9_464).parse(text)),
+const orOff = (grammar: Grammar<number>): Grammar<number | 'off'> => ({
+  ...grammar,
+  accepts: `${grammar.accepts}, or off`,
+  parse: (text) => (text === 'off' ? 'off' : grammar.parse(text)),
+})
+
+const portOrOff = orOff({ ...wholeNumber(1, 65_535, 9_464), accepts: 'a port from 1 to 65535' })
+
+function orNull(value: number | 'off'): number | null {
+  return value === 'off' ? null : value
 }
 
 const directory = (cwd: string): Grammar<string> => ({

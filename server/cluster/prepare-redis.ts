@@ -59,7 +59,7 @@ export async function prepareRedis({
       log.warn(
         'the machine went down uncleanly and may have taken the last logouts along: everyone is signed out',
       )
-      await createSessionScripts(redis, { ...scriptSettings(config), durability: mode }).fence()
+      await createSessionScripts(redis, { ...sessionScriptSettings(config), durability: mode }).fence()
       await embedded.lossHandled()
     }
     return { url: target.url, target, durability: mode }
@@ -83,7 +83,8 @@ async function startEmbedded(
   return services.start(createEmbeddedRedis({ dataDir: config.dataDir, server, log }))
 }
 
-function scriptSettings({ sessions }: Config) {
+/** What the scripts of the sessions need to know of the configuration. */
+export function sessionScriptSettings({ sessions }: Config) {
   const { idleMs, absoluteMs, rememberAbsoluteMs, maxPerUser } = sessions
   return {
     keys: sessionKeys(),

@@ -2,22 +2,31 @@
  * The composition of the primary: everything that exists once, however many workers there are. `start` is the boot
  * in order; each step may refuse, and then what the steps before it started is undone.
  */
+import { hostname } from 'node:os'
 import type { Config } from '../../shared/config.ts'
 import { createServiceStack, deadlineIn, type Service } from '../../shared/lifecycle.ts'
 import type { Logger } from '../../shared/log.ts'
+import { openRedis, redisService } from '../../shared/redis/connections.ts'
 import { firstAdministratorText, listeningText, localUrl } from './announcements.ts'
 import { claimPort } from './claim-port.ts'
+import { createControl, type Control } from './control.ts'
+import { refusal, type ControlRequest } from './control-request.ts'
+import { serveControl } from './control-socket.ts'
 import { createDataDirectory } from './data-directory.ts'
-import { serveMetrics } from './metrics.ts'
+import { forgetDeparted } from './departures.ts'
 import { foundLimits } from './found-limits.ts'
+import { followHosts } from './hosts.ts'
+import { serveMetrics } from './metrics.ts'
+import { objectionTo } from './objection.ts'
 import { prepareAccounts } from './prepare-accounts.ts'
 import { prepareRedis } from './prepare-redis.ts'
-import { Supervisor } from './supervisor.ts'
+import { Supervisor, type WorkerKind } from './supervisor.ts'
+import { workerStatuses } from './worker-status.ts'
 
 export interface PrimaryOptions {
   readonly config: Config
-  /** The program that workers run. */
-  readonly exec: string
+  /** The programs that workers run. */
+  readonly programs: { readonly web: string; readonly jobs: string }
   /** Where programs are looked for, in the form of PATH. */
   readonly searchPath: string
   readonly log: Logger
@@ -25,9 +34,18 @@ export interface PrimaryOptions {
   say(text: string): void
 }
 
-export function createPrimary({ config, exec, searchPath, log, say }: PrimaryOptions): Service {
+export interface Primary extends Service {
+  /** Replaces all workers one by one. What comes of it is in the log. */
+  reload(): void
+  /** Adds so many web workers, or takes some away; one stays. */
+  addWebWorkers(count: number): void
+}
+
+export function createPrimary({ config, programs, searchPath, log, say }: PrimaryOptions): Primary {
   const { host } = config.http
   const services = createServiceStack()
+  let control: Control | null = null
+  let webWorkers = () => 0
 
   async function boot(): Promise<void> {
     await services.start(createDataDirectory(config.dataDir))
@@ -39,26 +57,56 @@ export function createPrimary({ config, exec, searchPath, log, say }: PrimaryOpt
       await foundLimits(redis.target)
     }
 
-    const web = {
-      role: 'web',
-      count: config.workers.web,
-      exec,
-      env: {
-        ADMIN_PASSWORD: undefined,
-        PORT: String(port),
-        WORKERS: String(config.workers.web),
-        REDIS_URL: redis.url,
-        SESSION_DURABILITY: redis.durability,
-      },
-    } as const
-    const supervisor = new Supervisor({ kinds: [web], graceMs: config.graceMs, log })
+    const env = {
+      ADMIN_PASSWORD: undefined,
+      PORT: String(port),
+      WORKERS: String(config.workers.web),
+      REDIS_URL: redis.url,
+      SESSION_DURABILITY: redis.durability,
+    }
+    const kinds: WorkerKind[] = [
+      { role: 'web', count: config.workers.web, exec: programs.web, env },
+      { role: 'jobs', count: config.workers.jobs, exec: programs.jobs, env },
+    ]
+    const connection = openRedis(redis.target, 'commands', { name: 'primary' })
+    await services.start(redisService(connection))
+    const supervisor = new Supervisor({
+      kinds,
+      graceMs: config.graceMs,
+      scheduling: config.workers.scheduling,
+      recycle: config.workers,
+      answer: async (request) =>
+        control?.answerWorker(request) ?? refusal('failed', 'the server is still starting'),
+      onExit: forgetDeparted(connection, redis.durability, { config, log }),
+      log,
+    })
     if (config.metrics) await services.start(serveMetrics(config.metrics, { supervisor, log }))
     await services.start(supervisor)
+    webWorkers = () => supervisor.count('web')
+
+    const own = hostname()
+    const hosts = followHosts({ redis: connection, own: () => workerStatuses(supervisor, own) })
+    await services.start(hosts)
+    control = createControl({
+      supervisor,
+      hosts,
+      host: own,
+      redis,
+      objection: (web) => objectionTo(web, { redis: connection, config }),
+      log,
+    })
+    await services.start(serveControl({ dataDir: config.dataDir, control, log }))
 
     const url = config.http.publicUrl ?? localUrl(host, port)
     const email = administrator?.email ?? config.admin.email ?? 'admin@localhost'
-    log.info({ url: localUrl(host, port), workers: web.count }, 'listening')
-    say(listeningText(url, web.count, email))
+    log.info({ url: localUrl(host, port), workers: config.workers.web }, 'listening')
+    say(listeningText(url, config.workers.web, email))
+  }
+
+  /** On behalf of a signal, which nobody waits for. */
+  async function command(request: ControlRequest): Promise<void> {
+    const answer = await control?.answer(request)
+    if (answer?.ok === false) log.warn({ ...request, reason: answer.message }, 'a command was refused')
   }
 
   return {
@@ -73,6 +121,8 @@ export function createPrimary({ config, exec, searchPath, log, say }: PrimaryOpt
       }
     },
     stop: (deadline) => services.stop(deadline),
+    reload: () => void command({ command: 'reload' }),
+    addWebWorkers: (count) => void command({ command: 'scale', web: Math.max(1, webWorkers() + count) }),
   }
 }
 

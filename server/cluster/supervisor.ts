@@ -1,163 +1,269 @@
 /**
- * Keeps a number of workers alive, each in a slot that it hands on to its replacement.
+ * Keeps workers alive, each in a slot that it hands on to its replacement, and changes them while they serve.
  *
  * The first boot is all or nothing: when one worker can't start, the rest are stopped and `start` rejects with its
- * reason, since waiting would not mend a broken build. From then on a worker that ends unasked is replaced for as
- * long as it takes, with growing pauses while it keeps dying. Nothing outlives `stop`: who does not obey is killed.
+ * reason, since waiting would not mend a broken build. From then on a worker that ends unasked or hangs is replaced
+ * for as long as it takes, with growing pauses while it keeps dying. A reload that meets a worker that can't start
+ * ends there, and the workers of before go on. Nothing outlives `stop`: who does not obey is killed.
  */
-import { setTimeout as pause } from 'node:timers/promises'
+import cluster from 'node:cluster'
 import type { WorkerRole } from '../../shared/config/assignment.ts'
 import {
   deadlineIn,
+  group,
   remaining,
   StoppedWhileStarting,
   type Deadline,
   type Service,
 } from '../../shared/lifecycle.ts'
 import type { Logger } from '../../shared/log.ts'
-import { backoffMs, defaultBackoff, type Backoff } from './backoff.ts'
-import { describeExit, WorkerHandle, type WorkerProgram } from './worker-handle.ts'
+import { defaultBackoff, type Backoff } from './backoff.ts'
+import { refusal, type ControlAnswer } from './control-request.ts'
+import { watchForHangs } from './hang-watch.ts'
+import { recycleWorkers } from './recycling.ts'
+import { Slot, SlotRetired, type Step, type TellStep } from './slot.ts'
+import type { WorkerHandle, WorkerProgram } from './worker-handle.ts'
 
-/** Workers of one kind: what they run, and how many. */
+/** Workers of one kind: what they run, and how many there are at first. */
 export interface WorkerKind extends WorkerProgram {
   readonly role: WorkerRole
   readonly count: number
 }
 
 export interface SupervisorOptions {
+  /** At most one of each role. */
   readonly kinds: readonly WorkerKind[]
   /** The longest that a worker may take to finish what is under way. */
   readonly graceMs: number
   readonly log: Logger
   readonly bootTimeoutMs?: number
   readonly backoff?: Backoff
+  /** The longest silence of a worker before it is taken for hung. */
+  readonly hungAfterMs?: number
+  /** Who hands out connections: this process in turn, or the system to whoever is free. */
+  readonly scheduling?: 'round-robin' | 'shared'
+  /** When workers are replaced although they are well; null: never. */
+  readonly recycle?: {
+    readonly maxRssBytes: number | null
+    readonly maxAgeMs: number | null
+    readonly leastAgeMs?: number
+  }
+  /** Answers what a worker asks. */
+  readonly answer?: (request: unknown) => Promise<ControlAnswer>
+  /** A worker has certainly ended. */
+  readonly onExit?: (worker: WorkerHandle) => void
 }
 
-interface Slot {
-  readonly kind: WorkerKind
-  readonly number: number
-  worker: WorkerHandle | null
+/** What a reload or a change of numbers does, as it goes on. */
+export interface Progress {
+  readonly step: Step
+  readonly worker: string
+  readonly pid: number | undefined
+}
+export type TellProgress = (progress: Progress) => void
+
+/** The new workers can't start: those of before go on. */
+export class ReloadAborted extends Error {
+  constructor(replaced: number, count: number, cause: unknown) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    const kept = replaced === 0 ? 'all workers' : `${count - replaced} of ${count} workers`
+    super(`the reload was aborted, and ${kept} go on as they were: ${reason}`, { cause })
+    this.name = 'ReloadAborted'
+  }
 }
 
-/** What a worker gets less than the primary waits, so that it is killed only when it hangs. */
-const killMarginMs = 500
+export class SupervisorStopping extends Error {
+  constructor() {
+    super('the server is stopping')
+    this.name = 'SupervisorStopping'
+  }
+}
+
 const firstBootUndoMs = 2_000
+
+const defaults = {
+  bootTimeoutMs: 30_000,
+  backoff: defaultBackoff,
+  hungAfterMs: 10_000,
+  scheduling: 'round-robin',
+  recycle: { maxRssBytes: null, maxAgeMs: null },
+  answer: async () => refusal('invalid', 'nobody answers here'),
+  onExit: () => {},
+} as const
 
 export class Supervisor implements Service {
   readonly #options: Required<SupervisorOptions>
   readonly #log: Logger
-  #stopping = new AbortController()
+  readonly #watches: Service
   #slots: Slot[] = []
-  #upkeep: Promise<void>[] = []
+  /** Retired, with workers that still finish something. */
+  readonly #leaving = new Set<Slot>()
+  #stopping = false
+  #reload: { running: Promise<number>; next: Promise<number> | null } | null = null
 
   constructor(options: SupervisorOptions) {
-    this.#options = { bootTimeoutMs: 30_000, backoff: defaultBackoff, ...options }
+    this.#options = { ...defaults, ...options }
     this.#log = options.log
+    const { hungAfterMs, recycle, log } = this.#options
+    this.#watches = group([
+      watchForHangs({ workers: () => this.workers(), hungAfterMs, log }),
+      recycleWorkers({ slots: () => this.#slots, ...recycle, log }),
+    ])
   }
 
   async start(): Promise<void> {
-    this.#stopping = new AbortController()
-    this.#slots = this.#options.kinds.flatMap(slotsOf)
+    this.#stopping = false
+    cluster.schedulingPolicy = this.#options.scheduling === 'shared' ? cluster.SCHED_NONE : cluster.SCHED_RR
+    this.#slots = this.#options.kinds.flatMap((kind) =>
+      Array.from({ length: kind.count }, (_, index) => this.#createSlot(kind, index + 1)),
+    )
     try {
-      const workers = this.#slots.map((slot) => ({ slot, worker: this.#fork(slot) }))
-      await Promise.all(workers.map(({ worker }) => worker.ready))
-      this.#upkeep = workers.map(({ slot, worker }) => this.#keepAlive(slot, worker))
+      await Promise.all(this.#slots.map((slot) => slot.open()))
+      await this.#watches.start()
     } catch (cause) {
-      if (this.#stopping.signal.aborted) throw new StoppedWhileStarting()
+      if (this.#stopping) throw new StoppedWhileStarting()
       await this.stop(deadlineIn(firstBootUndoMs))
       throw cause
     }
   }
 
   async stop(deadline: Deadline): Promise<void> {
-    this.#stopping.abort()
-    const living = this.workers()
+    this.#stopping = true
+    await this.#watches.stop(deadline)
     const patienceMs = Math.min(this.#options.graceMs, remaining(deadline))
-    const graceMs = patienceMs - Math.min(killMarginMs, patienceMs / 4)
-    for (const worker of living) {
-      if (worker.isReady) worker.stop(graceMs)
-      // Nothing is under way there yet, and it may not listen to us yet.
-      else worker.kill()
-    }
-    const patience = setTimeout(() => this.#killAll(), patienceMs)
-    await Promise.all(living.map((worker) => worker.exited))
-    clearTimeout(patience)
-    await Promise.all(this.#upkeep)
+    const slots = [...this.#slots, ...this.#leaving]
+    await Promise.all(slots.map((slot) => slot.retire(patienceMs)))
+    await this.#reload?.next?.catch(() => {})
+    await this.#reload?.running.catch(() => {})
+    this.#slots = []
   }
 
-  /** The workers that live now, ready or not. */
+  /** The processes that live now, ready or not. */
   workers(): WorkerHandle[] {
-    return this.#slots.flatMap(({ worker }) => worker ?? [])
+    return [...this.#slots, ...this.#leaving].flatMap((slot) => slot.workers())
   }
 
-  #fork(slot: Slot): WorkerHandle {
-    const { kind, number } = slot
-    const worker = WorkerHandle.fork({ role: kind.role, slot: number }, kind, this.#options.bootTimeoutMs)
-    slot.worker = worker
-    void worker.exited.then(() => {
-      if (slot.worker === worker) slot.worker = null
-    })
-    return worker
+  /** The places that should have a worker and have no process, because the last one died. */
+  vacancies(): Slot[] {
+    return this.#slots.filter((slot) => slot.workers().length === 0)
   }
 
-  async #keepAlive(slot: Slot, first: WorkerHandle): Promise<void> {
-    const { backoff } = this.#options
-    let worker: WorkerHandle | null = first
-    let failures = 0
-    while (!this.#stopping.signal.aborted) {
-      const lifeMs = worker ? await this.#lifeOf(worker) : 0
-      if (this.#stopping.signal.aborted) return
-      failures = lifeMs >= backoff.stableMs ? 1 : failures + 1
-      await this.#rest(backoffMs(backoff, failures))
-      if (this.#stopping.signal.aborted) return
-      worker = this.#tryFork(slot)
+  count(role: WorkerRole): number {
+    return this.#slots.filter((slot) => slot.role === role).length
+  }
+
+  has(id: string): boolean {
+    return this.#slots.some((slot) => slot.id === id)
+  }
+
+  /**
+   * Replaces all workers one by one, each drained when its replacement is ready. Gives how many were replaced.
+   * Rejects with `ReloadAborted` at the first that can't start.
+   *
+   * Asked for during a reload, another follows it, for a build that came after the first workers had been replaced;
+   * all who ask during the same reload share that one.
+   */
+  reload(tell: TellProgress = () => {}): Promise<number> {
+    if (this.#stopping) return Promise.reject(new SupervisorStopping())
+    const current = this.#reload
+    if (current === null) {
+      const running = this.#reloadNow(tell)
+      this.#follow(running)
+      return running
     }
+    current.next ??= current.running.catch(() => {}).then(() => this.#reloadNow(tell))
+    return current.next
   }
 
-  /** Waits for the end of the worker and tells of it. Gives how long it lived, in milliseconds. */
-  async #lifeOf(worker: WorkerHandle): Promise<number> {
-    const { role, slot, pid } = worker
-    const about = { role, slot, workerPid: pid }
-    const booted = await worker.ready.then(
-      () => {
-        this.#log.info(about, 'worker is ready')
-        return true
-      },
-      (err: unknown) => {
-        if (!this.#stopping.signal.aborted) this.#log.error({ ...about, err }, 'worker did not start')
-        return false
-      },
+  #follow(running: Promise<number>): void {
+    const own = { running, next: null as Promise<number> | null }
+    this.#reload = own
+    void running
+      .catch(() => {})
+      .then(() => {
+        if (own.next) this.#follow(own.next)
+        else this.#reload = null
+      })
+  }
+
+  async #reloadNow(tell: TellProgress): Promise<number> {
+    const slots = [...this.#slots]
+    let replaced = 0
+    for (const slot of slots) {
+      if (this.#stopping) throw new SupervisorStopping()
+      try {
+        await slot.replace(stepTeller(tell))
+        replaced += 1
+      } catch (cause) {
+        if (this.#stopping) throw new SupervisorStopping()
+        // There are fewer workers by now than when the reload began.
+        if (cause instanceof SlotRetired) continue
+        const aborted = new ReloadAborted(replaced, slots.length, cause)
+        this.#log.error({ err: aborted }, 'the reload was aborted')
+        throw aborted
+      }
+    }
+    this.#log.info({ replaced }, 'reloaded')
+    return replaced
+  }
+
+  /**
+   * Changes how many workers of a role there are: new ones take the next slots, and those in the highest slots
+   * finish and end. Resolves when that is done; the count changes at once. Rejects when a new one can't start,
+   * whose slot is given up then.
+   */
+  async scale(role: WorkerRole, count: number, tell: TellProgress = () => {}): Promise<void> {
+    if (this.#stopping) throw new SupervisorStopping()
+    const kind = this.#options.kinds.find((known) => known.role === role)
+    if (kind === undefined) throw new RangeError(`no program is known for ${role} workers`)
+    const present = this.#slots.filter((slot) => slot.role === role)
+    const surplus = present.filter((slot) => slot.number > count)
+    const numbers = new Set(present.map((slot) => slot.number))
+    const missing = Array.from({ length: count }, (_, index) => index + 1).filter(
+      (number) => !numbers.has(number),
     )
-    const exit = await worker.exited
-    if (booted && !this.#stopping.signal.aborted) {
-      this.#log.error({ ...about, ...exit }, `worker ended unasked (${describeExit(exit)}) and is replaced`)
-    }
-    return performance.now() - worker.startedAt
+    const added = missing.map((number) => this.#createSlot(kind, number))
+    if (surplus.length + added.length > 0)
+      this.#log.info({ role, from: present.length, to: count }, 'scaling')
+    this.#slots = [...this.#slots.filter((slot) => !surplus.includes(slot)), ...added]
+    const told = stepTeller(tell)
+    await Promise.all([
+      ...added.map((slot) => this.#open(slot, told)),
+      ...surplus.map((slot) => this.#retire(slot, told)),
+    ])
   }
 
-  /** Null when the system refuses, because memory or the number of processes is exhausted. */
-  #tryFork(slot: Slot): WorkerHandle | null {
+  /** Has the worker with this id finish, end, and be replaced; the replacement is ready first. */
+  async drain(id: string, tell: TellProgress = () => {}): Promise<void> {
+    if (this.#stopping) throw new SupervisorStopping()
+    const slot = this.#slots.find((one) => one.id === id)
+    if (slot === undefined) throw new RangeError(`there is no worker ${id}`)
+    await slot.replace(stepTeller(tell))
+  }
+
+  async #open(slot: Slot, tell: TellStep): Promise<void> {
     try {
-      return this.#fork(slot)
-    } catch (err) {
-      this.#log.error({ err, role: slot.kind.role, slot: slot.number }, 'worker could not be forked')
-      return null
+      await slot.open(tell)
+    } catch (cause) {
+      // Another change has taken it back meanwhile.
+      if (slot.isRetired) return
+      this.#slots = this.#slots.filter((one) => one !== slot)
+      throw cause
     }
   }
 
-  #rest(ms: number): Promise<void> {
-    return pause(ms, undefined, { signal: this.#stopping.signal }).catch(() => {})
+  async #retire(slot: Slot, tell: TellStep): Promise<void> {
+    this.#leaving.add(slot)
+    await slot.retire(this.#options.graceMs, tell)
+    this.#leaving.delete(slot)
   }
 
-  #killAll(): void {
-    for (const worker of this.workers()) {
-      const { role, slot, pid } = worker
-      this.#log.warn({ role, slot, workerPid: pid }, 'worker did not end in time and is killed')
-      worker.kill()
-    }
+  #createSlot(kind: WorkerKind, number: number): Slot {
+    const { role } = kind
+    return new Slot({ ...this.#options, role, number, program: () => kind })
   }
 }
 
-function slotsOf(kind: WorkerKind): Slot[] {
-  return Array.from({ length: kind.count }, (_, index) => ({ kind, number: index + 1, worker: null }))
+function stepTeller(tell: TellProgress): TellStep {
+  return (step, { id, pid }) => tell({ step, worker: id, pid })
 }

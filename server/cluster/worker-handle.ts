@@ -6,7 +6,8 @@ import {
   type WorkerAssignment,
   type WorkerRole,
 } from '../../shared/config/assignment.ts'
-import { parseWorkerMessage, type PrimaryMessage } from './messages.ts'
+import type { ControlAnswer, WorkerState } from './control-request.ts'
+import { parseWorkerMessage, type Heartbeat, type PrimaryMessage } from './messages.ts'
 
 /** A program to run as a worker. */
 export interface WorkerProgram {
@@ -18,6 +19,12 @@ export interface WorkerProgram {
 export interface WorkerExit {
   readonly code: number | null
   readonly signal: string | null
+}
+
+export interface ForkOptions {
+  readonly bootTimeoutMs: number
+  /** Answers what the worker asks of its primary. */
+  readonly answer: (request: unknown) => Promise<ControlAnswer>
 }
 
 /** A worker ended, or hung, before it was ready. */
@@ -32,40 +39,71 @@ export class WorkerBootFailed extends Error {
 export class WorkerHandle {
   readonly role: WorkerRole
   readonly slot: number
+  /** On the monotonic clock. */
   readonly startedAt = performance.now()
   /** Where it listens, if it does. Rejects with `WorkerBootFailed`; one that takes too long is killed. */
   readonly ready: Promise<number | null>
   /** Resolves when it has ended and everything that it said has arrived. */
   readonly exited: Promise<WorkerExit>
   readonly #worker: Worker
-  #isReady = false
+  #state: Exclude<WorkerState, 'waiting'> = 'starting'
+  #memberId: string | null = null
+  #vitals: Heartbeat | null = null
+  #heartbeats = 0
 
-  static fork(assignment: WorkerAssignment, program: WorkerProgram, bootTimeoutMs: number): WorkerHandle {
+  static fork(assignment: WorkerAssignment, program: WorkerProgram, options: ForkOptions): WorkerHandle {
     cluster.setupPrimary({ exec: program.exec, args: [] })
     const worker = cluster.fork({ ...program.env, ...assignmentEnvironment(assignment) })
-    return new WorkerHandle(worker, assignment, bootTimeoutMs)
+    return new WorkerHandle(worker, assignment, options)
   }
 
-  private constructor(worker: Worker, assignment: WorkerAssignment, bootTimeoutMs: number) {
+  private constructor(worker: Worker, assignment: WorkerAssignment, options: ForkOptions) {
     this.#worker = worker
     this.role = assignment.role
     this.slot = assignment.slot
     this.exited = endOf(worker)
-    this.ready = this.#readiness(assignment, bootTimeoutMs)
+    this.ready = this.#readiness(assignment, options.bootTimeoutMs)
     // Whoever waits for `ready` is told; nobody has to.
     this.ready.catch(() => {})
+    this.#listen(options.answer)
+  }
+
+  /** As in X-Worker. A replacement has the same. */
+  get id(): string {
+    return `${this.role}-${this.slot}`
   }
 
   get pid(): number | undefined {
     return this.#worker.process.pid
   }
 
+  get state(): Exclude<WorkerState, 'waiting'> {
+    return this.#state
+  }
+
+  /** Whether it can be told something, because it has begun its work. */
   get isReady(): boolean {
-    return this.#isReady
+    return this.#state !== 'starting'
+  }
+
+  /** Who it is among those that hold sessions; null when it holds none. */
+  get memberId(): string | null {
+    return this.#memberId
+  }
+
+  /** What it told of itself last. */
+  get vitals(): Heartbeat | null {
+    return this.#vitals
+  }
+
+  /** How often it has shown that it is alive. */
+  get heartbeats(): number {
+    return this.#heartbeats
   }
 
   /** Asks it to finish within `graceMs` milliseconds. Safe twice, and when it has ended. */
   stop(graceMs: number): void {
+    if (this.#state === 'ready') this.#state = 'draining'
     this.#send({ type: 'stop', graceMs })
   }
 
@@ -73,9 +111,35 @@ export class WorkerHandle {
     this.#worker.process.kill('SIGKILL')
   }
 
+  /** It does not show any life, and is killed. */
+  giveUp(): void {
+    this.#state = 'hung'
+    this.kill()
+  }
+
   #send(message: PrimaryMessage): void {
     // A worker that can't be told any more is ending, and `exited` says so.
     if (this.#worker.isConnected()) this.#worker.process.send(message, () => {})
+  }
+
+  #listen(answer: ForkOptions['answer']): void {
+    this.#worker.on('message', (value: unknown) => {
+      const message = parseWorkerMessage(value)
+      switch (message?.type) {
+        case 'heartbeat': {
+          const { type: _type, ...vitals } = message
+          this.#vitals = vitals
+          this.#heartbeats += 1
+          return
+        }
+        case 'leaving':
+          return this.#send({ type: 'goodbye' })
+        case 'ask':
+          void answer(message.request).then((given) =>
+            this.#send({ type: 'answer', id: message.id, answer: given }),
+          )
+      }
+    })
   }
 
   #readiness(assignment: WorkerAssignment, bootTimeoutMs: number): Promise<number | null> {
@@ -89,9 +153,10 @@ export class WorkerHandle {
       this.#worker.on('message', (value: unknown) => {
         const message = parseWorkerMessage(value)
         if (message?.type === 'failed') reason = message.reason
-        if (message?.type !== 'ready') return
+        if (message?.type !== 'ready' || reason !== null) return
         clearTimeout(timer)
-        this.#isReady = true
+        this.#state = 'ready'
+        this.#memberId = message.memberId
         resolve(message.port)
       })
       void this.exited.then((exit) => {

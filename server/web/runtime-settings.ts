@@ -23,12 +23,15 @@ export const runtimeSettingsSchema = z.strictObject({
 })
 export type RuntimeSettings = z.output<typeof runtimeSettingsSchema>
 
+/** Where they lie in Redis. */
+export const settingsKey = '{sx}:settings'
+
 export interface RuntimeSettingsParts {
   readonly config: Pick<Config, 'sessions' | 'log' | 'limits'>
   readonly redis: Redis
   readonly sessions: SessionService
   readonly log: Logger
-  /** Where they lie in Redis. */
+  /** Other than the usual. */
   readonly key?: string
   /** Called with the rules of the limits whenever one of them changes. */
   readonly onLimits?: (limits: Config['limits']) => void
@@ -36,7 +39,7 @@ export interface RuntimeSettingsParts {
 
 /** Lets this worker follow the settings that all workers share. */
 export function followRuntimeSettings(parts: RuntimeSettingsParts): Settings<RuntimeSettings> {
-  const { config, redis, sessions, log, key = '{sx}:settings', onLimits = () => {} } = parts
+  const { config, redis, sessions, log, key = settingsKey, onLimits = () => {} } = parts
   return createSettings({
     redis,
     key,

@@ -82,6 +82,27 @@ export function shownDuration(ms: number): string {
   return `${ms}ms`
 }
 
+const unitBytes = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 } as const
+
+/** An amount of memory in bytes, from `least` to `most` (both in the same grammar). */
+export function size(least: string, most: string, example: string): Grammar<number> {
+  const [leastBytes, mostBytes] = [sizeBytes(least) ?? 0, sizeBytes(most) ?? Infinity]
+  return {
+    accepts: `a size from ${least} to ${most}, with its unit (K, M, G or T)`,
+    example,
+    parse(text) {
+      if (/^\d+$/.test(text)) return refuse(`a size needs its unit: ${text}M are mebibytes`)
+      const value = sizeBytes(text)
+      return value !== null && value >= leastBytes && value <= mostBytes ? value : refuse()
+    },
+  }
+}
+
+function sizeBytes(text: string): number | null {
+  const [, digits, unit] = /^(\d{1,12})([KMGT])$/.exec(text) ?? []
+  return digits === undefined ? null : Number(digits) * unitBytes[unit as keyof typeof unitBytes]
+}
+
 function otherCase(text: string, words: readonly string[]): string | undefined {
   const meant = words.find((word) => word === text.trim().toLowerCase())
   return meant === undefined ? undefined : `write it ${meant}`

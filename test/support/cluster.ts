@@ -18,6 +18,8 @@ export const withoutLimits = { LIMIT_API: 'off', LIMIT_LOGIN_IP: 'off', LIMIT_LO
 
 export interface ClusterOptions {
   readonly workers?: number
+  /** None unless a test is about them. */
+  readonly jobWorkers?: number
   /** Beside what the cluster is given anyway; `undefined` takes a variable away. */
   readonly env?: Readonly<Record<string, string | undefined>>
   /** Kept at the end; without one it has a temporary one. */
@@ -38,8 +40,8 @@ export interface TestCluster {
   output(): string
   /** The lines of its log so far. */
   logged(): Record<string, any>[]
-  /** By slot, the process of the worker that became ready there last. */
-  workerPids(): ReadonlyMap<number, number>
+  /** By slot, the process of the web worker (or job worker) that became ready there last. */
+  workerPids(role?: 'web' | 'jobs'): ReadonlyMap<number, number>
   signalWorker(slot: number, signal: NodeJS.Signals): void
   signal(signal: NodeJS.Signals): void
   /** Its exit code, or null when a signal ended it. */
@@ -66,8 +68,8 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
     throw new Error(`the server does not listen:\n${output()}`)
   }
 
-  function workerPids(): ReadonlyMap<number, number> {
-    const ready = logged().filter(({ msg }) => msg === 'worker is ready')
+  function workerPids(wanted = 'web'): ReadonlyMap<number, number> {
+    const ready = logged().filter(({ msg, role }) => msg === 'worker is ready' && role === wanted)
     return new Map(ready.map(({ slot, workerPid }) => [Number(slot), Number(workerPid)]))
   }
   for (const pid of workerPids().values()) trackChild(pid, 'a worker of a test')
@@ -144,6 +146,7 @@ async function launch(options: ClusterOptions): Promise<Launched> {
       DATA_DIR: dataDir,
       PORT: '0',
       WORKERS: String(workers),
+      JOB_WORKERS: String(options.jobWorkers ?? 0),
       ADMIN_EMAIL: admin.email,
       ADMIN_PASSWORD: admin.password,
       REDIS_URL: options.redisUrl,

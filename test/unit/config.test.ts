@@ -23,7 +23,7 @@ describe('the configuration', () => {
     const config = get({}, { cpus: 3, cwd: '/srv/app' })
     expect(config).to.deep.include({
       production: false,
-      workers: { web: 3, jobs: 1 },
+      workers: { web: 3, jobs: 1, scheduling: 'round-robin', maxRssBytes: null, maxAgeMs: null },
       dataDir: '/srv/app/.lockstep',
       redis: { kind: 'embedded' },
       redisServerBin: null,
@@ -137,6 +137,10 @@ describe('the configuration', () => {
       ['METRICS_HOST', '0.0.0.0', (c) => c.metrics, null],
       ['GRACE', '1m', (c) => c.graceMs, 60_000],
       ['LOG_LEVEL', 'silent', (c) => c.log.level, 'silent'],
+      ['SCHEDULING', 'shared', (c) => c.workers.scheduling, 'shared'],
+      ['WORKER_MAX_RSS', '512M', (c) => c.workers.maxRssBytes, 512 * 2 ** 20],
+      ['WORKER_MAX_RSS', 'off', (c) => c.workers.maxRssBytes, null],
+      ['WORKER_MAX_AGE', '24h', (c) => c.workers.maxAgeMs, 86_400_000],
     ]
   for (const [variable, text, value, expected] of accepted) {
     it(`accepts ${variable}=${text}`, () => {
@@ -158,6 +162,10 @@ describe('the configuration', () => {
     ['WORKERS', '257'],
     ['WORKERS', 'auto'],
     ['JOB_WORKERS', '-1'],
+    ['SCHEDULING', 'random'],
+    ['WORKER_MAX_RSS', '512', /needs its unit/],
+    ['WORKER_MAX_RSS', '1M'],
+    ['WORKER_MAX_AGE', '1y'],
     ['TRUST_PROXY', 'true'],
     ['EXPOSE_WORKER', 'yes'],
     ['EXPOSE_WORKER', 'ON', /write it on/],

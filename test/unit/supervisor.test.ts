@@ -24,14 +24,11 @@ function supervise(behaviour: string, options: Partial<SupervisorOptions> & { co
     pretty: false,
     destination: { write: (line) => lines.push(line) },
   })
-  const kind = {
-    role: 'web' as const,
-    count: options.count ?? 2,
-    exec,
-    env: { FIXTURE_BEHAVIOUR: behaviour },
-  }
+  // What the next worker does: as with a build that is replaced while the server runs.
+  const env = { FIXTURE_BEHAVIOUR: behaviour }
+  const kind = { role: 'web' as const, count: options.count ?? 2, exec, env }
   const supervisor = new Supervisor({ kinds: [kind], graceMs: 2_000, log, ...options })
-  return { supervisor, logged: () => lines.join('') }
+  return { supervisor, env, logged: () => lines.join('') }
 }
 
 async function failureOf(promise: Promise<unknown>): Promise<Error> {
@@ -159,6 +156,173 @@ describe('the supervisor', () => {
     expect(pids.filter(isAlive)).to.deep.equal([])
   })
 
+  it('replaces all workers at a reload, each when its successor is ready', async () => {
+    const { supervisor } = supervise('good', { count: 2 })
+    await supervisor.start()
+    const before = pidsOf(supervisor)
+    const steps: string[] = []
+    expect(await supervisor.reload(({ step, worker }) => steps.push(`${step} ${worker}`))).to.equal(2)
+    const order = ['starting', 'ready', 'draining', 'ended']
+    expect(steps).to.deep.equal(['web-1', 'web-2'].flatMap((id) => order.map((step) => `${step} ${id}`)))
+    const after = pidsOf(supervisor)
+    expect(after).to.have.length(2)
+    expect(before.filter(isAlive)).to.deep.equal([])
+    await supervisor.stop(deadlineIn(5_000))
+  })
+
+  for (const [build, reason] of [
+    ['exits:1', 'it ended (exit code 7)'],
+    ['fails:1', 'the dog ate the database'],
+    ['hangs', 'it was not ready within 4000 ms'],
+  ] as const) {
+    it(`keeps the workers of before when the new build ${build.replace(':1', '')}, and says why`, async () => {
+      const { supervisor, env } = supervise('good', { count: 2, bootTimeoutMs: 4_000 })
+      await supervisor.start()
+      const before = pidsOf(supervisor)
+      env.FIXTURE_BEHAVIOUR = build
+      expect((await failureOf(supervisor.reload())).message).to.equal(
+        `the reload was aborted, and all workers go on as they were: web worker 1 did not start: ${reason}`,
+      )
+      expect(pidsOf(supervisor)).to.deep.equal(before)
+      env.FIXTURE_BEHAVIOUR = 'good'
+      expect(await supervisor.reload()).to.equal(2)
+      pidsOf(supervisor)
+      await supervisor.stop(deadlineIn(5_000))
+    })
+  }
+
+  it('says how many go on as they were when a reload is aborted half-way', async () => {
+    const { supervisor, env } = supervise('good', { count: 2 })
+    await supervisor.start()
+    pidsOf(supervisor)
+    env.FIXTURE_BEHAVIOUR = 'exits:2'
+    expect((await failureOf(supervisor.reload())).message).to.contain('1 of 2 workers go on as they were')
+    expect(pidsOf(supervisor)).to.have.length(2)
+    await supervisor.stop(deadlineIn(5_000))
+  })
+
+  it('lets all who ask during a reload share one more', async () => {
+    const { supervisor, logged } = supervise('good', { count: 1 })
+    await supervisor.start()
+    pidsOf(supervisor)
+    const first = supervisor.reload()
+    const others = [supervisor.reload(), supervisor.reload(), supervisor.reload()]
+    expect(await Promise.all([first, ...others])).to.deep.equal([1, 1, 1, 1])
+    expect(logged().match(/"reloaded"/g)).to.have.length(2)
+    pidsOf(supervisor)
+    await supervisor.stop(deadlineIn(5_000))
+  })
+
+  it('ends a reload when it is stopped during it, and leaves no worker', async () => {
+    const { supervisor, env } = supervise('good', { count: 2 })
+    await supervisor.start()
+    env.FIXTURE_BEHAVIOUR = 'hangs'
+    const reloading = failureOf(supervisor.reload())
+    await eventually(() => expect(supervisor.workers()).to.have.length(3))
+    const pids = pidsOf(supervisor)
+    await supervisor.stop(deadlineIn(5_000))
+    expect((await reloading).message).to.equal('the server is stopping')
+    expect(pids.filter(isAlive)).to.deep.equal([])
+    expect((await failureOf(supervisor.reload())).message).to.equal('the server is stopping')
+  })
+
+  it('fills the lowest slots and empties the highest', async () => {
+    const { supervisor } = supervise('good', { count: 1 })
+    await supervisor.start()
+    const [first] = pidsOf(supervisor)
+    await supervisor.scale('web', 4)
+    expect(supervisor.workers().map(({ id }) => id)).to.deep.equal(['web-1', 'web-2', 'web-3', 'web-4'])
+    pidsOf(supervisor)
+    await supervisor.scale('web', 1)
+    expect(pidsOf(supervisor)).to.deep.equal([first])
+    await supervisor.stop(deadlineIn(5_000))
+  })
+
+  it('ends with the number that was asked for last, however fast they change', async () => {
+    const { supervisor } = supervise('good', { count: 2 })
+    await supervisor.start()
+    const changes = [6, 1, 3].map((count) => supervisor.scale('web', count))
+    expect(supervisor.count('web')).to.equal(3)
+    pidsOf(supervisor)
+    await Promise.all(changes)
+    expect(
+      supervisor
+        .workers()
+        .map(({ id }) => id)
+        .toSorted(),
+    ).to.deep.equal(['web-1', 'web-2', 'web-3'])
+    pidsOf(supervisor)
+    await supervisor.stop(deadlineIn(5_000))
+  })
+
+  it('gives up the slot of an additional worker that cannot start', async () => {
+    const { supervisor, env } = supervise('good', { count: 1 })
+    await supervisor.start()
+    env.FIXTURE_BEHAVIOUR = 'exits:2'
+    expect((await failureOf(supervisor.scale('web', 2))).message).to.contain('web worker 2 did not start')
+    expect(supervisor.count('web')).to.equal(1)
+    pidsOf(supervisor)
+    await supervisor.stop(deadlineIn(5_000))
+  })
+
+  it('replaces one worker when it is drained', async () => {
+    const { supervisor } = supervise('good', { count: 2 })
+    await supervisor.start()
+    const [first, second] = pidsOf(supervisor)
+    await supervisor.drain('web-2')
+    const after = pidsOf(supervisor)
+    expect(after[0]).to.equal(first)
+    expect(after[1]).to.not.equal(second)
+    await supervisor.stop(deadlineIn(5_000))
+  })
+
+  it('kills and replaces a worker that shows no life, and tells its state', async () => {
+    const { supervisor, logged } = supervise('good', { count: 2, hungAfterMs: 1_000 })
+    await supervisor.start()
+    const before = pidsOf(supervisor)
+    kill(supervisor.workers()[0], 'SIGSTOP')
+    await eventually(() => {
+      const [first, second] = supervisor.workers().toSorted((a, b) => a.slot - b.slot)
+      expect(first?.state).to.equal('ready')
+      expect(first?.pid).to.not.equal(before[0])
+      expect(second?.pid).to.equal(before[1])
+    }, 10_000)
+    expect(logged()).to.match(/"State":"T \(stopped\)".*"worker hangs and is killed"/)
+    pidsOf(supervisor)
+    await supervisor.stop(deadlineIn(5_000))
+  })
+
+  it('recycles workers that are too large, one at a time, but none that was just born', async () => {
+    const recycle = { maxRssBytes: 1_000, maxAgeMs: null, leastAgeMs: 1_000 }
+    const { supervisor, env, logged } = supervise('large:2000', { count: 2, recycle })
+    await supervisor.start()
+    const before = pidsOf(supervisor)
+    env.FIXTURE_BEHAVIOUR = 'good'
+    await eventually(() => {
+      expect(before.filter(isAlive)).to.deep.equal([])
+      expect(supervisor.workers().map(({ state }) => state)).to.deep.equal(['ready', 'ready'])
+    }, 10_000)
+    const events = logged().match(/worker is recycled|worker has ended/g)
+    expect(events).to.deep.equal([
+      'worker is recycled',
+      'worker has ended',
+      'worker is recycled',
+      'worker has ended',
+    ])
+    pidsOf(supervisor)
+    await supervisor.stop(deadlineIn(5_000))
+  })
+
+  it('recycles workers that are too old', async () => {
+    const { supervisor } = supervise('good', { count: 1, recycle: { maxRssBytes: null, maxAgeMs: 500 } })
+    await supervisor.start()
+    const before = pidsOf(supervisor)
+    await eventually(() => expect(before.filter(isAlive)).to.deep.equal([]), 10_000)
+    pidsOf(supervisor)
+    await supervisor.stop(deadlineIn(5_000))
+    pidsOf(supervisor)
+  })
+
   it('leaves no worker behind when the primary itself is killed', async () => {
     const primary = spawn(process.execPath, ['--import', 'tsx', path.join(fixtures, 'primary.ts')], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -188,11 +352,23 @@ describe('the pause before a replacement', () => {
 
 describe('a message between primary and worker', () => {
   it('is checked when it arrives', () => {
-    expect(parseWorkerMessage({ type: 'ready', port: 80, more: 1 })).to.deep.equal({
+    expect(parseWorkerMessage({ type: 'ready', port: 80, memberId: 'm', more: 1 })).to.deep.equal({
       type: 'ready',
       port: 80,
+      memberId: 'm',
     })
-    expect(parseWorkerMessage({ type: 'ready', port: null })).to.deep.equal({ type: 'ready', port: null })
+    expect(parseWorkerMessage({ type: 'ready', port: null })).to.deep.equal({
+      type: 'ready',
+      port: null,
+      memberId: null,
+    })
+    expect(parseWorkerMessage({ type: 'heartbeat', eventLoopLagMs: 1, rssBytes: 2 })).to.deep.equal({
+      type: 'heartbeat',
+      eventLoopLagMs: 1,
+      rssBytes: 2,
+      leaseMs: null,
+      cachedSessions: null,
+    })
     expect(parsePrimaryMessage({ type: 'stop', graceMs: 5 })).to.deep.equal({ type: 'stop', graceMs: 5 })
     const foreign = [
       null,
@@ -203,6 +379,8 @@ describe('a message between primary and worker', () => {
       { type: 'ready' },
       { type: 'ready', port: 0 },
       { type: 'failed' },
+      { type: 'heartbeat', eventLoopLagMs: -1, rssBytes: 2 },
+      { type: 'ask' },
     ]
     for (const value of foreign) expect(parseWorkerMessage(value)).to.equal(null)
     const nonsense = [
@@ -211,6 +389,7 @@ describe('a message between primary and worker', () => {
       { type: 'stop' },
       { type: 'stop', graceMs: NaN },
       { type: 'stop', graceMs: -1 },
+      { type: 'answer', id: 1 },
     ]
     for (const value of nonsense) expect(parsePrimaryMessage(value)).to.equal(null)
   })

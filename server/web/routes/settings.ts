@@ -9,7 +9,7 @@ import { runtimeSettingsSchema, type RuntimeSettings } from '../runtime-settings
 export interface SettingsRouteParts {
   readonly settings: Settings<RuntimeSettings>
   /** How many web workers share the sessions: a cache that is true in one process only must not be chosen. */
-  readonly webWorkers: number
+  readonly webWorkers: () => Promise<number>
   readonly recordAuthEvent: RecordAuthEvent
 }
 
@@ -61,7 +61,7 @@ export function settingsRoutes({ settings, webWorkers, recordAuthEvent }: Settin
       body: changes,
       replies: { 200: { description: 'The settings as they are now', body: view } },
       async handler(ctx, { body: { limits: rules, ...others } }) {
-        if (others.cacheMode === 'memory' && webWorkers > 1) throw memoryIsNotShared(webWorkers)
+        if (others.cacheMode === 'memory') requireLoneWorker(await webWorkers())
         const changed = {
           ...others,
           limitApi: rules?.api,
@@ -95,8 +95,9 @@ function present({ values, overridden, version }: SettingsView<RuntimeSettings>)
   }
 }
 
-function memoryIsNotShared(webWorkers: number) {
-  return invalidFields([
+function requireLoneWorker(webWorkers: number): void {
+  if (webWorkers < 2) return
+  throw invalidFields([
     {
       field: 'cacheMode',
       message:

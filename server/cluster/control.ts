@@ -1,0 +1,124 @@
+import type { Logger } from '../../shared/log.ts'
+import {
+  parseControlRequest,
+  parseWorkerId,
+  refusal,
+  type CheckedRequest,
+  type ControlAnswer,
+  type ControlResults,
+} from './control-request.ts'
+import type { Hosts } from './hosts.ts'
+import { SlotRetired } from './slot.ts'
+import { SupervisorStopping, type Supervisor, type TellProgress } from './supervisor.ts'
+
+export interface ControlParts {
+  readonly supervisor: Pick<Supervisor, 'reload' | 'scale' | 'drain' | 'count' | 'has'>
+  readonly hosts: Pick<Hosts, 'all'>
+  /** The name of this host. */
+  readonly host: string
+  readonly redis: ControlResults['redis']
+  /** Why there must not be so many web workers, or null. */
+  readonly objection: (web: number) => Promise<string | null>
+  readonly log: Logger
+}
+
+/** Carries out what the command line and the administrators ask for. */
+export interface Control {
+  /**
+   * Answers anything at all, with a refusal where it can't be done; never rejects. Without `wait` in the request the
+   * answer says that it has begun, and the log how it went.
+   */
+  answer(request: unknown, tell?: TellProgress): Promise<ControlAnswer>
+  /** The same, but only what may be asked on behalf of others than the user of this process. */
+  answerWorker(request: unknown): Promise<ControlAnswer>
+}
+
+export function createControl({ supervisor, hosts, host, redis, objection, log }: ControlParts): Control {
+  async function carryOut(request: CheckedRequest, tell: TellProgress): Promise<ControlAnswer> {
+    switch (request.command) {
+      case 'status':
+        return done({ host, workers: await hosts.all() } satisfies ControlResults['status'])
+      case 'redis':
+        return done(redis)
+      case 'reload':
+        return begun(request, { replaced: 0 }, async () => ({ replaced: await supervisor.reload(tell) }))
+      case 'scale':
+        return scale(request, tell)
+      case 'drain': {
+        const { id } = request
+        if (parseWorkerId(id) === null || !supervisor.has(id)) {
+          const where = `on this host (${host}); commands act on the host that answers them`
+          return refusal('no-such-worker', `there is no worker ${JSON.stringify(id)} ${where}`)
+        }
+        return begun(request, { id }, async () => {
+          await supervisor.drain(id, tell)
+          return { id }
+        })
+      }
+    }
+  }
+
+  async function scale(
+    request: Extract<CheckedRequest, { command: 'scale' }>,
+    tell: TellProgress,
+  ): Promise<ControlAnswer> {
+    const wanted = {
+      web: request.web ?? supervisor.count('web'),
+      jobs: request.jobs ?? supervisor.count('jobs'),
+    }
+    if (wanted.web > supervisor.count('web')) {
+      const reason = await objection(wanted.web)
+      if (reason !== null) return refusal('not-allowed', reason)
+    }
+    return begun(request, wanted, async () => {
+      await Promise.all([
+        supervisor.scale('web', wanted.web, tell),
+        supervisor.scale('jobs', wanted.jobs, tell),
+      ])
+      return wanted
+    })
+  }
+
+  /** What is asked for has begun; whoever does not wait for it learns from the log that it failed. */
+  async function begun(
+    { command, wait }: { command: string; wait: boolean },
+    expected: unknown,
+    work: () => Promise<unknown>,
+  ): Promise<ControlAnswer> {
+    log.info({ command }, 'a command is carried out')
+    const working = work()
+    if (wait) return working.then(done, failed)
+    working.catch((err: unknown) => {
+      if (!isEnding(err)) log.error({ err, command }, 'a command failed')
+    })
+    return done(expected)
+  }
+
+  async function answer(request: unknown, tell: TellProgress = () => {}): Promise<ControlAnswer> {
+    const checked = parseControlRequest(request)
+    if ('problem' in checked) return refusal('invalid', checked.problem)
+    return carryOut(checked, tell).catch(failed)
+  }
+
+  return {
+    answer,
+    async answerWorker(request) {
+      const secret = (request as { command?: unknown } | null)?.command === 'redis'
+      return secret ? refusal('not-allowed', 'a worker has been told already') : answer(request)
+    },
+  }
+}
+
+function done(result: unknown): ControlAnswer {
+  return { ok: true, result }
+}
+
+function failed(cause: unknown): ControlAnswer {
+  const message = cause instanceof Error ? cause.message : String(cause)
+  return refusal(isEnding(cause) ? 'stopping' : 'failed', message)
+}
+
+/** It was overtaken by a stop or a change of numbers, which is no failure. */
+function isEnding(cause: unknown): boolean {
+  return cause instanceof SupervisorStopping || cause instanceof SlotRetired
+}

@@ -1,0 +1,24 @@
+import type { Redis } from 'ioredis'
+import { z } from 'zod'
+import type { Config } from '../../shared/config.ts'
+import { settingsKey } from '../web/runtime-settings.ts'
+
+const storedSchema = z.object({ overrides: z.object({ cacheMode: z.string().optional() }) })
+
+/**
+ * Why there must not be so many web workers, or null: a cache that is true in one process only was chosen, by the
+ * configuration or while the server runs.
+ */
+export async function objectionTo(
+  web: number,
+  { redis, config }: { redis: Redis; config: Pick<Config, 'sessions'> },
+): Promise<string | null> {
+  if (web < 2) return null
+  const stored = await redis.get(settingsKey)
+  const chosen = stored === null ? undefined : storedSchema.parse(JSON.parse(stored)).overrides.cacheMode
+  if ((chosen ?? config.sessions.cache) !== 'memory') return null
+  return (
+    'the session cache is memory, which is right for one web worker only: a session logged out on worker A would ' +
+    `live on in worker B. Set ${chosen ? 'cacheMode in the settings' : 'SESSION_CACHE'} to coherent first.`
+  )
+}
