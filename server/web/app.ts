@@ -83,6 +83,7 @@ export function createApp(parts: AppParts): App {
   const { config, sessions, log } = parts
   const { trustProxy, exposeWorker, corsOrigins, publicUrl } = config.http
   const app: App = new Koa()
+  const groups = routeGroups(app, parts)
 
   app.use(
     compose([
@@ -92,11 +93,11 @@ export function createApp(parts: AppParts): App {
       answerProblems(log),
       refuseMalformed(),
       crossOrigin(corsOrigins),
-      routeRequests(routeGroups(app, parts), [
+      routeRequests(groups, [
         readCredentials(),
         refuseCrossSite({ trustProxy, publicOrigin: publicUrl === null ? null : new URL(publicUrl).origin }),
         authenticate(sessions),
-        limitRoutes(parts.limits.limiter),
+        limitRoutes(parts.limits.limiter, groups.flat()),
         admit(),
         refuseInMaintenance(() => parts.settings.current().values.maintenance),
         gateAnswers(sessions),

@@ -13,6 +13,7 @@ import { openRedis, redisService } from '../../shared/redis/connections.ts'
 import { createSessions, type SessionService } from '../../shared/sessions/create-sessions.ts'
 import type { AskPrimary } from '../cluster/primary-handle.ts'
 import { jobs } from '../jobs.ts'
+import { limits as policies } from '../limits.ts'
 import { createApp } from './app.ts'
 import { createAuditWriter } from './audit-writer.ts'
 import { createHttpServer } from './http-server.ts'
@@ -78,7 +79,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     durability: config.sessions.durability === 'keep' ? 'keep' : 'fence',
     onCorrupt: (hash) => log.warn({ session: hash }, 'a session in Redis is corrupted and was refused'),
   })
-  const limits = openLimits({ redis, subscriber: limitSubscriber, limits: config.limits })
+  const limits = openLimits({ redis, subscriber: limitSubscriber, limits: config.limits, policies })
   const settings = followRuntimeSettings({ config, redis, sessions, log, onLimits: limits.follow })
   const readiness = createReadiness(
     { redis: () => redis.ping(), database: () => accounts.ping() },

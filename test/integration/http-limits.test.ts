@@ -156,6 +156,15 @@ describe('Rate limits over HTTP, two workers', () => {
     }
   })
 
+  it('must be declared before a route can name them', async () => {
+    const [free] = routes
+    const charged = { ...free!, path: '/charged', limits: ['export'] }
+    const refused = await startHttpApp({ redisUrl: redis.url, routes: [charged] }).catch(
+      (fault: unknown) => fault,
+    )
+    expect(String(refused)).to.include('GET /charged').and.to.include('export')
+  })
+
   it('keep sign-in closed after Redis lost what was counted, and the API open', async () => {
     await app().register('ann@example.com')
     const operator = new Redis(redis.url)

@@ -4,8 +4,15 @@ import { usualPolicy } from '../limits.ts'
 import type { Route } from '../route.ts'
 import { rateLimit } from './rate-limit.ts'
 
-/** Charges each request to the policies of its route: to `api`, unless the route names others, or none. */
-export function limitRoutes(limiter: Pick<RateLimiter, 'take' | 'takeAll'>): AppMiddleware {
+/**
+ * Charges each request to the policies of its route: to `api`, unless the route names others, or none. Throws when a
+ * route names a policy that there is not.
+ */
+export function limitRoutes(
+  limiter: Pick<RateLimiter, 'take' | 'takeAll' | 'policies'>,
+  routes: readonly Route[],
+): AppMiddleware {
+  refuseUnknownPolicies(limiter, routes)
   const usual = rateLimit({ limiter, policies: [usualPolicy] })
   const own = new WeakMap<Route, AppMiddleware>()
 
@@ -23,5 +30,16 @@ export function limitRoutes(limiter: Pick<RateLimiter, 'take' | 'takeAll'>): App
     const { route } = ctx.state
     if (route?.limits === undefined) return usual(ctx, next)
     return middlewareOf(route, route.limits)(ctx, next)
+  }
+}
+
+function refuseUnknownPolicies(limiter: Pick<RateLimiter, 'policies'>, routes: readonly Route[]): void {
+  const known = new Set(limiter.policies().map(({ name }) => name))
+  for (const { method, path, limits = [] } of routes) {
+    const unknown = limits.find((name) => !known.has(name))
+    if (unknown === undefined) continue
+    throw new TypeError(
+      `${method} ${path} is charged to ${unknown}, which is no limit: add it to server/limits.ts`,
+    )
   }
 }
