@@ -98,7 +98,7 @@ export function createPrimary({ config, programs, searchPath, log, say }: Primar
     await services.start(serveControl({ dataDir: config.dataDir, control, log }))
 
     const url = config.http.publicUrl ?? localUrl(host, port)
-    const email = administrator?.email ?? config.admin.email ?? 'admin@localhost'
+    const email = administrator?.email ?? config.admin.email ?? '<e-mail>'
     log.info({ url: localUrl(host, port), workers: config.workers.web }, 'listening')
     say(listeningText(url, config.workers.web, email))
   }

@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis'
 import type { Service } from '../../shared/lifecycle.ts'
 
 export type Part = 'ok' | 'down'
@@ -73,4 +74,10 @@ async function stateOf(ask: () => Promise<unknown>, boundMs: number): Promise<Pa
   } finally {
     clearTimeout(patience)
   }
+}
+
+/** Does Redis take writes? One that is read-only (a replica) answers PING, and can't be used. */
+export async function probeRedis(redis: Redis): Promise<void> {
+  // Deleting works in a full Redis too, in which sessions do as well.
+  await redis.del('{sx}:probe')
 }

@@ -11,6 +11,7 @@ import { createProcessMeter } from '../../shared/metrics/process-meter.ts'
 import { createSessionMeter } from '../../shared/metrics/session-meter.ts'
 import { openRedis, redisService } from '../../shared/redis/connections.ts'
 import { createSessions, type SessionService } from '../../shared/sessions/create-sessions.ts'
+import { localUrl } from '../cluster/announcements.ts'
 import type { AskPrimary } from '../cluster/primary-handle.ts'
 import { jobs } from '../jobs.ts'
 import { limits as policies } from '../limits.ts'
@@ -18,7 +19,7 @@ import { createApp } from './app.ts'
 import { createAuditWriter } from './audit-writer.ts'
 import { createHttpServer } from './http-server.ts'
 import { passwordResetRequests } from './password-reset-requests.ts'
-import { createReadiness, type SessionsDetail } from './readiness.ts'
+import { createReadiness, probeRedis, type SessionsDetail } from './readiness.ts'
 import { createRequestMeter } from './request-meter.ts'
 import { openLimits } from './limits.ts'
 import type { Route } from './route.ts'
@@ -64,7 +65,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
   const accounts = openAccounts(config.database)
   const passwords = createPasswords()
   const queues = createQueues({ redis, jobs })
-  const publicUrl = () => config.http.publicUrl ?? addressOf(config.http.host, http.port)
+  const publicUrl = () => config.http.publicUrl ?? localUrl(config.http.host, http.port)
   const audit = createAuditWriter({ audit: accounts.audit, log })
   const processMeter = createProcessMeter(workerId)
   const sessionMeter = createSessionMeter(workerId)
@@ -82,7 +83,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
   const limits = openLimits({ redis, subscriber: limitSubscriber, limits: config.limits, policies })
   const settings = followRuntimeSettings({ config, redis, sessions, log, onLimits: limits.follow })
   const readiness = createReadiness(
-    { redis: () => redis.ping(), database: () => accounts.ping() },
+    { redis: () => probeRedis(redis), database: () => accounts.ping() },
     readinessBoundMs,
     () => sessionsDetail(sessions),
   )
@@ -148,8 +149,4 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
 function sessionsDetail({ cacheMode, state }: SessionService): SessionsDetail {
   if (cacheMode !== 'coherent') return { cache: cacheMode, lease: 'none' }
   return { cache: cacheMode, lease: state().leaseLeftMs > 0 ? 'held' : 'lapsed' }
-}
-
-function addressOf(host: string, port: number): string {
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 }

@@ -81,6 +81,30 @@ describe('sessions on a Redis that holds something else', () => {
     expect((await worker.sessions.revoke(token)).outcome).to.equal('revoked')
   })
 
+  for (const prefix of ['u', 'i']) {
+    it(`a user whose {sx}:${prefix}: is of another type can sign in, and be signed out`, async () => {
+      await operator.set(`{sx}:${prefix}:${user.id}`, 'foreign')
+      const { token } = await signIn(worker, user)
+      expect(await worker.sessions.list(user.id)).to.have.length(1)
+      await operator.set(`{sx}:${prefix}:${user.id}`, 'foreign')
+      expect(await worker.sessions.list(user.id)).to.deep.equal([])
+      for (const ended of [
+        await worker.sessions.revokeUser(user.id),
+        await worker.sessions.revokeById(user.id, 'unknown'),
+        await worker.sessions.updateSubject({ ...user, version: 2 }, { disabled: false }),
+      ]) {
+        expect(ended.outcome).to.equal('gone')
+      }
+      expect(await worker.sessions.authenticate(token)).to.equal(null)
+    })
+  }
+
+  it('a session whose version is no number can be written', async () => {
+    const { token } = await signIn(worker, user)
+    await operator.hset(key(token), 'version', 'x')
+    expect(await worker.sessions.saveData(token, { a: 1 })).to.equal('saved')
+  })
+
   it('messages on the channel that are not ours are ignored', async () => {
     const coherent = await startSessionWorker(redis.url, { domain: 'noise' })
     const { token } = await signIn(coherent)

@@ -6,7 +6,7 @@ import { pino } from 'pino'
 import { createApp, type AppParts } from '../../server/web/app.ts'
 import { createAuditWriter } from '../../server/web/audit-writer.ts'
 import { createHttpServer } from '../../server/web/http-server.ts'
-import { createReadiness, type Readiness } from '../../server/web/readiness.ts'
+import { createReadiness, probeRedis, type Readiness } from '../../server/web/readiness.ts'
 import { openLimits } from '../../server/web/limits.ts'
 import { followRuntimeSettings } from '../../server/web/runtime-settings.ts'
 import type { Account, AccountStore, Passwords, Role } from '../../shared/accounts/accounts.ts'
@@ -99,7 +99,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   const mails: Mail[] = []
   const audit = createAuditWriter({ audit: accounts.audit, log, retryMs: 50 })
   const queues = createQueues({ redis, jobs: [] })
-  const readiness = createReadiness({ redis: () => redis.ping(), database: () => accounts.ping() }, 500)
+  const readiness = createReadiness({ redis: () => probeRedis(redis), database: () => accounts.ping() }, 500)
 
   const key = `${domain}:settings`
   const limitSubscriber = openRedis({ kind: 'single', url: redisUrl }, 'subscriber')

@@ -2,7 +2,9 @@
 import { z } from 'zod'
 import { roles } from '../../../shared/accounts/accounts.ts'
 
-const unprintable = /[\p{Cc}\p{Cs}]/u
+// Marks of direction turn around what follows them. Joiners, which are invisible too, belong to names.
+const unprintable = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u200E\u200F\u202A-\u202E\u2066-\u2069]/u
+const visible = /[\p{L}\p{N}\p{P}\p{S}]/u
 
 /** One line of text for people: no control characters, no half characters, no more than `max`. */
 export function line(max: number) {
@@ -11,14 +13,16 @@ export function line(max: number) {
     .trim()
     .min(1)
     .max(max)
-    .refine((text) => !unprintable.test(text), 'must not contain control characters')
+    .refine((text) => !unprintable.test(text), 'must not contain control or invisible characters')
+    .refine((text) => visible.test(text), 'must contain something to read')
 }
 
 export const email = z
   .string()
   .trim()
   .max(254)
-  .regex(/^[^\s@]+@[^\s@]+$/u, 'must be an e-mail address')
+  // No lists, comments or display names: a mail server would read them as other addresses.
+  .regex(/^[^\s@<>()[\],;:\\"]+@[^\s@<>()[\],;:\\"]+$/u, 'must be an e-mail address')
   .refine((text) => !unprintable.test(text), 'must be an e-mail address')
 
 /** A password to compare: no rules but a bound, since rules for new passwords change over the years. */

@@ -11,6 +11,8 @@
 -- being the sessions that it ended.
 --@include domain
 local inc, epoch, _, settled = incarnation(KEYS[1], ARGV[1], ARGV[2])
+replace_foreign(KEYS[2], 'hash')
+replace_foreign(KEYS[3], 'zset')
 local user = redis.call('HMGET', KEYS[2], 'gen', 'disabled')
 if user[2] == '1' then return { inc, 'disabled' } end
 local generation = user[1]

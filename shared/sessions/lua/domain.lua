@@ -82,6 +82,13 @@ local function touch_session(key, hash, index_prefix, session, idle, now)
   return ttl
 end
 
+-- What somebody else wrote where a user's record or index belongs is of no use to anybody: without this, that user
+-- could never sign in again. Sessions that depended on it are dead already.
+local function replace_foreign(key, kind)
+  local found = redis.call('TYPE', key).ok
+  if found ~= 'none' and found ~= kind then redis.call('DEL', key) end
+end
+
 -- A user's record and index must outlive every session that depends on them.
 local function outlive(key, lifetime)
   if redis.call('PTTL', key) < lifetime then redis.call('PEXPIRE', key, lifetime) end

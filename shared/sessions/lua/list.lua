@@ -6,6 +6,7 @@
 --@include domain
 local _, epoch = incarnation(KEYS[1], ARGV[1], ARGV[2])
 local now = now_ms()
+replace_foreign(KEYS[3], 'zset')
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
 local found = {}
 for _, entry in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do

@@ -5,6 +5,7 @@
 -- Returns { inc, generation }.
 --@include domain
 local inc = incarnation(KEYS[1], ARGV[1], ARGV[2])
+replace_foreign(KEYS[2], 'hash')
 redis.call('HSETNX', KEYS[2], 'gen', ARGV[1])
 outlive(KEYS[2], tonumber(ARGV[3]))
 return { inc, redis.call('HGET', KEYS[2], 'gen') }

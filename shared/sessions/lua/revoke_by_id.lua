@@ -6,6 +6,7 @@
 -- Returns { inc, seq, settled, members, count }.
 --@include domain
 local inc, epoch, _, settled = incarnation(KEYS[1], ARGV[1], ARGV[2])
+replace_foreign(KEYS[3], 'zset')
 local count = 0
 for _, entry in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
   local id, hash = string.match(entry, '^([^:]*):(.*)$')

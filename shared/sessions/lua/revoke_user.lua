@@ -9,6 +9,8 @@
 -- Returns { inc, seq, settled, members, count, description of the session kept or false }.
 --@include domain
 local inc, epoch, _, settled = incarnation(KEYS[1], ARGV[1], ARGV[2])
+replace_foreign(KEYS[2], 'hash')
+replace_foreign(KEYS[3], 'zset')
 local now = now_ms()
 local keep, renamed = KEYS[4], KEYS[5]
 local kept = keep and (valid_session(keep, ARGV[3], epoch, now) or valid_session(renamed, ARGV[3], epoch, now))
@@ -16,8 +18,8 @@ if kept and kept.uid ~= ARGV[5] then kept = nil end
 
 -- Done once already, with this very generation: what has been listed since then is a login that came after.
 local repeated = redis.call('HGET', KEYS[2], 'gen') == ARGV[7]
-local listed = redis.pcall('ZCOUNT', KEYS[3], '(' .. now, '+inf')
-local count = not repeated and tonumber(listed) and listed - (kept and 1 or 0) or 0
+local listed = redis.call('ZCOUNT', KEYS[3], '(' .. now, '+inf')
+local count = repeated and 0 or listed - (kept and 1 or 0)
 redis.call('HSET', KEYS[2], 'gen', ARGV[7])
 outlive(KEYS[2], tonumber(ARGV[6]))
 if not repeated then redis.call('UNLINK', KEYS[3]) end

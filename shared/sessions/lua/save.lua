@@ -14,5 +14,5 @@ if touch_session(KEYS[2], ARGV[5], ARGV[4], session, tonumber(ARGV[6]), now) == 
 local first_removed = 8 + 2 * tonumber(ARGV[7])
 for i = 8, first_removed - 2, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
 for i = first_removed, #ARGV do redis.call('HDEL', KEYS[2], ARGV[i]) end
-redis.call('HINCRBY', KEYS[2], 'version', 1)
+redis.pcall('HINCRBY', KEYS[2], 'version', 1)
 return { inc, 'saved' }

@@ -7,6 +7,8 @@
 -- Returns { inc, seq, settled, members, count }, count being the sessions that ended.
 --@include domain
 local inc, _, _, settled = incarnation(KEYS[1], ARGV[1], ARGV[2])
+replace_foreign(KEYS[2], 'hash')
+replace_foreign(KEYS[3], 'zset')
 local count = 0
 if write_subject(KEYS[2], ARGV[6], ARGV[7], ARGV[8]) then
   redis.call('HSET', KEYS[2], 'disabled', ARGV[9])
