@@ -1,0 +1,165 @@
+import { expect } from 'chai'
+import { readFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { admin, withoutLimits } from '../support/cluster.ts'
+import { copyDeployment, type Deployment } from '../support/deployment.ts'
+import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
+import { onEveryWorker, send, signIn } from '../support/http.ts'
+import { startPm2, type Pm2 } from '../support/pm2.ts'
+import { startRedis, type TestRedis } from '../support/redis.ts'
+import { recordSecret } from '../support/run-records.ts'
+import { startLoad } from '../support/steady-load.ts'
+
+describe('pm2', function () {
+  this.timeout(90_000)
+  let deployment: Deployment
+  let dataDir: string
+  let redis: TestRedis
+  let pm2: Pm2 | null = null
+
+  before(async () => {
+    deployment = await copyDeployment()
+    redis = await startRedis()
+    recordSecret(admin.password)
+  })
+  after(async () => {
+    await redis.stop()
+    await deployment.remove()
+  })
+
+  beforeEach(async () => {
+    dataDir = await mkdtemp(path.join(tmpdir(), 'lockstep-pm2-data-'))
+  })
+  afterEach(async () => {
+    await pm2?.kill()
+    pm2 = null
+    await rm(dataDir, { recursive: true, force: true, maxRetries: 5 })
+  })
+
+  async function start(env: Record<string, string | undefined>): Promise<{ pm2: Pm2; url: string }> {
+    const port = await freePort()
+    const started = await startPm2(deployment.root, {
+      DATA_DIR: dataDir,
+      PORT: String(port),
+      WORKERS: '2',
+      EXPOSE_WORKER: 'on',
+      ADMIN_EMAIL: admin.email,
+      ADMIN_PASSWORD: admin.password,
+      REDIS_URL: redis.url,
+      ...withoutLimits,
+      ...env,
+    })
+    pm2 = started
+    await started.run('start', 'ecosystem.config.js')
+    return { pm2: started, url: `http://127.0.0.1:${port}` }
+  }
+
+  async function pidsOf(name: string): Promise<number[]> {
+    return ((await pm2?.list(name)) ?? []).map(({ pid }) => pid)
+  }
+
+  /** Does it while requests come in, and expects that none of them is lost. */
+  async function underLoad(url: string, change: () => Promise<unknown>): Promise<void> {
+    const load = startLoad(`${url}/livez`)
+    await eventually(() => expect(load.answered()).to.be.greaterThan(50))
+    await change()
+    const before = load.answered()
+    await eventually(() => expect(load.answered()).to.be.greaterThan(before + 50))
+    expect(await load.stop()).to.deep.equal([])
+  }
+
+  describe('in cluster mode', () => {
+    const clusterMode = { PM2_MODE: 'cluster' }
+
+    it('runs workers that share sessions, reloads and scales them without losing a request', async () => {
+      const { pm2, url } = await start(clusterMode)
+      const started = (await pm2.list()).map(({ name, status }) => [name, status])
+      expect(started.toSorted()).to.deep.equal([
+        ['lockstep', 'online'],
+        ['lockstep', 'online'],
+        ['lockstep-jobs', 'online'],
+      ])
+      // Both may have created the first administrator; one did.
+      expect(pm2.logs('lockstep').split(`The first administrator is ${admin.email}`)).to.have.length(2)
+
+      const ada = await signIn(url, admin)
+      const answers = await onEveryWorker(2, () => ada.send('/api/v1/auth/me'))
+      const ids = (await pm2.list('lockstep')).map(({ id }) => `web-${id + 1}`)
+      expect([...answers.keys()].toSorted()).to.deep.equal(ids.toSorted())
+      for (const { status } of answers.values()) expect(status).to.equal(200)
+
+      const before = await pidsOf('lockstep')
+      await underLoad(url, async () => {
+        await pm2.run('reload', 'lockstep')
+        await pm2.run('scale', 'lockstep', '3')
+        await pm2.run('scale', 'lockstep', '1')
+      })
+      const [left, ...others] = await pidsOf('lockstep')
+      expect(others).to.deep.equal([])
+      expect(before).to.not.include(left)
+      expect((await ada.send('/api/v1/auth/logout', { method: 'POST' })).status).to.equal(204)
+      expect((await ada.send('/api/v1/auth/me')).status).to.equal(401)
+
+      await pm2.run('stop', 'all')
+      for (const { status } of await pm2.list()) expect(status).to.equal('stopped')
+      const logs = pm2.logs('lockstep') + pm2.logs('lockstep-jobs')
+      expect(logs).to.not.match(/"level":"(error|fatal)"/)
+    })
+
+    it('is refused without a Redis of its own, once, with the way out', async () => {
+      const { pm2 } = await start({ ...clusterMode, REDIS_URL: undefined, WORKERS: '1' })
+      const reason = 'REDIS_URL is not set, and under the cluster mode of pm2'
+      await eventually(() => expect(pm2.logs('lockstep')).to.contain(reason))
+      await eventually(async () => {
+        const [worker] = await pm2.list('lockstep')
+        expect(worker).to.include({ pid: 0, restarts: 0 })
+      })
+    })
+  })
+
+  describe('in fork mode', () => {
+    it('runs our primary, whose reload loses nothing, and which a broken build leaves as it was', async () => {
+      const { pm2, url } = await start({})
+      await eventually(() => expect(pm2.logs('lockstep')).to.contain('"msg":"listening"'), 20_000)
+      const primary = await pidsOf('lockstep')
+      const before = await workerPids()
+
+      await underLoad(url, async () => {
+        await pm2.run('sendSignal', 'SIGUSR2', 'lockstep')
+        await eventually(async () => {
+          const now = await workerPids()
+          expect(now).to.have.length(2)
+          for (const pid of now) expect(before).to.not.include(pid)
+        }, 30_000)
+      })
+      expect(await pidsOf('lockstep')).to.deep.equal(primary)
+
+      const module = path.join(deployment.root, 'dist', 'server', 'web', 'worker.js')
+      const good = await readFile(module, 'utf8')
+      const reloaded = await workerPids()
+      await writeFile(module, 'throw new Error("this build is broken")\n')
+      await underLoad(url, async () => {
+        await pm2.run('sendSignal', 'SIGUSR2', 'lockstep')
+        await eventually(() => expect(pm2.logs('lockstep')).to.contain('this build is broken'), 30_000)
+      })
+      await writeFile(module, good)
+      expect(await workerPids()).to.deep.equal(reloaded)
+
+      await pm2.run('stop', 'lockstep')
+      expect((await pm2.list('lockstep'))[0]).to.include({ status: 'stopped', restarts: 0 })
+      expect(await send(`${url}/livez`).catch(() => 'refused')).to.equal('refused')
+
+      /** Of the workers that answer, sorted. */
+      async function workerPids(): Promise<number[]> {
+        const ada = await signIn(url, admin)
+        const { workers } = (await ada.send('/api/v1/admin/workers')).json()
+        return workers
+          .filter(({ kind }: { kind: string }) => kind === 'web')
+          .map(({ pid }: { pid: number }) => pid)
+          .toSorted()
+      }
+    })
+  })
+})
