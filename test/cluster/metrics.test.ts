@@ -4,8 +4,9 @@ import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { admin, refusedStart, startCluster, withoutLimits, type TestCluster } from '../support/cluster.ts'
 import { eventually } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
 import { onEveryWorker, send, signIn } from '../support/http.ts'
-import { freePort, scrape, type Scrape } from '../support/prometheus.ts'
+import { scrape, type Scrape } from '../support/prometheus.ts'
 
 const meCount = 'lockstep_http_request_duration_seconds_count'
 const me = { route: '/api/v1/auth/me', method: 'GET', status: '2xx' }

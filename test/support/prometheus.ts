@@ -1,6 +1,4 @@
 /** Reads the text that Prometheus would read. */
-import { createServer, type AddressInfo } from 'node:net'
-import { once } from 'node:events'
 import { send } from './http.ts'
 
 export interface Scrape {
@@ -60,14 +58,4 @@ export async function scrape(port: number): Promise<Scrape> {
   const answer = await send(`http://127.0.0.1:${port}/metrics`)
   if (answer.status !== 200) throw new Error(`the scrape answered ${answer.status}`)
   return parseScrape(answer.body)
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as AddressInfo
-  probe.close()
-  await once(probe, 'close')
-  return port
 }
