@@ -1,0 +1,64 @@
+import { parseArgs, type ParseArgsConfig } from 'node:util'
+import type { Config } from '../../shared/config.ts'
+import type { Output } from './output.ts'
+import type { Questions } from './questions.ts'
+
+/** One command of `lockstep`: a file in commands/, listed in commands.ts. */
+export interface Command {
+  readonly name: string
+  /** Each way to write it, as in `scale --web N`. */
+  readonly usages: readonly [string, ...string[]]
+  readonly summary: string
+  /** Throws a `UsageError` or a `CommandFailed`. */
+  run(call: CommandCall): Promise<void>
+}
+
+export interface CommandCall {
+  /** What follows the name, without `--json`. */
+  readonly args: readonly string[]
+  /** Reads the environment; throws a `ConfigurationError`. */
+  config(): Config
+  /** Where programs are looked for, in the form of PATH. */
+  readonly searchPath: string
+  readonly output: Output
+  readonly questions: Questions
+}
+
+/** The command was not written as it should be. Exit code 2. */
+export class UsageError extends Error {}
+
+/** It could not be done; the message says what to do about it. Exit code 1. */
+export class CommandFailed extends Error {
+  readonly code: string
+
+  constructor(message: string, code = 'failed') {
+    super(message)
+    this.code = code
+  }
+}
+
+/** Takes arguments apart; what nobody asked for is a `UsageError`. */
+export function readArguments<Options extends NonNullable<ParseArgsConfig['options']>>(
+  args: readonly string[],
+  options: Options,
+  positionals: { least: number; most: number },
+) {
+  const read = parse(args, options)
+  const given = read.positionals.length
+  if (given < positionals.least) throw new UsageError('something is missing')
+  if (given > positionals.most) {
+    throw new UsageError(`one too many: ${JSON.stringify(read.positionals[positionals.most])}`)
+  }
+  return read
+}
+
+function parse<Options extends NonNullable<ParseArgsConfig['options']>>(
+  args: readonly string[],
+  options: Options,
+) {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
+  } catch (cause) {
+    throw new UsageError(cause instanceof Error ? cause.message : String(cause))
+  }
+}

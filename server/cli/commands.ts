@@ -1,0 +1,10 @@
+import type { Command } from './command.ts'
+import { drain } from './commands/drain.ts'
+import { reload } from './commands/reload.ts'
+import { scale } from './commands/scale.ts'
+import { sessions } from './commands/sessions.ts'
+import { status } from './commands/status.ts'
+import { user } from './commands/user.ts'
+
+/** Every command but `start`, which works before anything is built (server/lockstep.js). */
+export const commands: readonly Command[] = [status, reload, scale, drain, user, sessions]

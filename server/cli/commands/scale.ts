@@ -1,0 +1,29 @@
+import { mostWorkers } from '../../cluster/control-request.ts'
+import { askServer } from '../ask-server.ts'
+import { readArguments, UsageError, type Command } from '../command.ts'
+
+export const scale: Command = {
+  name: 'scale',
+  usages: ['scale --web N', 'scale --jobs N'],
+  summary: 'Changes how many web workers and job workers this host runs, until the server stops.',
+  async run({ args, config, output }) {
+    const options = { web: { type: 'string' }, jobs: { type: 'string' } } as const
+    const { values } = readArguments(args, options, { least: 0, most: 0 })
+    if (values.web === undefined && values.jobs === undefined)
+      throw new UsageError('say --web, --jobs, or both')
+    const request = {
+      command: 'scale',
+      wait: true,
+      ...(values.web === undefined ? {} : { web: count('--web', values.web, 1) }),
+      ...(values.jobs === undefined ? {} : { jobs: count('--jobs', values.jobs, 0) }),
+    } as const
+    const { web, jobs } = await askServer(config().dataDir, request, output.progress)
+    output.result({ web, jobs }, `scaled: ${web} web, ${jobs} jobs`)
+  },
+}
+
+function count(option: string, text: string, least: number): number {
+  const value = Number(text)
+  if (/^\d{1,3}$/.test(text) && value >= least && value <= mostWorkers) return value
+  throw new UsageError(`${option} takes a whole number from ${least} to ${mostWorkers}`)
+}

@@ -1,0 +1,41 @@
+import type { SessionInfo } from '../../../shared/sessions/sessions.ts'
+import { CommandFailed, readArguments, UsageError, type Command } from '../command.ts'
+import { table } from '../output.ts'
+import { requireConfirmed, withStores } from '../stores.ts'
+
+export const sessions: Command = {
+  name: 'sessions',
+  usages: ['sessions list EMAIL', 'sessions revoke EMAIL [ID]'],
+  summary: 'Shows the sessions of a user, or ends one or all of them, on every worker.',
+  async run({ args, config, output }) {
+    const { positionals } = readArguments(args, {}, { least: 2, most: 3 })
+    const [action, email = '', sessionId] = positionals
+    if (action !== 'list' && action !== 'revoke') throw new UsageError('say what to do: list or revoke')
+    if (action === 'list' && sessionId !== undefined)
+      throw new UsageError('list takes an e-mail address only')
+    await withStores(config(), async (stores) => {
+      const { id } = await stores.account(email)
+      const live = await stores.sessions()
+      if (action === 'list') {
+        const found = await live.list(id)
+        output.result({ sessions: found }, table(head, found.map(row)))
+        return
+      }
+      const ended = sessionId === undefined ? await live.revokeUser(id) : await live.revokeById(id, sessionId)
+      const revoked = requireConfirmed(ended, 'the sessions were ended')
+      if (sessionId !== undefined && revoked === 0) {
+        throw new CommandFailed(`${email} has no session ${JSON.stringify(sessionId)}`, 'no-such-session')
+      }
+      await stores.note('account-sessions-ended', id, { revoked })
+      output.result({ revoked }, `${revoked === 1 ? '1 session' : `${revoked} sessions`} ended`)
+    })
+  },
+}
+
+const head = ['SESSION', 'LAST SEEN', 'FROM', 'LABEL', 'USER AGENT']
+
+function row({ id, lastSeenAt, ip, label, userAgent }: SessionInfo): string[] {
+  // Chosen by the client: it must not speak to the terminal.
+  const shown = (text: string | null) => (text ?? '-').replace(/\p{Cc}/gu, '?').slice(0, 60)
+  return [id, new Date(lastSeenAt).toISOString(), shown(ip), shown(label), shown(userAgent)]
+}

@@ -1,0 +1,128 @@
+import type { z } from 'zod'
+import { passwordProblem } from '../../../shared/accounts/password-rules.ts'
+import { createPasswords } from '../../../shared/accounts/passwords.ts'
+import type { Role } from '../../../shared/accounts/accounts.ts'
+import { email as emailField, line, roleList } from '../../web/routes/fields.ts'
+import { subjectOf } from '../../web/routes/representations.ts'
+import { CommandFailed, readArguments, UsageError, type Command, type CommandCall } from '../command.ts'
+import { requireConfirmed, withStores } from '../stores.ts'
+
+export const user: Command = {
+  name: 'user',
+  usages: [
+    'user add EMAIL [--name NAME] [--roles user,admin]',
+    'user passwd EMAIL',
+    'user roles EMAIL user,operator',
+    'user disable EMAIL',
+    'user enable EMAIL',
+  ],
+  summary: 'Accounts: adds one, sets its password or roles, disables it. A password is typed, or piped in.',
+  async run(call) {
+    const [action = '', ...args] = call.args
+    const run = actions[action as keyof typeof actions]
+    if (run === undefined) throw new UsageError(`say what to do: ${Object.keys(actions).join(', ')}`)
+    await run({ ...call, args })
+  },
+}
+
+const actions = {
+  add,
+  passwd,
+  roles: changeRoles,
+  disable: (call: CommandCall) => setDisabled(call, true),
+  enable: (call: CommandCall) => setDisabled(call, false),
+}
+
+const passwords = createPasswords()
+
+async function add({ args, config, output, questions }: CommandCall): Promise<void> {
+  const options = { name: { type: 'string' }, roles: { type: 'string', default: 'user' } } as const
+  const { values, positionals } = readArguments(args, options, { least: 1, most: 1 })
+  const email = checked(emailField, positionals[0], 'EMAIL')
+  const name = checked(line(100), values.name ?? email.slice(0, email.indexOf('@')), '--name')
+  const roles = rolesIn(values.roles)
+  await withStores(config(), async ({ accounts, note }) => {
+    const passwordHash = await newPasswordHash(await questions.password(), { email, name })
+    const account = await accounts.create({ email, name, roles, passwordHash })
+    if (account === 'email-taken')
+      throw new CommandFailed(`there is an account ${email} already`, 'email-taken')
+    await note('account-created', account.id, { roles })
+    output.result({ id: account.id, email, name, roles }, `added ${email} (${roles.join(', ')})`)
+  })
+}
+
+async function passwd({ args, config, output, questions }: CommandCall): Promise<void> {
+  const { positionals } = readArguments(args, {}, { least: 1, most: 1 })
+  await withStores(config(), async (stores) => {
+    const { id, email, name } = await stores.account(positionals[0] ?? '')
+    // Before anything is changed: without Redis the sessions of whoever knew the old password would live on.
+    const sessions = await stores.sessions()
+    const hash = await newPasswordHash(await questions.password(), { email, name })
+    if ((await stores.accounts.setPassword(id, hash)) === 'gone')
+      throw new CommandFailed('the account is gone')
+    await stores.note('password-changed', id)
+    const revoked = requireConfirmed(await sessions.revokeUser(id), 'the password was changed')
+    output.result({ id, email, revoked }, `changed the password of ${email}; ${sessionsEnded(revoked)}`)
+  })
+}
+
+async function changeRoles({ args, config, output }: CommandCall): Promise<void> {
+  const { positionals } = readArguments(args, {}, { least: 2, most: 2 })
+  const roles = rolesIn(positionals[1] ?? '')
+  await change({ config, email: positionals[0] ?? '', changes: { roles } }, ({ id, email }) => {
+    output.result({ id, email, roles }, `${email} has the roles ${roles.join(', ')} now, on every worker`)
+  })
+}
+
+async function setDisabled({ args, config, output }: CommandCall, disabled: boolean): Promise<void> {
+  const { positionals } = readArguments(args, {}, { least: 1, most: 1 })
+  await change({ config, email: positionals[0] ?? '', changes: { disabled } }, ({ id, email, revoked }) => {
+    const text = disabled ? `disabled ${email}; ${sessionsEnded(revoked)}` : `enabled ${email}`
+    output.result({ id, email, disabled, revoked }, text)
+  })
+}
+
+interface Change {
+  readonly config: CommandCall['config']
+  readonly email: string
+  readonly changes: { readonly roles?: readonly Role[]; readonly disabled?: boolean }
+}
+
+/**
+ * First the record, then what sessions know of it. Unlike over HTTP the last administrator may be changed: this is
+ * the way back in.
+ */
+async function change(
+  { config, email, changes }: Change,
+  tell: (changed: { id: string; email: string; revoked: number }) => void,
+): Promise<void> {
+  await withStores(config(), async (stores) => {
+    const { id } = await stores.account(email)
+    const sessions = await stores.sessions()
+    const account = await stores.accounts.update(id, changes)
+    if (account === null) throw new CommandFailed('the account is gone')
+    await stores.note('account-changed', id, changes)
+    const applied = await sessions.updateSubject(subjectOf(account), { disabled: account.disabled })
+    tell({ id, email: account.email, revoked: requireConfirmed(applied, 'the account was changed') })
+  })
+}
+
+async function newPasswordHash(password: string, owner: { email: string; name: string }): Promise<string> {
+  const problem = passwordProblem(password, owner)
+  if (problem !== null) throw new CommandFailed(`the password ${problem}`, 'weak-password')
+  return passwords.hash(password)
+}
+
+function rolesIn(text: string): Role[] {
+  return checked(roleList, text.split(','), 'the roles')
+}
+
+function checked<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw new UsageError(`${what}: ${parsed.error.issues[0]?.message}`)
+}
+
+function sessionsEnded(count: number): string {
+  return count === 1 ? '1 session ended' : `${count} sessions ended`
+}

@@ -1,0 +1,62 @@
+/** What a command says: lines for people, or JSON for programs. */
+import type { Progress } from '../cluster/supervisor.ts'
+
+export interface OutputStream {
+  readonly isTTY?: boolean
+  write(text: string): unknown
+}
+
+export interface Output {
+  /** The outcome: the object with `--json`, the text for people otherwise. */
+  result(value: object, text: string): void
+  /** A step on the way: a line for people on a terminal, JSON otherwise. */
+  progress(progress: Progress): void
+  failure(failure: { readonly message: string; readonly code?: string }): void
+}
+
+export interface OutputOptions {
+  readonly json: boolean
+  readonly stdout: OutputStream
+  readonly stderr: OutputStream
+}
+
+const stepWords = {
+  starting: 'is starting',
+  ready: 'is ready',
+  draining: 'finishes what is under way',
+  ended: 'has ended',
+} as const
+
+export function createOutput({ json, stdout, stderr }: OutputOptions): Output {
+  const line = (value: object) => void stdout.write(`${JSON.stringify(value)}\n`)
+
+  return {
+    result(value, text) {
+      if (json) line({ ok: true, ...value })
+      else stdout.write(text.endsWith('\n') ? text : `${text}\n`)
+    },
+    progress(progress) {
+      if (json || !stdout.isTTY) return line({ progress })
+      const process = progress.pid === undefined ? '' : ` (process ${progress.pid})`
+      stdout.write(`${progress.worker}${process} ${stepWords[progress.step]}\n`)
+    },
+    failure({ message, code = 'failed' }) {
+      if (json) line({ ok: false, code, message: message.trimEnd() })
+      else stderr.write(`lockstep: ${message.trimEnd()}\n`)
+    },
+  }
+}
+
+/** Columns for people. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [head, ...rows]
+  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)))
+  return all
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+}

@@ -1,0 +1,110 @@
+/**
+ * The accounts and sessions of a configuration, for a process that lives as long as one command. What it changes is
+ * as true on every worker as what a worker changes itself: it goes through the same revocations.
+ */
+import { createAuditIds } from '../../shared/accounts/audit.ts'
+import type { Account, AccountStore } from '../../shared/accounts/accounts.ts'
+import { openAccounts } from '../../shared/accounts/open-accounts.ts'
+import type { Config, RedisTarget } from '../../shared/config.ts'
+import { createServiceStack, deadlineIn, type ServiceStack } from '../../shared/lifecycle.ts'
+import { createLogger } from '../../shared/log.ts'
+import { openRedis, redisService } from '../../shared/redis/connections.ts'
+import { createSessions } from '../../shared/sessions/create-sessions.ts'
+import type { DurabilityMode } from '../../shared/sessions/scripts.ts'
+import type { Revocation, Sessions } from '../../shared/sessions/sessions.ts'
+import { prepareRedis } from '../cluster/prepare-redis.ts'
+import { askServer, ServerNotRunning } from './ask-server.ts'
+import { CommandFailed } from './command.ts'
+
+export interface Stores {
+  readonly accounts: AccountStore
+  /** Finds the server's Redis and opens the sessions in it. */
+  sessions(): Promise<Sessions>
+  /** Throws a `CommandFailed` when there is none. */
+  account(email: string): Promise<Account>
+  /** Notes in the audit trail what was done by hand. */
+  note(action: string, subject: string, details?: Record<string, unknown>): Promise<void>
+}
+
+const closingMs = 2_000
+
+export async function withStores(config: Config, work: (stores: Stores) => Promise<void>): Promise<void> {
+  const services = createServiceStack()
+  const nextAuditId = createAuditIds()
+  try {
+    const accounts = await services.start(openAccounts(config.database))
+    await accounts.migrate()
+    await work({
+      accounts,
+      sessions: () => openSessions(config, services),
+      async account(email) {
+        const account = await accounts.findByEmail(email)
+        if (account === null)
+          throw new CommandFailed(`there is no account ${JSON.stringify(email)}`, 'no-such-user')
+        return account
+      },
+      async note(action, subject, details = {}) {
+        const at = Date.now()
+        await accounts.audit.append([
+          {
+            id: nextAuditId(at),
+            at,
+            actor: null,
+            action,
+            subject,
+            session: null,
+            ip: null,
+            requestId: null,
+            details: { ...details, by: 'command line' },
+          },
+        ])
+      },
+    })
+  } finally {
+    await services.stop(deadlineIn(closingMs)).catch(() => {})
+  }
+}
+
+/** Throws when it can't be confirmed that every worker knows. */
+export function requireConfirmed(revocation: Revocation, done: string): number {
+  if (revocation.outcome === 'unconfirmed') {
+    throw new CommandFailed(`${done}, but it could not be confirmed that every worker knows: run this again`)
+  }
+  return revocation.outcome === 'revoked' ? revocation.count : 0
+}
+
+async function openSessions(config: Config, services: ServiceStack): Promise<Sessions> {
+  const { target, durability } = await findRedis(config, services)
+  const redis = openRedis(target, 'commands', { name: 'cli' })
+  const subscriber = openRedis(target, 'subscriber', { name: 'cli-subscriber' })
+  await services.start(redisService(redis))
+  await services.start(redisService(subscriber))
+  return services.start(
+    createSessions({ ...config.sessions, redis, subscriber, durability, cache: 'redis', place: 'cli' }),
+  )
+}
+
+interface FoundRedis {
+  readonly target: Exclude<RedisTarget, { kind: 'embedded' }>
+  readonly durability: DurabilityMode
+}
+
+/** A running server knows; its private Redis runs only with it. */
+async function findRedis(config: Config, services: ServiceStack): Promise<FoundRedis> {
+  const { redis } = config
+  try {
+    const { url, durability } = await askServer(config.dataDir, { command: 'redis' })
+    return { target: redis.kind === 'embedded' ? { kind: 'single', url } : redis, durability }
+  } catch (cause) {
+    if (!(cause instanceof ServerNotRunning)) throw cause
+  }
+  if (redis.kind === 'embedded') {
+    throw new CommandFailed(
+      `the sessions are in the private Redis of the server with DATA_DIR=${config.dataDir}, which does not run. ` +
+        'Start it (npm start) and run this again.',
+      'not-running',
+    )
+  }
+  const log = createLogger({ level: 'silent', pretty: false })
+  return prepareRedis({ config, searchPath: '', log, services })
+}
