@@ -1,4 +1,3 @@
-import Koa from 'koa'
 import type { AccountStore, Passwords } from '../../shared/accounts/accounts.ts'
 import type { Config } from '../../shared/config.ts'
 import type { Logger } from '../../shared/log.ts'
@@ -11,6 +10,7 @@ import type { AuditWriter } from './audit-writer.ts'
 import { createAuthEvents } from './auth-events.ts'
 import { compose } from './compose.ts'
 import type { App } from './context.ts'
+import { createKoa } from './create-koa.ts'
 import { answerProblems } from './middleware/answer-problems.ts'
 import { admit } from './middleware/admit.ts'
 import { authenticate } from './middleware/authenticate.ts'
@@ -82,7 +82,7 @@ export interface AppParts {
 export function createApp(parts: AppParts): App {
   const { config, sessions, log } = parts
   const { trustProxy, exposeWorker, corsOrigins, publicUrl } = config.http
-  const app: App = new Koa()
+  const app = createKoa()
   const groups = routeGroups(app, parts)
 
   app.use(
