@@ -33,6 +33,7 @@ import type { RequestMeter } from './request-meter.ts'
 import { routeRequests, type RouteGroup } from './routers.ts'
 import type { Route } from './route.ts'
 import { auditRoutes } from './routes/audit.ts'
+import { dashboardRoutes } from './routes/dashboard.ts'
 import { documentationRoutes } from './routes/documentation.ts'
 import { healthRoutes } from './routes/health.ts'
 import { jobRoutes } from './routes/jobs.ts'
@@ -61,7 +62,7 @@ export interface AppParts {
   readonly passwords: Passwords
   readonly passwordProblem: PasswordProblem
   readonly requestPasswordReset: RequestPasswordReset
-  readonly queues: Pick<Queues, 'jobs' | 'enqueue' | 'find'>
+  readonly queues: Pick<Queues, 'jobs' | 'bull' | 'enqueue' | 'find'>
   readonly schedules: ScheduleViews
   readonly audit: Pick<AuditWriter, 'record'>
   readonly readiness: Readiness
@@ -145,6 +146,6 @@ function routeGroups(app: App, parts: AppParts): RouteGroup[] {
     [...jobRoutes(parts), ...scheduleRoutes(parts)],
     healthRoutes(readiness),
   ]
-  const pages = [...signInRoutes({ ...withEvents, login }), ...pageRoutes()]
+  const pages = [...signInRoutes({ ...withEvents, login }), ...pageRoutes(), ...dashboardRoutes(withEvents)]
   return [...groups, documentationRoutes(groups.flat()), pages]
 }

@@ -17,6 +17,7 @@ export type AuthEvent =
   | 'account-changed'
   | 'account-sessions-ended'
   | 'settings-changed'
+  | 'queue-action'
   | 'workers-scaled'
   | 'workers-reloaded'
   | 'worker-drained'

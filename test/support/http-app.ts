@@ -15,6 +15,7 @@ import { issueResetToken } from '../../shared/accounts/password-reset-tokens.ts'
 import { loadConfig, type Config } from '../../shared/config.ts'
 import { deadlineIn, group } from '../../shared/lifecycle.ts'
 import type { Mail } from '../../shared/mail/mailer.ts'
+import type { AnyJob } from '../../shared/queues/job.ts'
 import { createQueues } from '../../shared/queues/queues.ts'
 import { createScheduleViews } from '../../shared/queues/schedule-views.ts'
 import { openRedis, redisService } from '../../shared/redis/connections.ts'
@@ -66,6 +67,7 @@ export interface HttpAppOptions {
   readonly redisUrl: string
   readonly env?: Readonly<Record<string, string>>
   readonly routes?: AppParts['routes']
+  readonly jobs?: readonly AnyJob[]
   /** Apps of the same domain share their sessions and limits, as workers do; else each has its own. */
   readonly domain?: string
   /** Puts something between the app and its sessions. */
@@ -98,7 +100,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   const { passwords, comparisons } = countedPasswords()
   const mails: Mail[] = []
   const audit = createAuditWriter({ audit: accounts.audit, log, retryMs: 50 })
-  const queues = createQueues({ redis, jobs: [] })
+  const queues = createQueues({ redis, jobs: options.jobs ?? [] })
   const readiness = createReadiness({ redis: () => probeRedis(redis), database: () => accounts.ping() }, 500)
 
   const key = `${domain}:settings`

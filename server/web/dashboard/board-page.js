@@ -1,0 +1,20 @@
+/** Runs before bull-board on its page. */
+
+// The page is sent with a relative base, so that it works under any path of a proxy; bull-board wants to know it whole.
+const base = document.querySelector('base')
+const home = new URL(base.getAttribute('href'), location.href).pathname
+base.setAttribute('href', home)
+
+// The session may end while the page is open: then there is nothing to see here but the way to sign in.
+const { open } = XMLHttpRequest.prototype
+XMLHttpRequest.prototype.open = function (...request) {
+  this.addEventListener('load', () => {
+    if (this.status === 401) signIn()
+  })
+  return open.apply(this, request)
+}
+
+function signIn() {
+  const here = `/admin/queues/${location.pathname.slice(home.length)}${location.search}`
+  location.assign(`${home}../../sign-in?next=${encodeURIComponent(here)}`)
+}
