@@ -7,6 +7,7 @@ import type { Logger } from '../../shared/log.ts'
 import { createQueues } from '../../shared/queues/queues.ts'
 import { createScheduleViews } from '../../shared/queues/schedule-views.ts'
 import { answerPrimary, type MetricsChannel } from '../../shared/metrics/answer-primary.ts'
+import { limitReadings } from '../../shared/metrics/limit-readings.ts'
 import { createProcessMeter } from '../../shared/metrics/process-meter.ts'
 import { createSessionMeter } from '../../shared/metrics/session-meter.ts'
 import { openRedis, redisService } from '../../shared/redis/connections.ts'
@@ -94,6 +95,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
           ...processMeter.read(),
           ...requestMeter.read(),
           ...sessionMeter.read(sessions),
+          ...limitReadings(workerId, limits.limiter.metrics()),
         ]),
       ]
     : []

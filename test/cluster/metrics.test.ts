@@ -124,6 +124,35 @@ describe('the metrics of a running server', function () {
     for (const name of counts) expect(after.sum(name), name).to.be.at.least(before.sum(name))
   }
 
+  it('show the decisions of the limiter, the queues and the jobs that were done', async () => {
+    const metricsPort = await freePort()
+    const withJobs = await startCluster({
+      workers: 1,
+      jobWorkers: 1,
+      env: { METRICS_PORT: String(metricsPort) },
+    })
+    try {
+      const ada = await signIn(withJobs.url, admin)
+      const asked = await ada.send('/api/v1/jobs/echo', {
+        method: 'POST',
+        body: { data: { message: 'hello' } },
+      })
+      expect(asked.status).to.equal(202)
+      await eventually(async () => {
+        const now = await scrape(metricsPort)
+        const echo = { job: 'echo', outcome: 'completed' }
+        expect(now.value('lockstep_worker_up', { worker: 'jobs-1' })).to.equal(1)
+        expect(now.value('lockstep_job_attempts_total', echo)).to.equal(1)
+        expect(now.value('lockstep_job_duration_seconds_count', { job: 'echo' })).to.equal(1)
+        expect(now.value('lockstep_queue_jobs', { queue: 'echo', state: 'completed' })).to.equal(1)
+        expect(now.value('lockstep_limit_decisions_total', { outcome: 'admitted' })).to.be.at.least(1)
+        expect(now.value('lockstep_limit_outage', { worker: 'web-1' })).to.equal(0)
+      }, 15_000)
+    } finally {
+      await withJobs.kill()
+    }
+  })
+
   it('are all that is served there', async () => {
     const base = `http://127.0.0.1:${port}`
     for (const path of ['/', '/api/v1/auth/me', '/metrics/', '/livez']) {
