@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { ConfigurationError } from '../../shared/errors.ts'
 import type { Service } from '../../shared/lifecycle.ts'
 import type { Logger } from '../../shared/log.ts'
 import { exposition, expositionContentType } from '../../shared/metrics/exposition.ts'
 import type { Reading } from '../../shared/metrics/reading.ts'
+import { claimPort } from './claim-port.ts'
 
 export interface MetricsServerOptions {
   readonly host: string
@@ -40,12 +40,9 @@ export function createMetricsServer({ host, port, read, log }: MetricsServerOpti
 
   return {
     async start() {
+      await claimPort(host, port, 'METRICS_')
       server.listen({ host, port, exclusive: true })
-      try {
-        await once(server, 'listening')
-      } catch (cause) {
-        throw new ConfigurationError([whyNot(host, port, cause as NodeJS.ErrnoException)])
-      }
+      await once(server, 'listening')
       server.on('error', (err) => log.error({ err }, 'the metrics are not served any more'))
       log.info(
         { url: `http://${host.includes(':') ? `[${host}]` : host}:${port}/metrics` },
@@ -64,9 +61,4 @@ export function createMetricsServer({ host, port, read, log }: MetricsServerOpti
 
 function refuse(res: ServerResponse, status: number, headers: Record<string, string> = {}): void {
   res.writeHead(status, { 'Content-Length': '0', ...headers }).end()
-}
-
-function whyNot(host: string, port: number, { code, message }: NodeJS.ErrnoException): string {
-  const reason = code === 'EADDRINUSE' ? 'is in use by another program' : `can't be listened on: ${message}`
-  return `METRICS_PORT=${port} on METRICS_HOST=${host} ${reason}. Choose another, or METRICS_PORT=off.`
 }

@@ -14,7 +14,7 @@ import { accountColumns, accountOf } from './account-row.ts'
 import type { Account, AccountChanges, AccountStore, Role } from './accounts.ts'
 import { createAuditTrail } from './audit-store.ts'
 import { emailKey } from './email-key.ts'
-import { migrateSchema, type AccountsTable, type Schema } from './schema.ts'
+import { migrateSchema, missingMigrations, type AccountsTable, type Schema } from './schema.ts'
 import { mayBeStored, storable, storableEmail } from './stored-text.ts'
 
 /** A database, as far as it differs from the others. */
@@ -93,6 +93,8 @@ export function createAccountStore(
         await migrating.destroy()
       }
     },
+
+    missingMigrations: () => missingMigrations(db(), database.exactText),
 
     async ping() {
       await ping(db())

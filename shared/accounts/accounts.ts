@@ -48,6 +48,8 @@ export interface AccountStore extends Service {
   readonly audit: AuditTrail
   /** Creates or upgrades the tables. Run once, by the primary, before anybody else opens the store. */
   migrate(): Promise<void>
+  /** What `migrate` would do: the names of the missing migrations, in order. Changes nothing. */
+  missingMigrations(): Promise<string[]>
   /** Cheap proof that the database answers; rejects with `Unavailable` otherwise. */
   ping(): Promise<void>
   count(): Promise<number>

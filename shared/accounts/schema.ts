@@ -56,9 +56,18 @@ export interface AuditTable {
  * `exactText` is the type of a text that sorts by its bytes, in the words of the database.
  */
 export async function migrateSchema(db: Kysely<Schema>, exactText: string): Promise<void> {
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations(exactText) } })
-  const { error } = await migrator.migrateToLatest()
+  const { error } = await migrator(db, exactText).migrateToLatest()
   if (error !== undefined) throw error
+}
+
+/** The names of the migrations that `migrateSchema` would run, in order. Changes nothing. */
+export async function missingMigrations(db: Kysely<Schema>, exactText: string): Promise<string[]> {
+  const known = await migrator(db, exactText).getMigrations()
+  return known.filter(({ executedAt }) => executedAt === undefined).map(({ name }) => name)
+}
+
+function migrator(db: Kysely<Schema>, exactText: string): Migrator {
+  return new Migrator({ db, provider: { getMigrations: async () => migrations(exactText) } })
 }
 
 function migrations(exactText: string): Record<string, Migration> {

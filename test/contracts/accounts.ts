@@ -349,6 +349,15 @@ export function describeAccountStore(name: string, prepare: () => Promise<Accoun
         expect(await accounts.findById(created.id)).to.deep.equal(created)
       })
 
+      it('those that are missing are known before they are run', async () => {
+        expect(await accounts.missingMigrations()).to.deep.equal([])
+        subject = await prepare()
+        const empty = await open()
+        expect(await empty.missingMigrations()).to.include('001-accounts')
+        await empty.migrate()
+        expect(await empty.missingMigrations()).to.deep.equal([])
+      })
+
       it('several processes may migrate an empty database at once', async () => {
         subject = await prepare()
         await Promise.all([1, 2, 3, 4].map(() => subject.open().migrate()))
