@@ -15,7 +15,7 @@ describe('a session cache that was process-local: users logged out on one worker
   let user: TestUser
 
   before(async () => {
-    cluster = await startCluster({ workers: 3, env: withoutLimits })
+    cluster = await startCluster({ jobWorkers: 1, workers: 3, env: withoutLimits })
     users = await createUsers(cluster)
   })
   beforeEach(async () => {
