@@ -43,7 +43,7 @@ describe('secrets', function () {
     const monitor = await operator.monitor()
     monitor.on('monitor', (_time: string, args: readonly string[]) => (commands += `${args.join(' ')}\n`))
     try {
-      cluster = await startCluster({ redisUrl, env: { ...withoutLimits, LOG_LEVEL: 'trace' } })
+      cluster = await startCluster({ redisUrl, jobWorkers: 1, env: { ...withoutLimits, LOG_LEVEL: 'trace' } })
       await useEverySecret()
     } finally {
       for (const connection of [monitor, operator]) connection.disconnect()
