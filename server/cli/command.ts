@@ -9,8 +9,8 @@ export interface Command {
   /** Each way to write it, as in `scale --web N`. */
   readonly usages: readonly [string, ...string[]]
   readonly summary: string
-  /** Throws a `UsageError` or a `CommandFailed`. */
-  run(call: CommandCall): Promise<void>
+  /** Throws a `UsageError` or a `CommandFailed`; `failed` when what it has told is a failure already. */
+  run(call: CommandCall): Promise<void | 'failed'>
 }
 
 export interface CommandCall {

@@ -1,4 +1,5 @@
 import type { Command } from './command.ts'
+import { doctor } from './commands/doctor.ts'
 import { drain } from './commands/drain.ts'
 import { reload } from './commands/reload.ts'
 import { scale } from './commands/scale.ts'
@@ -7,4 +8,4 @@ import { status } from './commands/status.ts'
 import { user } from './commands/user.ts'
 
 /** Every command but `start`, which works before anything is built (server/lockstep.js). */
-export const commands: readonly Command[] = [status, reload, scale, drain, user, sessions]
+export const commands: readonly Command[] = [status, reload, scale, drain, doctor, user, sessions]

@@ -1,6 +1,7 @@
 /** The entry of the `lockstep` command, and the only place of it that knows the environment and exit codes. */
 import { loadConfig } from '../../shared/config.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
+import { availableCpus } from '../cluster/available-cpus.ts'
 import { CommandFailed, UsageError, type Command } from './command.ts'
 import { commands } from './commands.ts'
 import { createOutput } from './output.ts'
@@ -28,14 +29,14 @@ async function run(): Promise<number> {
     return exitCode.usage
   }
   try {
-    await command.run({
+    const outcome = await command.run({
       args: args.filter((argument) => argument !== '--json'),
-      config: () => loadConfig(process.env, { cwd: process.cwd() }),
+      config: () => loadConfig(process.env, { cpus: availableCpus(), cwd: process.cwd() }),
       searchPath: process.env.PATH ?? '',
       output,
       questions: createQuestions(process.stdin, process.stderr),
     })
-    return exitCode.done
+    return outcome === 'failed' ? exitCode.failed : exitCode.done
   } catch (cause) {
     return failure(command, cause)
   }

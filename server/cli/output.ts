@@ -8,7 +8,7 @@ export interface OutputStream {
 
 export interface Output {
   /** The outcome: the object with `--json`, the text for people otherwise. */
-  result(value: object, text: string): void
+  result(value: object, text: string, ok?: boolean): void
   /** A step on the way: a line for people on a terminal, JSON otherwise. */
   progress(progress: Progress): void
   failure(failure: { readonly message: string; readonly code?: string }): void
@@ -31,8 +31,8 @@ export function createOutput({ json, stdout, stderr }: OutputOptions): Output {
   const line = (value: object) => void stdout.write(`${JSON.stringify(value)}\n`)
 
   return {
-    result(value, text) {
-      if (json) line({ ok: true, ...value })
+    result(value, text, ok = true) {
+      if (json) line({ ok, ...value })
       else stdout.write(text.endsWith('\n') ? text : `${text}\n`)
     },
     progress(progress) {

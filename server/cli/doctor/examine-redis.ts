@@ -1,0 +1,144 @@
+import path from 'node:path'
+import type { Redis } from 'ioredis'
+import type { Config, RedisTarget } from '../../../shared/config.ts'
+import { ConfigurationError } from '../../../shared/errors.ts'
+import { deadlineIn } from '../../../shared/lifecycle.ts'
+import { withoutUrlSecrets } from '../../../shared/redact.ts'
+import { openRedis, redisService } from '../../../shared/redis/connections.ts'
+import { findRedisServer } from '../../../shared/redis/embedded/find-server.ts'
+import { askRedis, chooseDurability, redisProblems, type RedisFacts } from '../../cluster/redis-facts.ts'
+import type { RunningServer } from './examine.ts'
+import { findingsAbout, type Finding } from './finding.ts'
+
+const patienceMs = 2_000
+const samples = 20
+/** The first sight of a session is one trip to Redis, a logout a few. */
+const slowMs = 5
+/** Redis ends sessions by its clock, and cookies and tokens are dated by ours. */
+const skewMs = 1_000
+const fullShare = 0.8
+
+const { ok, warning, problem } = findingsAbout('redis')
+
+/** Version, policy, what survives a restart and why, room, latency, and whether its clock agrees with ours. */
+export async function examineRedis(
+  config: Config,
+  { server, searchPath }: { server: RunningServer | null; searchPath: string },
+): Promise<Finding[]> {
+  const embedded = config.redis.kind === 'embedded'
+  if (config.redis.kind !== 'embedded') return askAll(config, config.redis, embedded)
+  if (server === null) return [await findProgram(config, searchPath)]
+  return askAll(config, { kind: 'single', url: server.redisUrl }, embedded)
+}
+
+class NotInstalled extends Error {}
+
+/** Which program the embedded Redis would be. */
+async function findProgram(config: Config, searchPath: string): Promise<Finding> {
+  try {
+    const found = await findRedisServer({
+      binary: config.redisServerBin ?? undefined,
+      searchPath,
+      cacheDirectory: path.join(config.dataDir, 'redis-bin'),
+      // To fetch one would change something.
+      onFetch() {
+        throw new NotInstalled()
+      },
+    })
+    return ok(`REDIS_URL is not set: ${found.product} ${found.version} (${found.binary}) will be started`)
+  } catch (cause) {
+    if (cause instanceof NotInstalled) {
+      return ok('REDIS_URL is not set and no server is installed: the first start fetches one')
+    }
+    if (cause instanceof ConfigurationError) return problem(cause.message)
+    throw cause
+  }
+}
+
+async function askAll(
+  config: Config,
+  target: Exclude<RedisTarget, { kind: 'embedded' }>,
+  embedded: boolean,
+): Promise<Finding[]> {
+  const place = withoutUrlSecrets(target.url)
+  let lastError: Error | null = null
+  const redis = openRedis(target, 'commands', { name: 'doctor', onError: (error) => (lastError = error) })
+  try {
+    const facts = await askRedis(redis, { place, lastError: () => lastError, patienceMs })
+    const problems = redisProblems(facts, place).map(problem)
+    return [
+      ok(`${facts.server.product} ${facts.server.version} answers at ${place}`),
+      ...(problems.length > 0 ? problems : [policy(facts)]),
+      durability(config, facts, embedded),
+      await room(redis),
+      await latency(redis),
+      await clock(redis),
+    ]
+  } catch (cause) {
+    return [problem(cause instanceof Error ? cause.message : String(cause))]
+  } finally {
+    await redisService(redis).stop(deadlineIn(1_000))
+  }
+}
+
+function policy({ evictionPolicy }: RedisFacts): Finding {
+  return evictionPolicy === null
+    ? warning(
+        'it does not tell its maxmemory-policy: make sure that it is noeviction, or sessions may vanish',
+      )
+    : ok(`maxmemory-policy is ${evictionPolicy}`)
+}
+
+function durability(config: Config, { syncsEveryWrite }: RedisFacts, embedded: boolean): Finding {
+  const { mode, because } = chooseDurability(config.sessions.durability, { embedded, syncsEveryWrite })
+  const risky = config.sessions.durability === 'keep' && syncsEveryWrite !== true && !embedded
+  if (risky) {
+    return warning(
+      'SESSION_DURABILITY=keep, but Redis may lose its last writes in a restart, and a logout with them: set ' +
+        'appendonly yes and appendfsync always there, or unset SESSION_DURABILITY',
+    )
+  }
+  return mode === 'keep'
+    ? ok(`sessions survive a restart of Redis (${because})`)
+    : ok(`a restart of Redis signs everyone out (${because}); appendfsync always there would spare them that`)
+}
+
+async function room(redis: Redis): Promise<Finding> {
+  const info = await redis.info('memory')
+  const number = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0)
+  const [used, most] = [number('used_memory'), number('maxmemory')]
+  const shown = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MB`
+  if (most === 0) return ok(`it uses ${shown(used)}, without a limit of its own`)
+  const text = `it uses ${shown(used)} of ${shown(most)}`
+  return used / most < fullShare
+    ? ok(text)
+    : warning(`${text}: when that is full no one can sign in any more; raise its maxmemory`)
+}
+
+async function latency(redis: Redis): Promise<Finding> {
+  const times: number[] = []
+  for (let sample = 0; sample < samples; sample += 1) {
+    const askedAt = performance.now()
+    await redis.ping()
+    times.push(performance.now() - askedAt)
+  }
+  times.sort((a, b) => a - b)
+  const [median = 0, worst = 0] = [times[samples / 2], times.at(-1)]
+  const text = `it answers in ${median.toFixed(1)} ms (${worst.toFixed(1)} ms at worst, of ${samples})`
+  return median < slowMs
+    ? ok(text)
+    : warning(`${text}: each sign-in and logout takes several trips; run it nearer to the server`)
+}
+
+async function clock(redis: Redis): Promise<Finding> {
+  const { ok, warning } = findingsAbout('clock')
+  const askedAt = Date.now()
+  const [seconds, microseconds] = await redis.time()
+  const midway = (askedAt + Date.now()) / 2
+  const aheadMs = Math.round(Number(seconds) * 1_000 + Number(microseconds) / 1_000 - midway)
+  if (Math.abs(aheadMs) < skewMs) return ok(`Redis' and ours agree within ${Math.abs(aheadMs)} ms`)
+  const apart = `Redis' is ${Math.abs(aheadMs)} ms ${aheadMs > 0 ? 'ahead of' : 'behind'} ours`
+  return warning(
+    `${apart}: times that are shown and schedules will be off; let NTP set the clock of both machines`,
+  )
+}

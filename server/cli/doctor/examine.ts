@@ -1,0 +1,65 @@
+/**
+ * Looks at everything that the server depends on, without starting it and without changing anything. Each part is
+ * examined whatever the others are like, so that all that is wrong is known at once.
+ */
+import type { Config } from '../../../shared/config.ts'
+import { ConfigurationError } from '../../../shared/errors.ts'
+import { askServer } from '../ask-server.ts'
+import { examineDatabase } from './examine-database.ts'
+import { examinePorts } from './examine-ports.ts'
+import { examineRedis } from './examine-redis.ts'
+import { examineSystem, type SystemFacts } from './examine-system.ts'
+import { findingsAbout, type Finding } from './finding.ts'
+
+export interface Patient {
+  /** Throws a `ConfigurationError`. */
+  config(): Config
+  /** Where programs are looked for, in the form of PATH. */
+  readonly searchPath: string
+  readonly facts?: SystemFacts
+}
+
+/** A server that runs with this configuration's data directory, as far as the doctor needs it. */
+export interface RunningServer {
+  readonly redisUrl: string
+  readonly workers: number
+}
+
+export async function examine({ config: read, searchPath, facts }: Patient): Promise<Finding[]> {
+  const { ok, problem } = findingsAbout('configuration')
+  let config: Config
+  try {
+    config = read()
+  } catch (cause) {
+    if (!(cause instanceof ConfigurationError)) throw cause
+    // What the rest should be like is not known.
+    return cause.problems.map(problem)
+  }
+  const server = await findServer(config)
+  const parts = await Promise.all([
+    examineRedis(config, { server, searchPath }),
+    examineDatabase(config),
+    examinePorts(config, server),
+    examineSystem(config, facts),
+  ])
+  return [ok('the environment is understood'), describeServer(config, server), ...parts.flat()]
+}
+
+async function findServer({ dataDir }: Config): Promise<RunningServer | null> {
+  try {
+    const [{ url }, { workers }] = await Promise.all([
+      askServer(dataDir, { command: 'redis' }),
+      askServer(dataDir, { command: 'status' }),
+    ])
+    return { redisUrl: url, workers: workers.length }
+  } catch {
+    return null
+  }
+}
+
+function describeServer({ dataDir }: Config, server: RunningServer | null): Finding {
+  const { ok } = findingsAbout('server')
+  return server === null
+    ? ok(`none runs with DATA_DIR=${dataDir}`)
+    : ok(`one runs with DATA_DIR=${dataDir}; it knows of ${server.workers} workers`)
+}
