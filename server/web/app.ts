@@ -8,7 +8,6 @@ import type { Sessions } from '../../shared/sessions/sessions.ts'
 import type { AskPrimary } from '../cluster/primary-handle.ts'
 import type { AuditWriter } from './audit-writer.ts'
 import { createAuthEvents } from './auth-events.ts'
-import { compose } from './compose.ts'
 import type { App } from './context.ts'
 import { createKoa } from './create-koa.ts'
 import { answerProblems } from './middleware/answer-problems.ts'
@@ -86,27 +85,25 @@ export function createApp(parts: AppParts): App {
   const app = createKoa()
   const groups = routeGroups(app, parts)
 
+  app.use(identifyRequests({ trustProxy, worker: exposeWorker ? parts.workerId : null }))
+  app.use(securityHeaders())
+  app.use(logRequests(log, parts.requestMeter))
+  app.use(answerProblems(log))
+  app.use(refuseMalformed())
+  app.use(crossOrigin(corsOrigins))
   app.use(
-    compose([
-      identifyRequests({ trustProxy, worker: exposeWorker ? parts.workerId : null }),
-      securityHeaders(),
-      logRequests(log, parts.requestMeter),
-      answerProblems(log),
-      refuseMalformed(),
-      crossOrigin(corsOrigins),
-      routeRequests(groups, [
-        readCredentials(),
-        refuseCrossSite({ trustProxy, publicOrigin: publicUrl === null ? null : new URL(publicUrl).origin }),
-        authenticate(sessions),
-        limitRoutes(parts.limits.limiter, groups.flat()),
-        admit(),
-        refuseInMaintenance(() => parts.settings.current().values.maintenance),
-        gateAnswers(sessions),
-        runRoutes(),
-      ]),
-      explainAbsence(),
+    routeRequests(groups, [
+      readCredentials(),
+      refuseCrossSite({ trustProxy, publicOrigin: publicUrl === null ? null : new URL(publicUrl).origin }),
+      authenticate(sessions),
+      limitRoutes(parts.limits.limiter, groups.flat()),
+      admit(),
+      refuseInMaintenance(() => parts.settings.current().values.maintenance),
+      gateAnswers(sessions),
+      runRoutes(),
     ]),
   )
+  app.use(explainAbsence())
 
   // What breaks once the answer is Koa's to send. Mostly the client went away; otherwise the body of a route was
   // nothing that can be sent, and Koa answers a bare 500.
