@@ -6,19 +6,21 @@ import type { RateDecision } from './decision.ts'
 
 /** `"api";q=1000;w=60, "search";q=10;w=1` */
 export function rateLimitPolicyHeader(decisions: readonly RateDecision[]): string {
-  return decisions
-    .map(({ policy, limit, windowMs }) => `"${policy}";q=${limit};w=${seconds(windowMs)}`)
-    .join(', ')
+  return decisions.map(rateLimitPolicyItem).join(', ')
+}
+
+export function rateLimitPolicyItem({ policy, limit, windowMs }: RateDecision): string {
+  return `"${policy}";q=${limit};w=${seconds(windowMs)}`
 }
 
 /** `"api";r=997;t=60`: what is left, and the seconds that it has to last for, or until there is more. */
 export function rateLimitHeader(decisions: readonly RateDecision[]): string {
-  return decisions
-    .map((decision) => {
-      const effectiveMs = decision.allowed ? decision.windowMs : decision.retryAfterMs
-      return `"${decision.policy}";r=${decision.remaining};t=${seconds(effectiveMs)}`
-    })
-    .join(', ')
+  return decisions.map(rateLimitItem).join(', ')
+}
+
+export function rateLimitItem(decision: RateDecision): string {
+  const effectiveMs = decision.allowed ? decision.windowMs : decision.retryAfterMs
+  return `"${decision.policy}";r=${decision.remaining};t=${seconds(effectiveMs)}`
 }
 
 /** Whole seconds, never earlier than the `t` of the same decision. */

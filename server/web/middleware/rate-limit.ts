@@ -1,6 +1,13 @@
+import type { ServerResponse } from 'node:http'
 import { addressKey } from '../../../shared/limits/address.ts'
 import type { Admission, JointDecision, RateDecision } from '../../../shared/limits/decision.ts'
-import { rateLimitHeader, rateLimitPolicyHeader, retryAfterSeconds } from '../../../shared/limits/headers.ts'
+import {
+  rateLimitHeader,
+  rateLimitItem,
+  rateLimitPolicyHeader,
+  rateLimitPolicyItem,
+  retryAfterSeconds,
+} from '../../../shared/limits/headers.ts'
 import type { RateLimiter } from '../../../shared/limits/rate-limiter.ts'
 import type { AppContext, AppMiddleware } from '../context.ts'
 import { problem, type Problem } from '../problem.ts'
@@ -51,20 +58,20 @@ export function userOrAddress(ctx: AppContext): string {
 
 function apply(ctx: AppContext, decision: RateDecision | JointDecision): void {
   if (!decision.allowed) throw refusal(decision)
-  const admissions = 'decisions' in decision ? decision.decisions : [decision]
-  const limited = admissions.filter(({ limit }) => limit !== Infinity)
-  if (limited.length > 0) announce(ctx, limited)
+  if ('decisions' in decision) for (const each of decision.decisions) announce(ctx.res, each)
+  else announce(ctx.res, decision)
 }
 
-/** A route's own limit comes in addition to those before it: the fields are lists. */
-function announce(ctx: AppContext, admissions: readonly Admission[]): void {
-  append(ctx, 'RateLimit-Policy', rateLimitPolicyHeader(admissions))
-  append(ctx, 'RateLimit', rateLimitHeader(admissions))
+function announce(res: ServerResponse, admission: Admission): void {
+  if (admission.limit === Infinity) return
+  append(res, 'RateLimit-Policy', rateLimitPolicyItem(admission))
+  append(res, 'RateLimit', rateLimitItem(admission))
 }
 
-function append(ctx: AppContext, field: string, value: string): void {
-  const before = ctx.response.get(field)
-  ctx.set(field, before ? `${before}, ${value}` : value)
+/** The fields are lists: a limit comes in addition to those before it. */
+function append(res: ServerResponse, field: string, item: string): void {
+  const before = res.getHeader(field)
+  res.setHeader(field, before === undefined ? item : `${String(before)}, ${item}`)
 }
 
 function refusal(decision: Exclude<RateDecision | JointDecision, { allowed: true }>): Problem {
