@@ -127,6 +127,21 @@ function stopListening(server: Server): Promise<void> {
 /** The connection closes when this answer is out, and the answer says so if its headers are not out yet. */
 function closeAfter(res: ServerResponse): void {
   res.shouldKeepAlive = false
+  if (isEventStream(res)) sendElsewhere(res)
+}
+
+function isEventStream(res: ServerResponse): boolean {
+  return (
+    res.headersSent && !res.writableEnded && /^text\/event-stream/.test(String(res.getHeader('content-type')))
+  )
+}
+
+/** A stream of events would never end by itself. Its client comes back by itself, and then reaches another worker. */
+function sendElsewhere(res: ServerResponse): void {
+  const { socket } = res
+  // Whoever writes the events may not have noticed yet.
+  res.on('error', () => {})
+  res.end('retry: 1000\n\n', () => socket?.end())
 }
 
 /** Answers bytes that are not a request, and hangs up: what follows them can't be told apart either. */

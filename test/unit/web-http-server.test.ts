@@ -172,6 +172,20 @@ describe('The HTTP server', () => {
       expect(client.ended()).to.equal(true)
     })
 
+    it('ends a stream of events at once and tells its client when to come back', async () => {
+      const server = await serve((_req, res) => {
+        res.setHeader('Content-Type', 'text/event-stream')
+        const writing = setInterval(() => res.write('data: tick\n\n'), 10)
+        res.once('close', () => clearInterval(writing))
+      })
+      const client = await dial(server)
+      client.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+      await eventually(() => expect(client.received()).to.contain('data: tick'))
+      await server.stop(deadlineIn(60_000))
+      await eventually(() => expect(client.ended()).to.equal(true))
+      expect(client.received()).to.match(/retry: 1000\n\n\r\n0\r\n\r\n$/)
+    })
+
     it('accepts no new connection', async () => {
       const server = await serve(hello)
       const { port } = server
