@@ -44,10 +44,9 @@ export function recycleWorkers(options: RecyclingOptions): Service {
 
   async function look(): Promise<void> {
     if (busy || performance.now() < restUntil) return
-    for (const slot of slots()) {
-      const worker = slot.current
-      const reason = worker && reasonFor(worker)
-      if (!worker || reason === null) continue
+    for (const { slot, worker } of oldestFirst(slots())) {
+      const reason = reasonFor(worker)
+      if (reason === null) continue
       busy = true
       await recycle(slot, worker, reason)
       busy = false
@@ -64,6 +63,13 @@ export function recycleWorkers(options: RecyclingOptions): Service {
       log.error({ err, ...about(worker) }, 'worker could not be recycled, and goes on as it is')
       restUntil = performance.now() + leastAgeMs
     }
+  }
+
+  /** So that nobody waits for ever behind one that is due again and again. */
+  function oldestFirst(all: readonly Slot[]) {
+    return all
+      .flatMap((slot) => (slot.current ? [{ slot, worker: slot.current }] : []))
+      .sort((a, b) => a.worker.startedAt - b.worker.startedAt)
   }
 
   return {

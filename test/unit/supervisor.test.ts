@@ -313,8 +313,8 @@ describe('the supervisor', () => {
     await supervisor.stop(deadlineIn(5_000))
   })
 
-  it('recycles workers that are too old', async () => {
-    const { supervisor } = supervise('good', { count: 1, recycle: { maxRssBytes: null, maxAgeMs: 500 } })
+  it('recycles all workers that are too old, although the first is so again soon', async () => {
+    const { supervisor } = supervise('good', { count: 2, recycle: { maxRssBytes: null, maxAgeMs: 500 } })
     await supervisor.start()
     const before = pidsOf(supervisor)
     await eventually(() => expect(before.filter(isAlive)).to.deep.equal([]), 10_000)
