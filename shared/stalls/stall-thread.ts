@@ -37,11 +37,13 @@ async function tell(stack: string[] | null): Promise<void> {
 function stackOfMainThread(): Promise<string[] | null> {
   const session = new Session()
   session.connectToMainThread()
+  const files = new Map<string, string>()
+  session.on('Debugger.scriptParsed', ({ params }) => void files.set(params.scriptId, params.url))
   return new Promise<string[] | null>((resolve) => {
     const patience = setTimeout(resolve, pauseWithinMs, null)
     session.once('Debugger.paused', ({ params }) => {
       clearTimeout(patience)
-      resolve(params.callFrames.slice(0, framesShown).map(describeFrame))
+      resolve(params.callFrames.slice(0, framesShown).map((frame) => describeFrame(frame, files)))
     })
     session.post('Debugger.enable')
     session.post('Debugger.pause')
@@ -49,6 +51,8 @@ function stackOfMainThread(): Promise<string[] | null> {
   }).finally(() => session.disconnect())
 }
 
-function describeFrame({ functionName, url, location }: Debugger.CallFrame): string {
-  return `${functionName || '(anonymous)'} (${url}:${location.lineNumber + 1}:${(location.columnNumber ?? 0) + 1})`
+function describeFrame({ functionName, location }: Debugger.CallFrame, files: Map<string, string>): string {
+  const { scriptId, lineNumber, columnNumber = 0 } = location
+  const file = files.get(scriptId) || '(unknown)'
+  return `${functionName || '(anonymous)'} (${file}:${lineNumber + 1}:${columnNumber + 1})`
 }
