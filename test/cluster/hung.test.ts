@@ -1,0 +1,57 @@
+import { expect } from 'chai'
+import { copyBuild, routesModule } from '../support/built-copy.ts'
+import { cleanUpAfterEach } from '../support/clean-up.ts'
+import { admin, startCluster } from '../support/cluster.ts'
+import { eventually } from '../support/eventually.ts'
+import { send, sendAs, signIn } from '../support/http.ts'
+
+describe('a worker that hangs', function () {
+  this.timeout(60_000)
+  const cleanUp = cleanUpAfterEach()
+
+  it('is told from its stack, killed and replaced, while the others answer', async () => {
+    const build = await copyBuild()
+    cleanUp(() => build.remove())
+    await build.replace(
+      'server/routes.js',
+      routesModule({ '/spin': `function spinForEver() { for (;;) Math.random() }` }),
+    )
+    const cluster = await startCluster({ workers: 2, mainPath: build.mainPath })
+    cleanUp(() => cluster.stop())
+    const { token } = await signIn(cluster.url, admin)
+    const before = cluster.workerPids()
+
+    const spinning = send(`${cluster.url}/spin`, { timeoutMs: 40_000 }).catch((cause: unknown) => cause)
+    // Only one answers for now: the request that a hung worker has been given waits with it, so each has its own.
+    await eventually(async () => {
+      const answer = await sendAs(cluster.url, '/api/v1/auth/me', { token }, { timeoutMs: 1_000 })
+      expect(answer.status).to.equal(200)
+    }, 10_000)
+
+    const killed = await eventually(() => {
+      const line = cluster.logged().find(({ msg }) => msg === 'worker hangs and is killed')
+      expect(line).to.include({ role: 'web' })
+      return line as Record<string, any>
+    }, 30_000)
+    const stalled = cluster.logged().find(({ msg }) => msg === 'the event loop stands still')
+    expect(stalled?.worker).to.equal(String(killed.slot))
+    expect(stalled?.stack[0]).to.match(/^spinForEver \(file:.*routes\.js:\d+:\d+\)$/)
+    expect(killed.process.State).to.equal('R (running)')
+
+    await eventually(() => {
+      const now = cluster.workerPids()
+      expect(now.get(killed.slot)).to.not.equal(before.get(killed.slot))
+      expect(now.get(3 - killed.slot)).to.equal(before.get(3 - killed.slot))
+    }, 10_000)
+    expect(await spinning).to.be.an('error')
+
+    // The dead one is off the list of those whose word a logout waits for.
+    const logout = await sendAs(
+      cluster.url,
+      '/api/v1/auth/logout',
+      { token, bearer: true },
+      { method: 'POST' },
+    )
+    expect(logout.status).to.equal(204)
+  })
+})
