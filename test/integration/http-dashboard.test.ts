@@ -221,13 +221,16 @@ describe('The dashboard of queues', function () {
         expect((await newestAction())['details']).to.include({ action: 'add', job: id }),
       )
 
-      const copy = await add({ name: 'idle', data: { payload: { n: 2 }, by: 'somebody' } })
-      expect(copy.json().job.data).to.deep.equal({ payload: { n: 2 } })
+      const { data, opts } = added.json().job
+      const copy = await add({ name: 'idle', data: { ...data, by: 'somebody' }, options: opts })
+      expect(copy.status, copy.text).to.equal(200)
+      expect(copy.json().job.id).not.to.equal(id)
+      expect(copy.json().job.data).to.deep.equal({ payload: { n: 1 } })
 
       const wrong = await add({ name: 'idle', data: { n: 'one', m: 1 } })
       expectProblem(wrong, 422, 'invalid-fields')
       expect(wrong.json().detail).to.include('data.n').and.to.include('data.m')
-      for (const options of [{ repeat: { every: 1 } }, { jobId: 'x' }, { attempts: 1e9 }, { delay: -1 }]) {
+      for (const options of [{ repeat: { every: 1 } }, { attempts: 1e9 }, { lifo: true }, { delay: -1 }]) {
         expectProblem(await add({ name: 'idle', data: { n: 1 }, options }), 422)
       }
       const hidden = { name: 'letter', data: { to: 'ada', text: '[redacted]' } }

@@ -5,6 +5,15 @@ const base = document.querySelector('base')
 const home = new URL(base.getAttribute('href'), location.href).pathname
 base.setAttribute('href', home)
 
+// Parts of the page make their own styles. They are marked as ours, so that the policy can refuse all others.
+const { nonce } = document.currentScript
+const { createElement } = document
+document.createElement = (...name) => {
+  const element = createElement.apply(document, name)
+  if (element instanceof HTMLStyleElement) element.nonce = nonce
+  return element
+}
+
 // The session may end while the page is open: then there is nothing to see here but the way to sign in.
 const { open } = XMLHttpRequest.prototype
 XMLHttpRequest.prototype.open = function (...request) {

@@ -1,9 +1,10 @@
+import { isDeepStrictEqual } from 'node:util'
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
 import type { JobStatus, QueueJobOptions } from '@bull-board/api/typings/app'
 import type { Job, Queue } from 'bullmq'
 import type { AnyJob } from '../../../shared/queues/job.ts'
 import { InvalidPayload } from '../../../shared/queues/payload.ts'
-import type { Queues } from '../../../shared/queues/queues.ts'
+import type { EnqueueOptions, Queues } from '../../../shared/queues/queues.ts'
 import { invalidFields, problem } from '../problem.ts'
 import { createRedactor, isRedacted, redactJob } from './redact-job.ts'
 
@@ -65,13 +66,17 @@ export class BoardQueue extends BullMQAdapter {
     if (isRedacted(data)) {
       throw invalidFields([{ field: 'data', message: 'has fields that were hidden: fill them in' }])
     }
-    const { id } = await enqueue(job, payloadOf(data), enqueueOptions(options)).catch((failure: unknown) => {
-      if (failure instanceof TypeError) {
-        throw invalidFields([{ field: 'options', message: `not accepted: ${failure.message}` }])
-      }
-      if (!(failure instanceof InvalidPayload)) throw failure
-      throw invalidFields(failure.problems.map(({ field, message }) => ({ field: `data.${field}`, message })))
-    })
+    const { id } = await enqueue(job, payloadOf(data), enqueueOptions(job, options)).catch(
+      (failure: unknown) => {
+        if (failure instanceof TypeError) {
+          throw invalidFields([{ field: 'options', message: `not accepted: ${failure.message}` }])
+        }
+        if (!(failure instanceof InvalidPayload)) throw failure
+        throw invalidFields(
+          failure.problems.map(({ field, message }) => ({ field: `data.${field}`, message })),
+        )
+      },
+    )
     const added = await this.getJob(id)
     if (!added) throw problem('not-found', 'the job was added, and is done and removed already')
     return added
@@ -104,14 +109,19 @@ function payloadOf(data: unknown): unknown {
   return ours ? payload : data
 }
 
-function enqueueOptions(options: QueueJobOptions & { priority?: number }): {
-  delayMs?: number
-  priority?: number
-} {
+/** What is known of a copy's origin and means nothing for the copy, which is a job of its own. */
+const ofTheOriginal = ['jobId', 'deduplication']
+
+/** When and how urgently may be chosen; how often it is tried is the job's to say, and may only be repeated. */
+function enqueueOptions(job: AnyJob, options: QueueJobOptions & { priority?: number }): EnqueueOptions {
   const { delay, priority, ...others } = options
-  const [unknown] = Object.keys(others)
-  if (unknown !== undefined) {
-    throw invalidFields([{ field: `options.${unknown}`, message: 'is decided by the job: leave it out' }])
+  const decided: Record<string, unknown> = {
+    attempts: job.attempts,
+    backoff: { type: job.backoff.type, delay: job.backoff.delayMs },
+  }
+  for (const [name, value] of Object.entries(others)) {
+    if (ofTheOriginal.includes(name) || isDeepStrictEqual(value, decided[name])) continue
+    throw invalidFields([{ field: `options.${name}`, message: 'is decided by the job: leave it out' }])
   }
   return {
     ...(delay === undefined ? {} : { delayMs: delay }),

@@ -2,6 +2,7 @@
  * The dashboard of queues: bull-board's page, files and API as routes like all others, so that what guards those
  * guards these. Who may look and who may act is said here; bull-board itself asks nobody.
  */
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import type { AppControllerRoute, ControllerHandlerReturnType } from '@bull-board/api/typings/app'
 import { z } from 'zod'
@@ -9,7 +10,7 @@ import type { Queues } from '../../../shared/queues/queues.ts'
 import type { RecordAuthEvent } from '../auth-events.ts'
 import { requireIdentity, type AppContext } from '../context.ts'
 import { openBoard, type Board } from '../dashboard/board.ts'
-import { boardPolicy, loadEntryPage } from '../dashboard/entry-page.ts'
+import { boardPolicy, filePolicy, loadEntryPage } from '../dashboard/entry-page.ts'
 import { attempt } from '../dashboard/failures.ts'
 import { listStaticFiles, staticFile, type StaticFile } from '../dashboard/static-files.ts'
 import { relativeTo } from '../pages/local-path.ts'
@@ -53,8 +54,9 @@ function pageRoutes(board: Board, script: string): Route[] {
       replies,
       presentProblem: answerProblemAsPage,
       handler(ctx) {
-        preparePage(ctx, boardPolicy)
-        ctx.body = entryPage(relativeTo(ctx.path, `${home}/`))
+        const nonce = randomBytes(16).toString('base64')
+        preparePage(ctx, boardPolicy(nonce))
+        ctx.body = entryPage({ base: relativeTo(ctx.path, `${home}/`), nonce })
       },
     }),
   )
@@ -68,7 +70,10 @@ function fileRoute({ path, send }: StaticFile): Route {
     limits: [],
     summary: 'A file of the dashboard',
     replies,
-    handler: send,
+    async handler(ctx) {
+      ctx.set('Content-Security-Policy', filePolicy)
+      await send(ctx)
+    },
   })
 }
 
