@@ -1,6 +1,9 @@
 /**
  * `npm test [-- --coverage] [-- mocha's arguments]`: set up, lint, check the format and the types, run the tests.
  *
+ * The tests run in two lanes side by side, since most of them wait for processes most of the time. Each lane ends with
+ * the look for secrets in what its servers printed.
+ *
  * Each step runs even when one before it failed, since each tells something of its own; the exit code is that of
  * the first that did. With test files among the arguments only those run, without the checks. The last line that
  * is printed is always `N passed, N failed`.
@@ -12,6 +15,11 @@ import { join } from 'node:path'
 import { root, setUp } from '../server/bootstrap/set-up.js'
 
 const everyTest = 'test/**/*.test.ts'
+const wholeServers = ['test/cluster', 'test/browser']
+const lanes = [
+  [...wholeServers.map((directory) => `${directory}/**/*.test.ts`), 'test/zz-secrets.test.ts'],
+  [everyTest, ...wholeServers.map((directory) => `--ignore=${directory}/**`)],
+]
 
 /** The servers that the tests start run what was built; its source maps lead back to the sources. */
 const coverageCommand = [
@@ -50,22 +58,42 @@ process.exitCode = exitCode
 console.log(`${totals.passes} passed, ${totals.failures} failed`)
 
 async function runTests() {
+  console.error('Testing ...')
+  const inLanes = !filesGiven && !coverage
+  const runs = inLanes ? lanes : [filesGiven ? [] : [everyTest]]
   const results = mkdtempSync(join(tmpdir(), 'lockstep-totals-'))
-  const file = join(results, 'totals.json')
   try {
-    await step('Testing ...', [
-      ...(coverage ? coverageCommand : []),
-      'node_modules/mocha/bin/mocha.js',
-      '--reporter=test/support/totals-reporter.ts',
-      `--reporter-option=totals=${file}`,
-      ...mochaArguments,
-      ...(filesGiven ? [] : [everyTest]),
-    ])
-    // A run that broke before its end is a failure, whatever had passed.
-    totals = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : { passes: 0, failures: 1 }
+    const codes = await Promise.all(
+      runs.map((files, lane) => runMocha(files, join(results, `${lane}.json`), lane > 0)),
+    )
+    if (exitCode === 0) exitCode = codes.find((code) => code !== 0) ?? 0
   } finally {
     rmSync(results, { recursive: true, force: true })
   }
+}
+
+/**
+ * @param {readonly string[]} files and further arguments of mocha
+ * @param {string} totalsFile where the reporter leaves the totals
+ * @param {boolean} later whether its output is held back until it has ended
+ * @returns {Promise<number>} the exit code
+ */
+async function runMocha(files, totalsFile, later) {
+  const command = [
+    ...(coverage ? coverageCommand : []),
+    'node_modules/mocha/bin/mocha.js',
+    '--reporter=test/support/totals-reporter.ts',
+    `--reporter-option=totals=${totalsFile}`,
+    ...mochaArguments,
+    ...files,
+  ]
+  const code = await run(command, later)
+  // A run that broke before its end is a failure, whatever had passed.
+  const { passes, failures } = existsSync(totalsFile)
+    ? JSON.parse(readFileSync(totalsFile, 'utf8'))
+    : { passes: 0, failures: 1 }
+  totals = { passes: totals.passes + passes, failures: totals.failures + failures }
+  return code
 }
 
 /**
@@ -80,17 +108,25 @@ async function step(what, command) {
 
 /**
  * @param {string[]} command
+ * @param {boolean} [later] whether what it prints is held back until it has ended
  * @returns {Promise<number>} the exit code, as a shell would tell it
  */
-function run(command) {
+function run(command, later = false) {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, command, { stdio: 'inherit' })
+    const child = spawn(process.execPath, command, {
+      stdio: later ? ['inherit', 'pipe', 'pipe'] : 'inherit',
+    })
+    let held = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text) => (held += text))
+    }
     // Ctrl-C reaches the whole foreground; what comes to us alone is passed on.
     const signals = /** @type {const} */ (['SIGINT', 'SIGTERM'])
     const passOn = (/** @type {NodeJS.Signals} */ signal) => child.kill(signal)
     for (const signal of signals) process.on(signal, passOn)
     child.once('close', (code, signal) => {
       for (const name of signals) process.off(name, passOn)
+      process.stdout.write(held)
       resolve(code ?? 128 + constants.signals[signal ?? 'SIGKILL'])
     })
   })
