@@ -54,6 +54,8 @@ export function collectMetrics({
     const id = idOf(worker.process.pid)
     if (id === null) return
     count(starts, id)
+    // A counter that begins at its first event would hide that event from `increase`.
+    failures.set(id, failures.get(id) ?? 0)
     places.add(id)
     const source: Source = { id, worker, listens: false, asking: null, answered: () => {} }
     sources.add(source)
