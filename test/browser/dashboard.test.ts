@@ -45,7 +45,7 @@ describe('The dashboard in a real browser', function () {
     this.timeout(300_000)
     browser = await launchBrowser()
     redis = await startRedis()
-    cluster = await startCluster({ redisUrl: redis.url, env: { ...withoutLimits, JOB_WORKERS: '0' } })
+    cluster = await startCluster({ redisUrl: redis.url, env: withoutLimits })
     const connection = openRedis({ kind: 'single', url: redis.url }, 'commands')
     queues = createQueues({ redis: connection, jobs: [echo] })
     const workers = createJobWorkers({
