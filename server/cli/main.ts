@@ -25,7 +25,11 @@ async function run(): Promise<number> {
       process.stdout.write(help())
       return name === '' ? exitCode.usage : exitCode.done
     }
-    output.failure({ message: `there is no command ${JSON.stringify(name)}. Try lockstep help.` })
+    // Alone it never comes here (server/lockstep.js).
+    const start = name === 'start' ? 'start takes no arguments: it reads the environment' : null
+    output.failure({
+      message: start ?? `there is no command ${JSON.stringify(name)}. Try lockstep help.`,
+    })
     return exitCode.usage
   }
   try {

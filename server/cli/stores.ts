@@ -3,21 +3,23 @@
  * as true on every worker as what a worker changes itself: it goes through the same revocations.
  */
 import { createAuditIds } from '../../shared/accounts/audit.ts'
-import type { Account, AccountStore } from '../../shared/accounts/accounts.ts'
+import type { Account, AccountStore, Passwords } from '../../shared/accounts/accounts.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
+import { createPasswords } from '../../shared/accounts/passwords.ts'
 import type { Config, RedisTarget } from '../../shared/config.ts'
 import { createServiceStack, deadlineIn, type ServiceStack } from '../../shared/lifecycle.ts'
 import { createLogger } from '../../shared/log.ts'
 import { openRedis, redisService } from '../../shared/redis/connections.ts'
 import { createSessions } from '../../shared/sessions/create-sessions.ts'
 import type { DurabilityMode } from '../../shared/sessions/scripts.ts'
-import type { Revocation, Sessions } from '../../shared/sessions/sessions.ts'
+import type { Sessions } from '../../shared/sessions/sessions.ts'
 import { prepareRedis } from '../cluster/prepare-redis.ts'
 import { askServer, ServerNotRunning } from './ask-server.ts'
 import { CommandFailed } from './command.ts'
 
 export interface Stores {
   readonly accounts: AccountStore
+  readonly passwords: Pick<Passwords, 'hash'>
   /** Finds the server's Redis and opens the sessions in it. */
   sessions(): Promise<Sessions>
   /** Throws a `CommandFailed` when there is none. */
@@ -36,6 +38,7 @@ export async function withStores(config: Config, work: (stores: Stores) => Promi
     await accounts.migrate()
     await work({
       accounts,
+      passwords: createPasswords(),
       sessions: () => openSessions(config, services),
       async account(email) {
         const account = await accounts.findByEmail(email)
@@ -63,14 +66,6 @@ export async function withStores(config: Config, work: (stores: Stores) => Promi
   } finally {
     await services.stop(deadlineIn(closingMs)).catch(() => {})
   }
-}
-
-/** Throws when it can't be confirmed that every worker knows. */
-export function requireConfirmed(revocation: Revocation, done: string): number {
-  if (revocation.outcome === 'unconfirmed') {
-    throw new CommandFailed(`${done}, but it could not be confirmed that every worker knows: run this again`)
-  }
-  return revocation.outcome === 'revoked' ? revocation.count : 0
 }
 
 async function openSessions(config: Config, services: ServiceStack): Promise<Sessions> {

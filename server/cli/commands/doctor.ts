@@ -1,5 +1,4 @@
 import { readArguments, type Command } from '../command.ts'
-import { examine } from '../doctor/examine.ts'
 import type { Finding } from '../doctor/finding.ts'
 
 export const doctor: Command = {
@@ -8,6 +7,8 @@ export const doctor: Command = {
   summary: 'Examines the configuration, Redis, the database, ports, clocks and the system; says what to do.',
   async run({ args, config, searchPath, output }) {
     readArguments(args, {}, { least: 0, most: 0 })
+    // It takes many modules, which the other commands need not wait for.
+    const { examine } = await import('../doctor/examine.ts')
     const findings = await examine({ config, searchPath })
     const healthy = findings.every(({ level }) => level !== 'problem')
     output.result({ findings }, report(findings), healthy)

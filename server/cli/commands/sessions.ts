@@ -1,7 +1,7 @@
 import type { SessionInfo } from '../../../shared/sessions/sessions.ts'
 import { CommandFailed, readArguments, UsageError, type Command } from '../command.ts'
 import { table } from '../output.ts'
-import { requireConfirmed, withStores } from '../stores.ts'
+import { requireConfirmed } from '../require-confirmed.ts'
 
 export const sessions: Command = {
   name: 'sessions',
@@ -13,6 +13,8 @@ export const sessions: Command = {
     if (action !== 'list' && action !== 'revoke') throw new UsageError('say what to do: list or revoke')
     if (action === 'list' && sessionId !== undefined)
       throw new UsageError('list takes an e-mail address only')
+    // It takes many modules, which mistakes need not wait for.
+    const { withStores } = await import('../stores.ts')
     await withStores(config(), async (stores) => {
       const { id } = await stores.account(email)
       const live = await stores.sessions()

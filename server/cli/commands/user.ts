@@ -1,11 +1,12 @@
 import type { z } from 'zod'
 import { passwordProblem } from '../../../shared/accounts/password-rules.ts'
-import { createPasswords } from '../../../shared/accounts/passwords.ts'
 import type { Role } from '../../../shared/accounts/accounts.ts'
+import type { Config } from '../../../shared/config.ts'
 import { email as emailField, line, roleList } from '../../web/routes/fields.ts'
 import { subjectOf } from '../../web/routes/representations.ts'
 import { CommandFailed, readArguments, UsageError, type Command, type CommandCall } from '../command.ts'
-import { requireConfirmed, withStores } from '../stores.ts'
+import { requireConfirmed } from '../require-confirmed.ts'
+import type { Stores } from '../stores.ts'
 
 export const user: Command = {
   name: 'user',
@@ -33,16 +34,15 @@ const actions = {
   enable: (call: CommandCall) => setDisabled(call, false),
 }
 
-const passwords = createPasswords()
-
 async function add({ args, config, output, questions }: CommandCall): Promise<void> {
   const options = { name: { type: 'string' }, roles: { type: 'string', default: 'user' } } as const
   const { values, positionals } = readArguments(args, options, { least: 1, most: 1 })
   const email = checked(emailField, positionals[0], 'EMAIL')
   const name = checked(line(100), values.name ?? email.slice(0, email.indexOf('@')), '--name')
   const roles = rolesIn(values.roles)
-  await withStores(config(), async ({ accounts, note }) => {
-    const passwordHash = await newPasswordHash(await questions.password(), { email, name })
+  await withStores(config(), async ({ accounts, passwords, note }) => {
+    const password = acceptable(await questions.password(), { email, name })
+    const passwordHash = await passwords.hash(password)
     const account = await accounts.create({ email, name, roles, passwordHash })
     if (account === 'email-taken')
       throw new CommandFailed(`there is an account ${email} already`, 'email-taken')
@@ -57,7 +57,8 @@ async function passwd({ args, config, output, questions }: CommandCall): Promise
     const { id, email, name } = await stores.account(positionals[0] ?? '')
     // Before anything is changed: without Redis the sessions of whoever knew the old password would live on.
     const sessions = await stores.sessions()
-    const hash = await newPasswordHash(await questions.password(), { email, name })
+    const password = acceptable(await questions.password(), { email, name })
+    const hash = await stores.passwords.hash(password)
     if ((await stores.accounts.setPassword(id, hash)) === 'gone')
       throw new CommandFailed('the account is gone')
     await stores.note('password-changed', id)
@@ -107,10 +108,16 @@ async function change(
   })
 }
 
-async function newPasswordHash(password: string, owner: { email: string; name: string }): Promise<string> {
+function acceptable(password: string, owner: { email: string; name: string }): string {
   const problem = passwordProblem(password, owner)
   if (problem !== null) throw new CommandFailed(`the password ${problem}`, 'weak-password')
-  return passwords.hash(password)
+  return password
+}
+
+/** Opening the stores takes many modules, which the other commands and mistakes need not wait for. */
+async function withStores(config: Config, work: (stores: Stores) => Promise<void>): Promise<void> {
+  const stores = await import('../stores.ts')
+  await stores.withStores(config, work)
 }
 
 function rolesIn(text: string): Role[] {

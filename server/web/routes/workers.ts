@@ -34,6 +34,7 @@ const workerSchema = z.strictObject({
   rssBytes: measure,
 })
 const counts = z.strictObject({ web: z.int(), jobs: z.int() })
+const begun = z.strictObject({ message: z.string() })
 const wanted = z
   .strictObject({
     web: z.int().min(1).max(mostWorkers),
@@ -78,11 +79,11 @@ export function workerRoutes({ primary, recordAuthEvent }: WorkerRouteParts): Ro
       path: `${path}/reload`,
       access,
       summary: 'Replace all workers of this host one by one; a build that cannot start changes nothing',
-      replies: { 202: { description: 'Begun' } },
+      replies: { 202: { description: 'Begun', body: begun } },
       async handler(ctx) {
         granted(await primary({ command: 'reload' }))
         ctx.status = 202
-        ctx.body = null
+        ctx.body = { message: 'the reload has begun: its outcome will be in the log' }
         recordAuthEvent(ctx, 'workers-reloaded', {})
       },
     }),
@@ -93,13 +94,13 @@ export function workerRoutes({ primary, recordAuthEvent }: WorkerRouteParts): Ro
       summary: 'Replace one worker of this host: a new one takes over, the old one finishes and ends',
       params: z.strictObject({ id: z.string().max(64) }),
       replies: {
-        202: { description: 'Begun' },
+        202: { description: 'Begun', body: begun },
         404: { description: 'No such worker on the host that answers' },
       },
       async handler(ctx, { params: { id } }) {
         granted(await primary({ command: 'drain', id }))
         ctx.status = 202
-        ctx.body = null
+        ctx.body = { message: `${id} ends when its replacement is ready and its work is done` }
         recordAuthEvent(ctx, 'worker-drained', { worker: id })
       },
     }),
