@@ -1,0 +1,221 @@
+import { expect } from 'chai'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { cleanUpAfterEach } from '../support/clean-up.ts'
+import { admin, startCluster, withoutLimits, type TestCluster } from '../support/cluster.ts'
+import { eventually } from '../support/eventually.ts'
+import { onEveryWorker, send, sendAs, signIn } from '../support/http.ts'
+import { lockstep, type CommandOutcome, type CommandSurroundings } from '../support/lockstep-command.ts'
+
+const password = 'a walnut under every umbrella'
+const otherPassword = 'nobody counts the paper boats'
+
+describe('the lockstep command', function () {
+  this.timeout(60_000)
+
+  describe('with a running server', () => {
+    let cluster: TestCluster
+
+    before(async () => {
+      cluster = await startCluster({ workers: 2, env: withoutLimits })
+    })
+    after(() => cluster?.stop())
+
+    function run(...args: string[]): Promise<CommandOutcome> {
+      return lockstep({ dataDir: cluster.dataDir }, ...args)
+    }
+    function pipe(input: string, ...args: string[]): Promise<CommandOutcome> {
+      return lockstep({ dataDir: cluster.dataDir, input: `${input}\n` }, ...args)
+    }
+    async function expectEverywhere(token: string, status: number): Promise<void> {
+      const me = () => sendAs(cluster.url, '/api/v1/auth/me', { token })
+      for (const answer of (await onEveryWorker(2, me)).values()) expect(answer.status).to.equal(status)
+    }
+
+    it('shows the workers in columns, or as JSON', async () => {
+      const shown = await run('status')
+      expect(shown.code).to.equal(0)
+      expect(shown.stdout).to.match(
+        /^WORKER +HOST +PROCESS +STATE .*\nweb-1 .* ready .*\nweb-2 .* ready .*\n$/,
+      )
+      const told = (await run('status', '--json')).json()
+      expect(told.ok).to.equal(true)
+      expect(told.workers.map(({ id }: { id: string }) => id)).to.deep.equal(['web-1', 'web-2'])
+    })
+
+    it('reloads, drains and scales, and tells each step', async () => {
+      const before = cluster.workerPids()
+      const reloaded = await run('reload')
+      expect([reloaded.code, reloaded.stderr]).to.deep.equal([0, ''])
+      const lines = reloaded.stdout.trimEnd().split('\n')
+      expect(lines.at(-1)).to.equal('reloaded: 2 workers replaced')
+      const steps = lines.slice(0, -1).map((line) => JSON.parse(line).progress)
+      expect(steps.map(({ step }) => step).slice(0, 4)).to.deep.equal([
+        'starting',
+        'ready',
+        'draining',
+        'ended',
+      ])
+      expect(steps[2]).to.deep.equal({ step: 'draining', worker: 'web-1', pid: before.get(1) })
+
+      expect((await run('drain', 'web-2', '--json')).json()).to.deep.equal({ ok: true, id: 'web-2' })
+      const scaled = await run('scale', '--web', '3', '--json')
+      expect(scaled.json()).to.deep.equal({ ok: true, web: 3, jobs: 0 })
+      expect((await run('scale', '--web', '2')).stdout).to.match(/scaled: 2 web, 0 jobs\n$/)
+    })
+
+    it('fails with the reason when the server refuses', async () => {
+      const drained = await run('drain', 'web-7')
+      expect([drained.code, drained.stdout]).to.deep.equal([1, ''])
+      expect(drained.stderr).to.match(/^lockstep: there is no worker "web-7" on this host/)
+      expect((await run('drain', 'web-7', '--json')).json()).to.include({ ok: false, code: 'no-such-worker' })
+    })
+
+    it('adds an account, whose password is read from standard input', async () => {
+      const added = await pipe(password, 'user', 'add', 'ada@example.com', '--roles', 'user,viewer')
+      expect([added.code, added.stdout]).to.deep.equal([0, 'added ada@example.com (user, viewer)\n'])
+      const { login } = await signIn(cluster.url, { email: 'ada@example.com', password })
+      expect(login.json().user.roles).to.deep.equal(['user', 'viewer'])
+
+      const again = await pipe(password, 'user', 'add', 'ADA@example.com')
+      expect([again.code, again.stderr]).to.deep.equal([
+        1,
+        'lockstep: there is an account ADA@example.com already\n',
+      ])
+      const weak = await pipe('password1', 'user', 'add', 'eve@example.com')
+      expect([weak.code, weak.stderr]).to.satisfy(
+        ([code, text]: [number, string]) => code === 1 && /the password is one of the most common/.test(text),
+      )
+      const mute = await lockstep({ dataDir: cluster.dataDir }, 'user', 'add', 'eve@example.com')
+      expect(mute.stderr).to.contain('no password was given')
+    })
+
+    it('changes a password, which ends every session on every worker', async () => {
+      await pipe(password, 'user', 'add', 'bob@example.com')
+      const { token } = await signIn(cluster.url, { email: 'bob@example.com', password })
+      await expectEverywhere(token, 200)
+      const changed = await pipe(otherPassword, 'user', 'passwd', 'bob@example.com')
+      expect([changed.code, changed.stdout]).to.deep.equal([
+        0,
+        'changed the password of bob@example.com; 1 session ended\n',
+      ])
+      await expectEverywhere(token, 401)
+      await signIn(cluster.url, { email: 'bob@example.com', password: otherPassword })
+    })
+
+    it('changes roles on every worker, and disables and enables an account', async () => {
+      await pipe(password, 'user', 'add', 'cleo@example.com')
+      const { token } = await signIn(cluster.url, { email: 'cleo@example.com', password })
+      expect((await run('user', 'roles', 'cleo@example.com', 'user,operator')).code).to.equal(0)
+      const me = () => sendAs(cluster.url, '/api/v1/auth/me', { token })
+      for (const answer of (await onEveryWorker(2, me)).values()) {
+        expect(answer.json().user.roles).to.deep.equal(['user', 'operator'])
+      }
+      expect((await run('user', 'disable', 'cleo@example.com')).stdout).to.contain('1 session ended')
+      await expectEverywhere(token, 401)
+      const refused = await send(`${cluster.url}/api/v1/auth/login`, {
+        method: 'POST',
+        body: { email: 'cleo@example.com', password },
+      })
+      expect(refused.status).to.equal(401)
+      expect((await run('user', 'enable', 'cleo@example.com')).code).to.equal(0)
+      await signIn(cluster.url, { email: 'cleo@example.com', password })
+    })
+
+    it('lists the sessions of a user, and ends one or all of them', async () => {
+      await pipe(password, 'user', 'add', 'dora@example.com')
+      const dora = { email: 'dora@example.com', password }
+      const phone = await signIn(cluster.url, { ...dora, label: 'phone' })
+      const laptop = await signIn(cluster.url, { ...dora, label: 'laptop' })
+      const { sessions } = (await run('sessions', 'list', dora.email, '--json')).json()
+      expect(sessions.map(({ label }: { label: string }) => label)).to.have.members(['phone', 'laptop'])
+      expect((await run('sessions', 'list', dora.email)).stdout).to.match(/^SESSION .*\n.*\n.*\n$/)
+
+      const { id } = phone.login.json().session
+      expect((await run('sessions', 'revoke', dora.email, id)).stdout).to.equal('1 session ended\n')
+      await expectEverywhere(phone.token, 401)
+      await expectEverywhere(laptop.token, 200)
+      expect((await run('sessions', 'revoke', dora.email, id)).code).to.equal(1)
+      expect((await run('sessions', 'revoke', dora.email)).stdout).to.equal('1 session ended\n')
+      await expectEverywhere(laptop.token, 401)
+    })
+
+    it('leaves a trail of what was done by hand', async () => {
+      const root = await signIn(cluster.url, admin)
+      await pipe(password, 'user', 'add', 'frank@example.com')
+      await eventually(async () => {
+        const { entries } = (await root.send('/api/v1/admin/audit')).json()
+        const found = entries.find(({ action }: { action: string }) => action === 'account-created')
+        expect(found.details).to.deep.include({ by: 'command line' })
+      })
+    })
+  })
+
+  describe('without a server', () => {
+    const cleanUp = cleanUpAfterEach()
+
+    async function nowhere(): Promise<CommandSurroundings> {
+      const dataDir = await mkdtemp(path.join(tmpdir(), 'lockstep-cli-'))
+      cleanUp(() => rm(dataDir, { recursive: true, force: true }))
+      return { dataDir, input: `${password}\n` }
+    }
+
+    it('says that none runs there, and what to do', async () => {
+      const place = await nowhere()
+      for (const command of ['status', 'reload']) {
+        const { code, stderr } = await lockstep(place, command)
+        expect(code).to.equal(1)
+        expect(stderr).to.contain(`no server runs with DATA_DIR=${place.dataDir}. Start one`)
+      }
+    })
+
+    it('still adds accounts, but says that the sessions are in the private Redis of the server', async () => {
+      const place = await nowhere()
+      expect((await lockstep(place, 'user', 'add', 'ada@example.com')).code).to.equal(0)
+      const { code, stderr } = await lockstep(place, 'user', 'passwd', 'ada@example.com')
+      expect(code).to.equal(1)
+      expect(stderr).to.contain('the private Redis of the server')
+    })
+
+    const misuses: [args: string[], words: RegExp][] = [
+      [[], /^lockstep <command>/],
+      [['restart'], /there is no command "restart"\. Try lockstep help/],
+      [['start', 'now'], /start takes no arguments/],
+      [['status', 'all'], /one too many: "all"\nUsage: lockstep status/],
+      [['reload', '--force'], /--force.*\n?.*Usage: lockstep reload/s],
+      [['scale'], /say --web, --jobs, or both/],
+      [['scale', '--web', 'many'], /--web takes a whole number from 1 to 256/],
+      [['scale', '--jobs', '-1'], /Usage: lockstep scale/],
+      [['drain'], /something is missing/],
+      [['user', 'rename'], /say what to do: add, passwd, roles, disable, enable/],
+      [['user', 'add', 'nobody'], /EMAIL: must be an e-mail address/],
+      [['user', 'roles', 'a@example.com', 'king'], /the roles: /],
+      [['sessions', 'end', 'a@example.com'], /say what to do: list or revoke/],
+    ]
+    it('refuses what it does not understand with exit code 2, and shows how to write it', async () => {
+      const place = await nowhere()
+      for (const [args, words] of misuses) {
+        const { code, stdout, stderr } = await lockstep(place, ...args)
+        expect(`${stdout}${stderr}`).to.match(words)
+        expect(code, args.join(' ')).to.equal(2)
+      }
+    })
+
+    it('tells what is wrong with the environment', async () => {
+      const place = { ...(await nowhere()), env: { PORT: 'http' } }
+      const { code, stderr } = await lockstep(place, 'status')
+      expect([code, stderr]).to.satisfy(
+        ([is, text]: [number, string]) => is === 1 && text.includes('PORT="http"'),
+      )
+    })
+
+    it('explains itself', async () => {
+      const { code, stdout } = await lockstep(await nowhere(), 'help')
+      expect(code).to.equal(0)
+      for (const command of ['start', 'status', 'reload', 'scale --web N', 'drain ID', 'user passwd EMAIL']) {
+        expect(stdout).to.contain(command)
+      }
+    })
+  })
+})

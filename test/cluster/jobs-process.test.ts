@@ -1,0 +1,68 @@
+import { expect } from 'chai'
+import { cleanUpAfterEach } from '../support/clean-up.ts'
+import { isAlive } from '../support/children.ts'
+import { admin, startCluster, withoutLimits, type TestCluster } from '../support/cluster.ts'
+import { ask } from '../support/control.ts'
+import { eventually } from '../support/eventually.ts'
+import { signIn, type SignedIn } from '../support/http.ts'
+
+describe('the job workers of the server', function () {
+  this.timeout(60_000)
+  const cleanUp = cleanUpAfterEach()
+
+  async function start(): Promise<{ cluster: TestCluster; root: SignedIn }> {
+    const cluster = await startCluster({ workers: 1, jobWorkers: 1, env: withoutLimits })
+    cleanUp(() => cluster.stop())
+    return { cluster, root: await signIn(cluster.url, { ...admin, transport: 'token' }) }
+  }
+
+  async function expectEcho(root: SignedIn, message: string): Promise<void> {
+    const queued = await root.send('/api/v1/jobs/echo', { method: 'POST', body: { data: { message } } })
+    expect(queued.status).to.equal(202)
+    await eventually(async () => {
+      const job = (await root.send(`/api/v1/jobs/echo/${queued.json().id}`)).json()
+      expect(job).to.deep.include({ state: 'completed', result: { message } })
+    }, 15_000)
+  }
+
+  it('are forked beside the web workers, replaced when they die, and replaced by a reload', async () => {
+    const { cluster, root } = await start()
+    await expectEcho(root, 'the first')
+    const pids = [cluster.workerPids('jobs').get(1)]
+    const newest = () => cluster.workerPids('jobs').get(1)
+
+    process.kill(pids[0] ?? 0, 'SIGKILL')
+    await eventually(() => expect(newest()).to.not.equal(pids[0]), 15_000)
+    pids.push(newest())
+    await expectEcho(root, 'the second')
+
+    expect(await ask(cluster.dataDir, { command: 'reload', wait: true })).to.deep.equal({
+      ok: true,
+      result: { replaced: 2 },
+    })
+    expect(pids.filter((pid) => isAlive(pid ?? 0))).to.deep.equal([])
+    await expectEcho(root, 'the third')
+  })
+
+  it('are scaled apart from the web workers, down to none', async () => {
+    const { cluster, root } = await start()
+    expect(await ask(cluster.dataDir, { command: 'scale', jobs: 3, wait: true })).to.deep.equal({
+      ok: true,
+      result: { web: 1, jobs: 3 },
+    })
+    expect([...cluster.workerPids('jobs').keys()].toSorted()).to.deep.equal([1, 2, 3])
+    expect(await ask(cluster.dataDir, { command: 'scale', jobs: 0, wait: true })).to.include({ ok: true })
+    const queued = await root.send('/api/v1/jobs/echo', {
+      method: 'POST',
+      body: { data: { message: 'waits' } },
+    })
+    expect(queued.status).to.equal(202)
+    const job = `/api/v1/jobs/echo/${queued.json().id}`
+    expect((await root.send(job)).json()).to.include({ state: 'waiting' })
+    expect(await ask(cluster.dataDir, { command: 'scale', jobs: 1, wait: true })).to.include({ ok: true })
+    await eventually(
+      async () => expect((await root.send(job)).json()).to.include({ state: 'completed' }),
+      15_000,
+    )
+  })
+})
