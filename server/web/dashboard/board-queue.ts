@@ -73,7 +73,10 @@ export class BoardQueue extends BullMQAdapter {
         }
         if (!(failure instanceof InvalidPayload)) throw failure
         throw invalidFields(
-          failure.problems.map(({ field, message }) => ({ field: `data.${field}`, message })),
+          failure.problems.map(({ field, message }) => ({
+            field: field === '' ? 'data' : `data.${field}`,
+            message,
+          })),
         )
       },
     )

@@ -4,7 +4,6 @@ import type {
   AppControllerRoute,
   AppViewRoute,
   BullBoardQueues,
-  ControllerHandlerReturnType,
   IServerAdapter,
   UIConfig,
 } from '@bull-board/api/typings/app'
@@ -66,14 +65,7 @@ function boardQueues({ jobs, bull, enqueue }: Pick<Queues, 'jobs' | 'bull' | 'en
   return [...ofJobs, ofClock]
 }
 
-interface Parts extends Omit<Board, 'queues'> {
-  queues: BullBoardQueues
-  uiConfig: UIConfig
-  viewsPath: string
-  staticPath: string
-  page: AppViewRoute
-  api: readonly AppControllerRoute[]
-}
+type Parts = { -readonly [Name in keyof Omit<Board, 'queues'>]: Board[Name] } & { queues: BullBoardQueues }
 
 /** What bull-board takes for a server. It only remembers what it is given. */
 function collector(parts: Partial<Parts>): IServerAdapter {
@@ -95,7 +87,7 @@ function collector(parts: Partial<Parts>): IServerAdapter {
       return adapter
     },
     // Faults are told as everywhere else.
-    setErrorHandler: (_handler: (fault: Error) => ControllerHandlerReturnType) => adapter,
+    setErrorHandler: () => adapter,
     setApiRoutes(routes) {
       parts.api = routes
       return adapter

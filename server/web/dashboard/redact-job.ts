@@ -80,7 +80,7 @@ function* secretsIn(
 /** As it is, and as JSON and URLs write it. */
 function spellings(secret: string): string[] {
   const inJson = JSON.stringify(secret).slice(1, -1)
-  return [...new Set([secret, inJson, inUrl(secret)])]
+  return [...new Set([secret, inJson, inUrl(secret)])].filter((each) => each.length >= shortestSecret)
 }
 
 function inUrl(secret: string): string {

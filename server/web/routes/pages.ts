@@ -25,7 +25,7 @@ export function pageRoutes(): Route[] {
 }
 
 /** A file that is public and lies in memory. It changes with a release only, and is looked at again each day. */
-export function asset(path: string, file: string, contentType: string): Route {
+function asset(path: string, file: string, contentType: string): Route {
   const bytes = readFileSync(join(import.meta.dirname, '..', 'pages', file))
   return defineRoute({
     method: 'GET',
