@@ -50,6 +50,7 @@ import { signInRoutes } from './routes/sign-in.ts'
 import { userRoutes } from './routes/users.ts'
 import { countWebWorkers, workerRoutes } from './routes/workers.ts'
 import type { RuntimeSettings } from './runtime-settings.ts'
+import type { NoticeSignIn } from './sign-in-notices.ts'
 
 /** What the HTTP side of a worker is made of. */
 export interface AppParts {
@@ -61,6 +62,7 @@ export interface AppParts {
   readonly passwords: Passwords
   readonly passwordProblem: PasswordProblem
   readonly requestPasswordReset: RequestPasswordReset
+  readonly noticeSignIn: NoticeSignIn
   readonly queues: Pick<Queues, 'jobs' | 'bull' | 'enqueue' | 'find'>
   readonly schedules: ScheduleViews
   readonly audit: Pick<AuditWriter, 'record'>

@@ -25,6 +25,7 @@ import { createRequestMeter } from './request-meter.ts'
 import { openLimits } from './limits.ts'
 import type { Route } from './route.ts'
 import { followRuntimeSettings } from './runtime-settings.ts'
+import { signInNotices } from './sign-in-notices.ts'
 
 export interface WebWorkerOptions {
   readonly config: Config
@@ -109,6 +110,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     queues,
     schedules: createScheduleViews({ redis }),
     requestPasswordReset: passwordResetRequests(queues, publicUrl),
+    noticeSignIn: signInNotices({ sessions, queues, log }),
     audit,
     readiness,
     settings,

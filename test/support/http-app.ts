@@ -8,6 +8,7 @@ import { createAuditWriter } from '../../server/web/audit-writer.ts'
 import { createHttpServer } from '../../server/web/http-server.ts'
 import { createReadiness, probeRedis, type Readiness } from '../../server/web/readiness.ts'
 import { openLimits } from '../../server/web/limits.ts'
+import { signInNotices } from '../../server/web/sign-in-notices.ts'
 import { followRuntimeSettings } from '../../server/web/runtime-settings.ts'
 import type { Account, AccountStore, Passwords, Role } from '../../shared/accounts/accounts.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
@@ -116,6 +117,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     passwordProblem: (candidate) => (candidate.length < 8 ? 'must be at least 8 characters long' : null),
     queues,
     schedules: createScheduleViews({ redis }),
+    noticeSignIn: options.jobs ? signInNotices({ sessions, queues, log }) : () => {},
     // As the job does it, at once.
     async requestPasswordReset(email) {
       const account = await accounts.findByEmail(email)

@@ -7,6 +7,7 @@ import type { AppContext } from '../context.ts'
 import { problem, revocationUnconfirmed } from '../problem.ts'
 import { isWrongGuess, reserveGuess } from '../guard-login.ts'
 import { defineRoute, type Route } from '../route.ts'
+import type { NoticeSignIn } from '../sign-in-notices.ts'
 import { setSessionCookie } from '../session-cookie.ts'
 import { email, givenPassword, label } from './fields.ts'
 import { presentSession, presentUser, sessionSchema, subjectOf, userSchema } from './representations.ts'
@@ -16,6 +17,7 @@ export interface LoginParts {
   readonly accounts: Pick<AccountStore, 'findByEmail' | 'findById' | 'passwordHash'>
   readonly passwords: Pick<Passwords, 'verify'>
   readonly recordAuthEvent: RecordAuthEvent
+  readonly noticeSignIn: NoticeSignIn
   /** Against guessing, under the rules of the moment. */
   readonly guard: () => LoginGuard
   /** End the user's other sessions at login. */
@@ -113,6 +115,7 @@ export function loginRoute(parts: LoginParts): Route {
   function welcome(ctx: AppContext, created: Extract<Created, { outcome: 'created' }>, body: Login): void {
     const { token, identity } = created
     const { user, session } = identity
+    parts.noticeSignIn(identity)
     recordAuthEvent(ctx, 'login', { user: user.id, session: session.id, transport: body.transport })
     const answer = { user: presentUser(user), session: presentSession(session, session.id) }
     if (body.transport === 'token') {
