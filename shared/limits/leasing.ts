@@ -31,6 +31,8 @@ export interface Leasing {
 const chunkDivisor = 4
 /** How much of the demand of one term is leased ahead. Less than all, so that little strands when demand ebbs. */
 const leaseAhead = 0.75
+/** How fast leases grow towards that: one burst is no proof of more to come, but a hot key must get there. */
+const growth = 2
 /** Clocks differ in rate: a term ends this much earlier by ours. */
 const termSafety = 0.998
 
@@ -118,11 +120,11 @@ export function createLeasing(parts: {
     return denial
   }
 
-  /** What the demand of late will ask for soon; never more than it asked for since the last request. */
+  /** What the demand of late will ask for soon; at most twice of what it asked for since the last request. */
   function demandAhead(state: KeyState, terms: Terms): number {
     const now = clock.mono()
     const rate = state.asked / Math.max(1, now - state.askedSince)
-    const ahead = Math.floor(Math.min(state.asked, rate * terms.termMs * leaseAhead))
+    const ahead = Math.floor(Math.min(growth * state.asked, rate * terms.termMs * leaseAhead))
     state.asked = 0
     state.askedSince = now
     return ahead
