@@ -88,8 +88,10 @@ interface FoundRedis {
 async function findRedis(config: Config, services: ServiceStack): Promise<FoundRedis> {
   const { redis } = config
   try {
-    const { url, durability } = await askServer(config.dataDir, { command: 'redis' })
-    return { target: redis.kind === 'embedded' ? { kind: 'single', url } : redis, durability }
+    const { embeddedUrl, durability } = await askServer(config.dataDir, { command: 'redis' })
+    if (redis.kind !== 'embedded') return { target: redis, durability }
+    if (embeddedUrl !== null) return { target: { kind: 'single', url: embeddedUrl }, durability }
+    throw new CommandFailed('the server uses the Redis of its REDIS_URL: set the same REDIS_URL here')
   } catch (cause) {
     if (!(cause instanceof ServerNotRunning)) throw cause
   }

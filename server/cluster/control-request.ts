@@ -56,7 +56,8 @@ export interface WorkerStatus {
 /** What each command answers. */
 export interface ControlResults {
   status: { readonly host: string; readonly workers: readonly WorkerStatus[] }
-  redis: { readonly url: string; readonly durability: 'keep' | 'fence' }
+  /** The address is that of the embedded Redis; null: everybody finds the external one in the environment. */
+  redis: { readonly embeddedUrl: string | null; readonly durability: 'keep' | 'fence' }
   reload: { readonly replaced: number }
   scale: WorkerCounts
   drain: { readonly id: string }

@@ -91,7 +91,10 @@ export function createPrimary({ config, programs, searchPath, log, say }: Primar
       supervisor,
       hosts,
       host: own,
-      redis,
+      redis: {
+        embeddedUrl: config.redis.kind === 'embedded' ? redis.url : null,
+        durability: redis.durability,
+      },
       objection: (web) => objectionTo(web, { redis: connection, config }),
       log,
     })

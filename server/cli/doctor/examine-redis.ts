@@ -28,6 +28,9 @@ export async function examineRedis(
   const embedded = config.redis.kind === 'embedded'
   if (config.redis.kind !== 'embedded') return askAll(config, config.redis, embedded)
   if (server === null) return [await findProgram(config, searchPath)]
+  if (server.redisUrl === null) {
+    return [problem('the server that runs uses the Redis of its REDIS_URL: set the same REDIS_URL here')]
+  }
   return askAll(config, { kind: 'single', url: server.redisUrl }, embedded)
 }
 

@@ -21,7 +21,8 @@ export interface Patient {
 
 /** A server that runs with this configuration's data directory, as far as the doctor needs it. */
 export interface RunningServer {
-  readonly redisUrl: string
+  /** Where its embedded Redis is, if it has one. */
+  readonly redisUrl: string | null
   readonly workers: number
 }
 
@@ -47,11 +48,11 @@ export async function examine({ config: read, searchPath, facts }: Patient): Pro
 
 async function findServer({ dataDir }: Config): Promise<RunningServer | null> {
   try {
-    const [{ url }, { workers }] = await Promise.all([
+    const [{ embeddedUrl }, { workers }] = await Promise.all([
       askServer(dataDir, { command: 'redis' }),
       askServer(dataDir, { command: 'status' }),
     ])
-    return { redisUrl: url, workers: workers.length }
+    return { redisUrl: embeddedUrl, workers: workers.length }
   } catch {
     return null
   }
