@@ -1,9 +1,38 @@
 import { expect } from 'chai'
+import { openRedis } from '../../shared/redis/connections.ts'
+import { sessionKeys } from '../../shared/sessions/keys.ts'
 import { copyBuild, routesModule } from '../support/built-copy.ts'
 import { cleanUpAfterEach } from '../support/clean-up.ts'
 import { admin, startCluster } from '../support/cluster.ts'
 import { eventually } from '../support/eventually.ts'
 import { send, sendAs, signIn } from '../support/http.ts'
+import { startRedis } from '../support/redis.ts'
+
+describe('a worker that was killed', function () {
+  this.timeout(60_000)
+  const cleanUp = cleanUpAfterEach()
+
+  it('is nobody any more whose word a logout waits for', async () => {
+    const redis = await startRedis()
+    cleanUp(() => redis.stop())
+    const cluster = await startCluster({ workers: 2, redisUrl: redis.url })
+    cleanUp(() => cluster.stop())
+    const connection = openRedis({ kind: 'single', url: redis.url }, 'commands')
+    cleanUp(() => connection.disconnect())
+    const membersAt = async (place: string) => {
+      const fields = await connection.hkeys(sessionKeys().domain)
+      return fields.filter((field) => field.startsWith('w:') && field.includes(`:${place}:`))
+    }
+
+    const [dead] = await membersAt('web-2')
+    expect(dead).to.be.a('string')
+    const others = await membersAt('web-1')
+    cluster.signalWorker(2, 'SIGKILL')
+    // Nobody logs out here, so that no revoker finds out by its silence.
+    await eventually(async () => expect(await membersAt('web-2')).to.not.include(dead))
+    expect(await membersAt('web-1')).to.deep.equal(others)
+  })
+})
 
 describe('a worker that hangs', function () {
   this.timeout(60_000)
