@@ -20,6 +20,9 @@ export interface LimitBus {
   readonly live: boolean
 }
 
+/** A process that starts may share its CPU with many that do; nobody waits for it yet. */
+const startPatienceMs = 5_000
+
 /**
  * A bus on pub/sub. Redis says how many workers a message went to, and that many have to acknowledge it. A worker
  * whose subscription is down is not counted: it remembers nothing until it listens again (`live`). Needs a single
@@ -112,7 +115,7 @@ export function openLimitBus(options: {
     },
     async start() {
       stopped = false
-      await withPatience(listen(), patienceMs, () => {}).catch((cause: unknown) => {
+      await withPatience(listen(), startPatienceMs, () => {}).catch((cause: unknown) => {
         stopped = true
         throw new Unavailable('redis', { cause })
       })
