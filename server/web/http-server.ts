@@ -132,7 +132,9 @@ function closeAfter(res: ServerResponse): void {
 
 function isEventStream(res: ServerResponse): boolean {
   return (
-    res.headersSent && !res.writableEnded && /^text\/event-stream/.test(String(res.getHeader('content-type')))
+    res.headersSent &&
+    !res.writableEnded &&
+    String(res.getHeader('content-type')).startsWith('text/event-stream')
   )
 }
 
