@@ -126,7 +126,7 @@ async function logout(
   await expectStatus(200, workers, token)
   const { status, ms } = await through.send('POST', '/api/v1/auth/logout', token)
   if (status !== 204) throw new Error(`a logout was answered with ${status}`)
-  return ms
+  return Math.round(ms * 100) / 100
 }
 
 async function expectStatus(

@@ -2,15 +2,24 @@
  * A process that sends one request again and again over a number of keep-alive connections, each connection the
  * next request as soon as the last is answered. It is one for all contenders, and it does as little as it can
  * with an answer: it finds the end, and counts those that are not a 200.
+ *
+ * It counts from when all connections are open and warm, and reads the CPU time of the servers at that moment and at
+ * the end by itself: a message to somebody else who reads them may take long on a busy machine.
  */
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+import { cpuTimeMs } from './cpu-time.ts'
 
 export interface LoadOrder {
   readonly port: number
   /** The bytes of the request. */
   readonly request: string
   readonly connections: number
+  /** Not counted; default none. */
+  readonly warmUpMs?: number
   readonly forMs: number
+  /** Whose CPU time is counted; default nobody's. */
+  readonly pids?: readonly number[]
 }
 
 export interface LoadReport {
@@ -18,6 +27,7 @@ export interface LoadReport {
   /** Answers that were not a 200. */
   readonly refused: number
   readonly elapsedMs: number
+  readonly cpuMs: number
 }
 
 process.on('message', (order: LoadOrder) => {
@@ -29,42 +39,64 @@ process.on('message', (order: LoadOrder) => {
   )
 })
 
-async function generate({ port, request, connections, forMs }: LoadOrder): Promise<LoadReport> {
-  const counts = { requests: 0, refused: 0 }
-  const startedAt = performance.now()
-  const until = startedAt + forMs
-  const clients = Array.from({ length: connections }, () => drive(port, request, until, counts))
-  await Promise.all(clients)
-  return { ...counts, elapsedMs: performance.now() - startedAt }
+interface Counts {
+  requests: number
+  refused: number
 }
 
-/** One connection, for as long as it takes. */
-function drive(
-  port: number,
-  request: string,
-  until: number,
-  counts: { requests: number; refused: number },
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket: Socket = connect({ port, host: '127.0.0.1', noDelay: true })
-    let received = ''
-    socket.setEncoding('latin1')
-    socket.on('connect', () => socket.write(request))
-    socket.on('error', reject)
-    socket.on('close', () =>
-      performance.now() < until ? reject(new Error('the server hung up')) : resolve(),
-    )
-    socket.on('data', (text) => {
-      received = received === '' ? String(text) : received + String(text)
-      const length = answerLength(received)
-      if (length === null || received.length < length) return
-      counts.requests += 1
-      if (!received.startsWith('HTTP/1.1 200')) counts.refused += 1
-      received = ''
-      if (performance.now() < until) socket.write(request)
-      else socket.end()
-    })
+async function generate({
+  port,
+  request,
+  connections,
+  warmUpMs = 0,
+  forMs,
+  pids = [],
+}: LoadOrder): Promise<LoadReport> {
+  const counts: Counts = { requests: 0, refused: 0 }
+  const clients = Array.from({ length: connections }, () => startClient(port, request, counts))
+  await Promise.all(clients.map(({ connected }) => connected))
+  await pause(warmUpMs)
+
+  const startedAt = performance.now()
+  const cpuBefore = cpuTimeMs(pids)
+  counts.requests = 0
+  await pause(forMs)
+  const report = {
+    ...counts,
+    elapsedMs: performance.now() - startedAt,
+    cpuMs: cpuTimeMs(pids) - cpuBefore,
+  }
+  await Promise.all(clients.map((client) => client.end()))
+  return report
+}
+
+/** One connection, which asks until it is ended. */
+function startClient(port: number, request: string, counts: Counts) {
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true }).setEncoding('latin1')
+  let ending = false
+  let received = ''
+  const closed = new Promise<void>((resolve, reject) => {
+    socket.once('error', reject)
+    socket.once('close', () => (ending ? resolve() : reject(new Error('the server hung up'))))
   })
+  socket.on('data', (text) => {
+    received = received === '' ? String(text) : received + String(text)
+    const length = answerLength(received)
+    if (length === null || received.length < length) return
+    counts.requests += 1
+    if (!received.startsWith('HTTP/1.1 200')) counts.refused += 1
+    received = ''
+    if (ending) socket.end()
+    else socket.write(request)
+  })
+  const connected = new Promise<void>((resolve) => socket.once('connect', resolve))
+  return {
+    connected: Promise.race([connected.then(() => void socket.write(request)), closed]),
+    end() {
+      ending = true
+      return closed
+    },
+  }
 }
 
 /** How long an answer is with its body; null while its headers are not all there. */
