@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { admin, startCluster, withoutLimits, type TestCluster } from '../support/cluster.ts'
 import { eventually } from '../support/eventually.ts'
-import { onEveryWorker, send, sendAs, signIn, type SignedIn } from '../support/http.ts'
+import { onEveryWorker, sendAs, signIn, type SignedIn, type send } from '../support/http.ts'
 
 const home = '/admin/queues'
 
