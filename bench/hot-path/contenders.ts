@@ -71,14 +71,15 @@ export async function startTheirs(name: string, file: string, answer: unknown): 
 }
 
 /** What this contender answers, once, as anybody sees it. */
-export async function answerOf({ port, request }: Contender): Promise<unknown> {
+export async function answerOf({ port, request }: Pick<Contender, 'port' | 'request'>): Promise<unknown> {
   const cookie = /^Cookie: (.*)\r$/m.exec(request)?.[1] ?? ''
   const answer = await fetch(`http://127.0.0.1:${port}${measuredPath}`, { headers: { cookie } })
   if (answer.status !== 200) throw new Error(`answered ${answer.status}`)
   return answer.json()
 }
 
-function requestWith(cookies: string): string {
+/** The request that is measured, as bytes on the wire. */
+export function requestWith(cookies: string): string {
   const headers = [
     'Host: 127.0.0.1',
     'User-Agent: bench',
