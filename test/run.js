@@ -1,8 +1,8 @@
 /**
  * `npm test [-- --coverage] [-- mocha's arguments]`: set up, lint, check the format and the types, run the tests.
  *
- * The tests run in two lanes side by side, since most of them wait for processes most of the time. Each lane ends with
- * the look for secrets in what its servers printed.
+ * Most tests run in two lanes side by side, since they wait for processes most of the time. Each lane ends with the look
+ * for secrets in what its servers printed.
  *
  * Each step runs even when one before it failed, since each tells something of its own; the exit code is that of
  * the first that did. With test files among the arguments only those run, without the checks. The last line that
@@ -15,10 +15,17 @@ import { join } from 'node:path'
 import { root, setUp } from '../server/bootstrap/set-up.js'
 
 const everyTest = 'test/**/*.test.ts'
-const wholeServers = ['test/cluster', 'test/browser']
-const lanes = [
-  [...wholeServers.map((directory) => `${directory}/**/*.test.ts`), 'test/zz-secrets.test.ts'],
-  [everyTest, ...wholeServers.map((directory) => `--ignore=${directory}/**`)],
+const apart = ['test/cluster', 'test/browser', 'test/chaos', 'test/limits']
+const filesIn = (/** @type {string[]} */ directories) =>
+  directories.map((directory) => `${directory}/**/*.test.ts`)
+const secrets = 'test/zz-secrets.test.ts'
+/** What runs side by side, and what needs the machine for itself: it measures windows, or plays with the clock. */
+const stages = [
+  [
+    [...filesIn(['test/cluster', 'test/browser']), secrets],
+    [everyTest, ...apart.map((directory) => `--ignore=${directory}/**`)],
+  ],
+  [[...filesIn(['test/chaos', 'test/limits']), secrets]],
 ]
 
 /** The servers that the tests start run what was built; its source maps lead back to the sources. */
@@ -59,14 +66,15 @@ console.log(`${totals.passes} passed, ${totals.failures} failed`)
 
 async function runTests() {
   console.error('Testing ...')
-  const inLanes = !filesGiven && !coverage
-  const runs = inLanes ? lanes : [filesGiven ? [] : [everyTest]]
+  const runs = filesGiven || coverage ? [[filesGiven ? [] : [everyTest]]] : stages
   const results = mkdtempSync(join(tmpdir(), 'lockstep-totals-'))
   try {
-    const codes = await Promise.all(
-      runs.map((files, lane) => runMocha(files, join(results, `${lane}.json`), lane > 0)),
-    )
-    if (exitCode === 0) exitCode = codes.find((code) => code !== 0) ?? 0
+    for (const [stage, lanes] of runs.entries()) {
+      const codes = await Promise.all(
+        lanes.map((files, lane) => runMocha(files, join(results, `${stage}.${lane}.json`), lane > 0)),
+      )
+      if (exitCode === 0) exitCode = codes.find((code) => code !== 0) ?? 0
+    }
   } finally {
     rmSync(results, { recursive: true, force: true })
   }

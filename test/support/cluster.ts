@@ -61,7 +61,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
     if (listening) return String(listening.url)
     if (launched.hasEnded()) return null
     throw new Error('the server does not listen')
-  }, 30_000).catch(() => null)
+  }, 60_000).catch(() => null)
   if (url === null) {
     primary.kill('SIGKILL')
     await launched.remove()
@@ -109,7 +109,7 @@ export async function refusedStart(
   options: ClusterOptions = {},
 ): Promise<{ code: number | null; output: string }> {
   const { primary, exited, output, remove } = await launch(options)
-  const patience = setTimeout(() => primary.kill('SIGKILL'), 15_000)
+  const patience = setTimeout(() => primary.kill('SIGKILL'), 30_000)
   const code = await exited
   clearTimeout(patience)
   await remove()
