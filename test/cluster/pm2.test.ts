@@ -10,7 +10,7 @@ import { onEveryWorker, send, signIn } from '../support/http.ts'
 import { startPm2, type Pm2 } from '../support/pm2.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { recordSecret } from '../support/run-records.ts'
-import { startLoad } from '../support/steady-load.ts'
+import { steadyLoad } from '../support/load.ts'
 
 describe('pm2', function () {
   this.timeout(90_000)
@@ -62,7 +62,7 @@ describe('pm2', function () {
 
   /** Does it while requests come in, and expects that none of them is lost. */
   async function underLoad(url: string, change: () => Promise<unknown>): Promise<void> {
-    const load = startLoad(`${url}/livez`)
+    const load = steadyLoad(`${url}/livez`)
     await eventually(() => expect(load.answered()).to.be.greaterThan(50))
     await change()
     const before = load.answered()

@@ -5,7 +5,7 @@ import { cleanUpAfterEach } from '../support/clean-up.ts'
 import { startCluster, withoutLimits, type ClusterOptions, type TestCluster } from '../support/cluster.ts'
 import { ask } from '../support/control.ts'
 import { eventually } from '../support/eventually.ts'
-import { flood } from '../support/flood.ts'
+import { flood } from '../support/load.ts'
 
 const webWorker = 'server/web/worker.js'
 

@@ -4,7 +4,7 @@ import { cleanUpAfterEach } from '../support/clean-up.ts'
 import { startCluster, withoutLimits, type ClusterOptions, type TestCluster } from '../support/cluster.ts'
 import { ask } from '../support/control.ts'
 import { eventually } from '../support/eventually.ts'
-import { flood } from '../support/flood.ts'
+import { flood } from '../support/load.ts'
 import { send } from '../support/http.ts'
 
 /** `ZERO_LOSS_REQUESTS=100000` for a long run. */
