@@ -10,6 +10,7 @@ import { Worker, type Job as BullJob, type KeepJobs, type Telemetry } from 'bull
 import type { Redis } from 'ioredis'
 import { systemClock } from '../clock.ts'
 import { remaining, type Deadline, type Service } from '../lifecycle.ts'
+import { createSparingWarning } from '../sparing-log.ts'
 import type { Log } from './job.ts'
 import type { Queues } from './queues.ts'
 import { createRunningJobs, type RunningJob } from './running-jobs.ts'
@@ -53,6 +54,8 @@ export function createConsumer(options: ConsumerOptions): Service {
   const { queue, queues, recovery, log, concurrency } = options
   const running = createRunningJobs(systemClock, recovery.lockMs)
   const retired = new Set<Promise<void>>()
+  // During an outage every attempt to connect is an error; the first says it all, until it is over.
+  const warn = createSparingWarning(log)
   let current: { worker: Worker; redis: Redis } | null = null
   let nextLook: NodeJS.Timeout | undefined
   let looking = Promise.resolve()
@@ -79,7 +82,9 @@ export function createConsumer(options: ConsumerOptions): Service {
     })
     worker.on('locksRenewed', ({ jobIds }) => running.renewed(jobIds))
     worker.on('lockRenewalFailed', (ids) => running.lost(ids))
-    worker.on('error', logSparingly(log, queue))
+    worker.on('error', (cause) =>
+      warn(cause.message, { queue, err: cause }, 'the worker of a queue met an error'),
+    )
     worker.on('stalled', (jobId) => log.warn({ queue, jobId }, 'a job lost its worker and waits again'))
     worker.on('completed', (job) => options.onEnd?.('completed', job))
     worker.on('failed', (job, cause) => {
@@ -190,17 +195,4 @@ function handOverIn(leftMs: number): number {
 
 function afterMs(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms).unref())
-}
-
-/** During an outage every attempt to connect is an error; the first says it all, until it is over. */
-function logSparingly(log: Log, queue: string): (cause: Error) => void {
-  let last = ''
-  let lastAt = Number.NEGATIVE_INFINITY
-  return (cause) => {
-    const now = performance.now()
-    if (cause.message === last && now - lastAt < 60_000) return
-    last = cause.message
-    lastAt = now
-    log.warn({ queue, err: cause }, 'the worker of a queue met an error')
-  }
 }
