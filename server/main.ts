@@ -30,7 +30,7 @@ const { readAssignment } = await import('../shared/config/assignment.ts')
 const { loadConfig } = await import('../shared/config.ts')
 const { ConfigurationError } = await import('../shared/errors.ts')
 const { deadlineIn } = await import('../shared/lifecycle.ts')
-const { createLogger } = await import('../shared/log.ts')
+const { openTracing } = await import('../shared/tracing/tracing.ts')
 
 const notForked =
   'Another program forked this as a worker of its own, but the server forks its workers by itself. ' +
@@ -54,6 +54,7 @@ try {
 async function runPrimary(): Promise<void> {
   fatal = await refusal()
   const { availableCpus } = await import('./cluster/available-cpus.ts')
+  const { createLogger } = await import('../shared/log.ts')
   const { createPrimary } = await import('./cluster/primary.ts')
 
   const config = loadConfig(process.env, { cpus: availableCpus(), cwd: process.cwd() })
@@ -121,7 +122,7 @@ async function runWebWorker(self: Worker, slot: number): Promise<void> {
 
   const config = loadConfig(process.env, { cwd: process.cwd() })
   const logOptions = { level: config.log.level, pretty, process: 'web', worker: String(slot) } as const
-  const log = createLogger(logOptions)
+  const { log, tracing } = await openTracing(config, logOptions)
   primary.onGone(() => {
     log.error('the primary has vanished, and this worker with it')
     process.exit(exitCode.failed)
@@ -137,6 +138,7 @@ async function runWebWorker(self: Worker, slot: number): Promise<void> {
     log,
     routes,
     ...(config.metrics ? { metrics: process } : {}),
+    ...(tracing ? { tracing } : {}),
     primary: primary.ask,
     onFatal: (cause) => fatal(cause),
   })
@@ -168,7 +170,12 @@ async function runUnderPm2(pmId: number): Promise<void> {
   fatal = await refusal()
   const config = loadConfig(process.env, { pm2Cluster: true, cwd: process.cwd() })
   const slot = pmId + 1
-  const log = createLogger({ level: config.log.level, pretty, process: 'web', worker: String(slot) })
+  const { log, tracing } = await openTracing(config, {
+    level: config.log.level,
+    pretty,
+    process: 'web',
+    worker: String(slot),
+  })
 
   const { createLoneWorker } = await import('./cluster/lone-worker.ts')
   const { routes } = await import('./routes.ts')
@@ -177,6 +184,7 @@ async function runUnderPm2(pmId: number): Promise<void> {
     slot,
     log,
     routes,
+    ...(tracing ? { tracing } : {}),
     say: (text) => void process.stdout.write(text),
     onFatal: (cause) => fatal(cause),
   })

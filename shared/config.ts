@@ -25,6 +25,7 @@ import {
   type Grammar,
 } from './config/grammar.ts'
 import { limitRule } from './config/limit-rule.ts'
+import { readTracing, type TracingConfig } from './config/tracing.ts'
 import { misspelt } from './config/unknown-variables.ts'
 import { ConfigurationError } from './errors.ts'
 
@@ -101,6 +102,8 @@ export interface Config {
     readonly from: string
   }
   readonly metrics: { readonly host: string; readonly port: number } | null
+  /** Null: nothing is traced. */
+  readonly tracing: TracingConfig | null
   /** How long the audit trail is kept. */
   readonly auditRetentionMs: number
   readonly graceMs: number
@@ -130,7 +133,8 @@ export function loadConfig(env: Environment, facts: Partial<Facts> = {}): Config
   return deepFrozen(config)
 }
 
-function readConfig({ read }: EnvironmentReader, { cpus, cwd }: Facts): Config {
+function readConfig(reader: EnvironmentReader, { cpus, cwd }: Facts): Config {
+  const { read } = reader
   const production = read('NODE_ENV', oneOf(['production', 'development', 'test']), null) === 'production'
   const dataDir = read('DATA_DIR', directory(cwd), path.resolve(cwd, '.lockstep'))
   const metricsHost = read('METRICS_HOST', host, '127.0.0.1')
@@ -183,6 +187,7 @@ function readConfig({ read }: EnvironmentReader, { cpus, cwd }: Facts): Config {
       from: read('MAIL_FROM', mailSender, 'Lockstep <lockstep@localhost>'),
     },
     metrics: metricsPort === 'off' ? null : { host: metricsHost, port: metricsPort },
+    tracing: readTracing(reader),
     auditRetentionMs: read('AUDIT_RETENTION', duration('1h', '4000d', '90d'), 90 * 86_400_000),
     graceMs: read('GRACE', duration('100ms', '1h', '15s'), 15_000),
     log: { level: read('LOG_LEVEL', oneOf(logLevels), 'info') },

@@ -23,6 +23,8 @@ export interface LogOptions {
   readonly worker?: string
   /** Where lines go: standard output, synchronously, so that the last words of a dying process are not lost. */
   readonly destination?: DestinationStream
+  /** Fields that are asked for anew for each line. */
+  readonly extra?: () => object
 }
 
 export function createLogger(options: LogOptions): Logger {
@@ -33,6 +35,7 @@ export function createLogger(options: LogOptions): Logger {
       base: { process: options.process, worker: options.worker, pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }), log: describeErrors },
+      ...(options.extra ? { mixin: options.extra } : {}),
       serializers: { err: (error: unknown) => error },
       hooks: { streamWrite: (line) => `${present(withoutSecrets(line)).trimEnd()}\n` },
     },

@@ -6,6 +6,7 @@
 import { expect } from 'chai'
 import { Redis } from 'ioredis'
 import { startCluster, withoutLimits, type TestCluster } from './support/cluster.ts'
+import { startCollector, type Collector } from './support/collector.ts'
 import { eventually } from './support/eventually.ts'
 import { send, sendAs, signIn } from './support/http.ts'
 import { resetTokenFor } from './support/mailbox.ts'
@@ -32,6 +33,7 @@ describe('secrets', function () {
   const redisPassword = 'the-word-that-opens-redis'
   let redis: TestRedis
   let cluster: TestCluster
+  let collector: Collector
   /** Every command that Redis was sent, by servers of this file, with its arguments. */
   let commands = ''
 
@@ -43,7 +45,18 @@ describe('secrets', function () {
     const monitor = await operator.monitor()
     monitor.on('monitor', (_time: string, args: readonly string[]) => (commands += `${args.join(' ')}\n`))
     try {
-      cluster = await startCluster({ redisUrl, jobWorkers: 1, env: { ...withoutLimits, LOG_LEVEL: 'trace' } })
+      collector = await startCollector()
+      cluster = await startCluster({
+        redisUrl,
+        jobWorkers: 1,
+        env: {
+          ...withoutLimits,
+          LOG_LEVEL: 'trace',
+          OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+          OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+          OTEL_BSP_SCHEDULE_DELAY: '100',
+        },
+      })
       await useEverySecret()
     } finally {
       for (const connection of [monitor, operator]) connection.disconnect()
@@ -54,6 +67,7 @@ describe('secrets', function () {
     await cluster?.stop()
     await redis?.kill('SIGKILL')
     await redis?.stop()
+    await collector?.stop()
   })
 
   async function useEverySecret(): Promise<void> {
@@ -112,6 +126,13 @@ describe('secrets', function () {
     const unknownToRedis = secrets.filter((secret) => secret !== redisPassword)
     expect(commands).to.contain('{sx}:s:')
     expect(leaksIn(commands, unknownToRedis)).to.deep.equal([])
+  })
+
+  it('never leave with the traces of requests, commands, queries and jobs', async () => {
+    const names = ['PUT /api/v1/auth/password', 'EVALSHA create', 'update accounts', 'process password-reset']
+    await eventually(() => expect(collector.spans().map(({ name }) => name)).to.include.members(names))
+    const delivered = collector.deliveries.map(({ body }) => body).join('\n')
+    expect(leaksIn(delivered, recordsOfRun().secrets)).to.deep.equal([])
   })
 
   it('would be found if they did', () => {

@@ -23,8 +23,8 @@ const { readAssignment } = await import('../shared/config/assignment.ts')
 const { loadConfig } = await import('../shared/config.ts')
 const { ConfigurationError } = await import('../shared/errors.ts')
 const { deadlineIn } = await import('../shared/lifecycle.ts')
-const { createLogger } = await import('../shared/log.ts')
 const { watchForStalls } = await import('../shared/stalls/stall-watch.ts')
+const { openTracing } = await import('../shared/tracing/tracing.ts')
 const { startHeartbeat } = await import('../shared/vitals.ts')
 
 const assignment = readAssignment(process.env)
@@ -53,7 +53,7 @@ async function run(): Promise<void> {
     process: 'jobs',
     worker: String(slot),
   } as const
-  const log = createLogger(logOptions)
+  const { log, tracing } = await openTracing(config, logOptions)
   if (forked) {
     process.on('disconnect', () => {
       log.error('the primary has vanished, and this worker with it')
@@ -67,6 +67,7 @@ async function run(): Promise<void> {
     slot,
     log,
     ...(forked && config.metrics ? { metrics: process } : {}),
+    ...(tracing ? { tracing } : {}),
   })
   await worker.start()
 

@@ -12,6 +12,7 @@ import { createQueues } from '../shared/queues/queues.ts'
 import { createScheduleRegistry } from '../shared/queues/schedule-registry.ts'
 import { createTickWorker } from '../shared/queues/tick-worker.ts'
 import { openRedis, redisService } from '../shared/redis/connections.ts'
+import type { Tracing } from '../shared/tracing/tracing.ts'
 import { jobs } from './jobs.ts'
 import { schedules } from './schedules.ts'
 
@@ -23,10 +24,12 @@ export interface JobWorkerOptions {
   /** Where the primary asks for what this worker measures. */
   readonly metrics?: MetricsChannel
   readonly recovery?: Partial<RecoveryLimits>
+  readonly tracing?: Tracing
 }
 
 /** A job worker: everything in one process that does background work. Ready when the schedules are reconciled. */
-export function createJobWorker({ config, slot, log, metrics, recovery = {} }: JobWorkerOptions): Service {
+export function createJobWorker(options: JobWorkerOptions): Service {
+  const { config, slot, log, metrics, recovery = {}, tracing } = options
   const workerId = `jobs-${slot}`
   const target = config.redis
   if (target.kind === 'embedded') throw new TypeError('the primary resolves where the embedded Redis is')
@@ -34,8 +37,9 @@ export function createJobWorker({ config, slot, log, metrics, recovery = {} }: J
   const redis = openRedis(target, 'commands', { name: workerId })
   const connect = () => openRedis(target, 'blocking', { name: `${workerId}-blocking` })
   const mailer = createMailer({ ...config.mail, dataDir: config.dataDir, log })
-  const accounts = openAccounts(config.database)
-  const queues = createQueues({ redis, jobs })
+  const accounts = openAccounts(config.database, tracing ? { onQuery: tracing.query } : {})
+  const telemetry = tracing ? { telemetry: tracing.jobs } : {}
+  const queues = createQueues({ redis, jobs, ...telemetry })
   const services = {
     accounts,
     mailer,
@@ -44,7 +48,7 @@ export function createJobWorker({ config, slot, log, metrics, recovery = {} }: J
     auditRetentionMs: config.auditRetentionMs,
   }
   const registry = createScheduleRegistry({ redis, queues, schedules, log })
-  const workers = createJobWorkers({ connect, queues, jobs, services, log, recovery })
+  const workers = createJobWorkers({ connect, queues, jobs, services, log, recovery, ...telemetry })
   const ticks = createTickWorker({ connect, redis, queues, log, recovery })
 
   const processMeter = createProcessMeter(workerId)
@@ -53,5 +57,15 @@ export function createJobWorker({ config, slot, log, metrics, recovery = {} }: J
     ? [processMeter, answerPrimary(metrics, () => [...processMeter.read(), ...queueMeter.read()])]
     : []
 
-  return group([...measuring, redisService(redis), mailer, accounts, queues, registry, workers, ticks])
+  return group([
+    ...(tracing ? [tracing] : []),
+    ...measuring,
+    redisService(redis),
+    mailer,
+    accounts,
+    queues,
+    registry,
+    workers,
+    ticks,
+  ])
 }

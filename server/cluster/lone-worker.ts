@@ -1,6 +1,7 @@
 import type { Config } from '../../shared/config.ts'
 import { createServiceStack, deadlineIn, type Service } from '../../shared/lifecycle.ts'
 import type { Logger } from '../../shared/log.ts'
+import type { Tracing } from '../../shared/tracing/tracing.ts'
 import type { Route } from '../web/route.ts'
 import { createWebWorker } from '../web/worker.ts'
 import { firstAdministratorText } from './announcements.ts'
@@ -13,6 +14,7 @@ export interface LoneWorkerOptions {
   readonly slot: number
   readonly log: Logger
   readonly routes?: readonly Route[]
+  readonly tracing?: Tracing
   /** Something broke for good: the worker should be replaced. */
   onFatal(cause: unknown): void
   /** Says something to the person who started it, past the log. */

@@ -5,6 +5,7 @@ import type { Queues } from '../../shared/queues/queues.ts'
 import type { ScheduleViews } from '../../shared/queues/schedule-views.ts'
 import type { Settings } from '../../shared/settings/settings.ts'
 import type { Sessions } from '../../shared/sessions/sessions.ts'
+import type { Tracing } from '../../shared/tracing/tracing.ts'
 import type { AskPrimary } from '../cluster/primary-handle.ts'
 import type { AuditWriter } from './audit-writer.ts'
 import { createAuthEvents } from './auth-events.ts'
@@ -26,6 +27,7 @@ import { refuseMalformed } from './middleware/refuse-malformed.ts'
 import { runRoutes } from './middleware/run-route.ts'
 import { securityHeaders } from './middleware/security-headers.ts'
 import { createSessionDataMiddleware } from './middleware/session-data.ts'
+import { traceRequests } from './middleware/trace-requests.ts'
 import type { Limits } from './limits.ts'
 import type { Readiness } from './readiness.ts'
 import type { RequestMeter } from './request-meter.ts'
@@ -73,6 +75,8 @@ export interface AppParts {
   readonly primary?: AskPrimary
   readonly log: Logger
   readonly requestMeter?: RequestMeter
+  /** Where requests are traced. */
+  readonly tracing?: Pick<Tracing, 'request'>
   /** The application's own. */
   readonly routes?: readonly Route[]
 }
@@ -87,6 +91,7 @@ export function createApp(parts: AppParts): App {
   const app = createKoa()
   const groups = routeGroups(app, parts)
 
+  if (parts.tracing) app.use(traceRequests(parts.tracing))
   app.use(identifyRequests({ trustProxy, worker: exposeWorker ? parts.workerId : null }))
   app.use(securityHeaders())
   app.use(logRequests(log, parts.requestMeter))

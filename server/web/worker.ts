@@ -12,6 +12,7 @@ import { createProcessMeter } from '../../shared/metrics/process-meter.ts'
 import { createSessionMeter } from '../../shared/metrics/session-meter.ts'
 import { openRedis, redisService } from '../../shared/redis/connections.ts'
 import { createSessions, type SessionService } from '../../shared/sessions/create-sessions.ts'
+import type { Tracing } from '../../shared/tracing/tracing.ts'
 import { localUrl } from '../cluster/announcements.ts'
 import type { AskPrimary } from '../cluster/primary-handle.ts'
 import { jobs } from '../jobs.ts'
@@ -40,6 +41,7 @@ export interface WebWorkerOptions {
   readonly primary?: AskPrimary
   /** The application's own routes. */
   readonly routes?: readonly Route[]
+  readonly tracing?: Tracing
 }
 
 /** The longest that /readyz waits for a part. */
@@ -56,7 +58,7 @@ export interface WebWorker extends Service {
 
 /** A web worker: everything in one process that answers HTTP. */
 export function createWebWorker(options: WebWorkerOptions): WebWorker {
-  const { config, slot, log, onFatal, metrics, primary, routes = [] } = options
+  const { config, slot, log, onFatal, metrics, primary, routes = [], tracing } = options
   const workerId = `web-${slot}`
   if (config.redis.kind === 'embedded')
     throw new TypeError('the primary resolves where the embedded Redis is')
@@ -64,9 +66,9 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
   const redis = openRedis(config.redis, 'commands', { name: workerId })
   const subscriber = openRedis(config.redis, 'subscriber', { name: `${workerId}-subscriber` })
   const limitSubscriber = openRedis(config.redis, 'subscriber', { name: `web-${slot}-limits` })
-  const accounts = openAccounts(config.database)
+  const accounts = openAccounts(config.database, tracing ? { onQuery: tracing.query } : {})
   const passwords = createPasswords()
-  const queues = createQueues({ redis, jobs })
+  const queues = createQueues({ redis, jobs, ...(tracing ? { telemetry: tracing.jobs } : {}) })
   const publicUrl = () => config.http.publicUrl ?? localUrl(config.http.host, http.port)
   const audit = createAuditWriter({ audit: accounts.audit, log })
   const processMeter = createProcessMeter(workerId)
@@ -75,7 +77,14 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
   const sessions = createSessions({
     ...config.sessions,
     place: workerId,
-    onWaited: sessionMeter.waited,
+    onWaited(waited) {
+      sessionMeter.waited(waited)
+      tracing?.note({
+        'lockstep.revocation.ms': waited.ms,
+        'lockstep.revocation.workers_awaited': waited.acks,
+        'lockstep.revocation.workers_silent': waited.silent.length,
+      })
+    },
     redis,
     subscriber,
     // The primary has found out what Redis keeps; not knowing, nobody stays signed in over its restart.
@@ -120,10 +129,12 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     routes,
     requestMeter,
     workerId,
+    ...(tracing ? { tracing } : {}),
   })
   const http = createHttpServer({ ...config.http, handler: app.callback(), log, onFatal })
 
   const all = group([
+    ...(tracing ? [tracing] : []),
     ...measuring,
     redisService(redis),
     redisService(subscriber),

@@ -7,7 +7,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { Kysely, sql, type Dialect, type Transaction } from 'kysely'
+import { Kysely, sql, type Dialect, type LogEvent, type Transaction } from 'kysely'
 import { systemClock, type Clock } from '../clock.ts'
 import { remaining } from '../lifecycle.ts'
 import { accountColumns, accountOf } from './account-row.ts'
@@ -19,6 +19,8 @@ import { mayBeStored, storable, storableEmail } from './stored-text.ts'
 
 /** A database, as far as it differs from the others. */
 export interface AccountsDatabase {
+  /** Which one it is, by the name that OpenTelemetry has for it. */
+  readonly system: 'sqlite' | 'postgresql'
   /**
    * Connections that answer or throw `Unavailable` within about `timeoutMs`, counted from when one is asked for to
    * when it is given back.
@@ -31,6 +33,17 @@ export interface AccountsDatabase {
 export interface AccountStoreOptions {
   readonly timeoutMs?: number
   readonly clock?: Clock
+  /** Told of each query when it has ended, in the context of whoever waits for it. */
+  readonly onQuery?: (query: ObservedQuery) => void
+}
+
+/** A query as others may see it: its text has placeholders where the values were. */
+export interface ObservedQuery {
+  readonly system: string
+  readonly text: string
+  readonly ms: number
+  /** Why it failed. */
+  readonly error?: Error
 }
 
 /** A migration may wait for that of another host, and works on many rows. */
@@ -38,9 +51,18 @@ const migrationTimeoutMs = 60_000
 
 export function createAccountStore(
   database: AccountsDatabase,
-  { timeoutMs = 2_000, clock = systemClock }: AccountStoreOptions = {},
+  { timeoutMs = 2_000, clock = systemClock, onQuery }: AccountStoreOptions = {},
 ): AccountStore {
   let opened: Kysely<Schema> | null = null
+  const observe = onQuery && {
+    log: ({ query, queryDurationMillis: ms, ...event }: LogEvent) =>
+      onQuery({
+        system: database.system,
+        text: query.sql,
+        ms,
+        ...('error' in event && event.error instanceof Error ? { error: event.error } : {}),
+      }),
+  }
 
   function db(): Kysely<Schema> {
     if (!opened) throw new Error('the accounts are not open')
@@ -69,7 +91,7 @@ export function createAccountStore(
 
     async start() {
       if (opened) return
-      const opening = new Kysely<Schema>({ dialect: database.dialect(timeoutMs) })
+      const opening = new Kysely<Schema>({ dialect: database.dialect(timeoutMs), ...observe })
       try {
         await ping(opening)
       } catch (cause) {

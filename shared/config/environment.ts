@@ -19,7 +19,7 @@ export function createEnvironmentReader(env: Environment, problems: string[]): E
     read(name, grammar, fallback) {
       asked.add(name)
       const text = env[name]
-      if (text === undefined) return fallback
+      if (text === undefined || (text === '' && grammar.emptyIsUnset)) return fallback
       if (text === '') {
         problems.push(`${name} is set but empty. Unset it, or give it a value such as ${grammar.example}.`)
         return fallback

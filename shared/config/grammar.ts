@@ -9,6 +9,8 @@ export interface Grammar<T> {
   readonly example: string
   /** The value must never be shown. */
   readonly secret?: boolean
+  /** A variable that is set and empty counts as not set; else it is refused, as it is mostly a mistake. */
+  readonly emptyIsUnset?: boolean
   parse(text: string): T | Refusal
 }
 

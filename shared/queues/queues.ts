@@ -108,7 +108,8 @@ export function createQueues(options: QueuesOptions): Queues {
       skipWaitingForReady: true,
       streams: { events: { maxLen: 1_000 } },
       settings: { repeatStrategy: ticksByOurClock },
-      ...(telemetry ? { telemetry } : {}),
+      // A tick makes the next one: followed, they would be one trace without an end.
+      ...(telemetry && name !== ticksQueue ? { telemetry } : {}),
     })
     // Every call reports its own failure.
     queue.on('error', () => {})

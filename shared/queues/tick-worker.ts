@@ -1,4 +1,4 @@
-import { UnrecoverableError, type Telemetry } from 'bullmq'
+import { UnrecoverableError } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { Service } from '../lifecycle.ts'
 import { createConsumer, defaultRecovery, type RecoveryLimits } from './consumer.ts'
@@ -10,7 +10,6 @@ export interface TickWorkerOptions extends TickServerOptions {
   /** Opens a connection for blocking commands. */
   readonly connect: () => Redis
   readonly recovery?: Partial<RecoveryLimits>
-  readonly telemetry?: Telemetry
 }
 
 /**
@@ -18,7 +17,7 @@ export interface TickWorkerOptions extends TickServerOptions {
  * its schedule with it: it can be served by a process that was built before the schedule was declared.
  */
 export function createTickWorker(options: TickWorkerOptions): Service {
-  const { connect, queues, log, prefix = defaultPrefix, telemetry } = options
+  const { connect, queues, log, prefix = defaultPrefix } = options
   const ticks = createTickServer(options)
   return createConsumer({
     queue: ticksQueue,
@@ -32,7 +31,6 @@ export function createTickWorker(options: TickWorkerOptions): Service {
     keepFailed: { count: 1_000, age: 7 * 24 * 60 * 60 },
     recovery: { ...defaultRecovery, ...options.recovery },
     log,
-    ...(telemetry ? { telemetry } : {}),
     async process({ data, opts }, _token, running) {
       try {
         const { prevMillis: tick } = opts

@@ -14,10 +14,19 @@ export interface Script {
   readonly sha1: string
 }
 
+const namesBySha = new Map<string, string>()
+
+/** The name of a script that was loaded here, for people who only see which SHA was run. */
+export function scriptName(sha1: string): string | undefined {
+  return namesBySha.get(sha1)
+}
+
 /** Reads `name.lua` from the folder. Throws when the file or something that it includes is missing. */
 export function loadScript(folder: URL, name: string): Script {
   const source = withIncludes(folder, name)
-  return { name, source, sha1: createHash('sha1').update(source).digest('hex') }
+  const sha1 = createHash('sha1').update(source).digest('hex')
+  namesBySha.set(sha1, name)
+  return { name, source, sha1 }
 }
 
 function withIncludes(folder: URL, name: string): string {
@@ -43,6 +52,7 @@ export async function runScript(
   }
 }
 
-function isUnknownScript(failure: unknown): boolean {
+/** Redis does not know the script by its SHA (any more); sending its source mends that. */
+export function isUnknownScript(failure: unknown): boolean {
   return failure instanceof Error && failure.message.startsWith('NOSCRIPT')
 }

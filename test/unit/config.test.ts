@@ -30,6 +30,7 @@ describe('the configuration', () => {
       database: { kind: 'sqlite', file: '/srv/app/.lockstep/accounts.sqlite' },
       admin: { email: null, password: null },
       metrics: null,
+      tracing: null,
       auditRetentionMs: 90 * 86_400_000,
       graceMs: 15_000,
       log: { level: 'info' },
@@ -285,6 +286,56 @@ describe('the configuration', () => {
       /^METRICS_PORT=9464 is served by the primary/,
     )
   })
+
+  it('traces nothing unless an exporter or an endpoint is named, and nothing where tracing is disabled', () => {
+    const address = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318' }
+    const off: Variables[] = [
+      {},
+      { OTEL_EXPORTER_OTLP_ENDPOINT: '' },
+      { OTEL_SERVICE_NAME: 'shop', OTEL_EXPORTER_OTLP_HEADERS: 'a=b', OTEL_METRICS_EXPORTER: 'otlp' },
+      { ...address, OTEL_TRACES_EXPORTER: 'none' },
+      { ...address, OTEL_SDK_DISABLED: 'TRUE', OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' },
+    ]
+    for (const env of off) expect(get(env).tracing, JSON.stringify(env)).to.equal(null)
+    const on: Variables[] = [
+      address,
+      { OTEL_TRACES_EXPORTER: 'otlp' },
+      { ...address, OTEL_SDK_DISABLED: 'false' },
+    ]
+    for (const env of on)
+      expect(get(env).tracing).to.deep.equal({
+        exporter: 'otlp',
+        protocol: 'http/protobuf',
+        propagators: ['tracecontext', 'baggage'],
+      })
+    const both = {
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf',
+      OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/json',
+    }
+    expect(get({ ...address, ...both }).tracing?.protocol).to.equal('http/json')
+    expect(get({ ...address, OTEL_PROPAGATORS: 'none' }).tracing?.propagators).to.deep.equal([])
+    expect(get({ OTEL_TRACES_EXPORTER: 'console' }).tracing?.exporter).to.equal('console')
+  })
+
+  for (const [name, text] of [
+    ['OTEL_TRACES_EXPORTER', 'zipkin'],
+    ['OTEL_SDK_DISABLED', '1'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4318'],
+    ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'ftp://collector'],
+    ['OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc'],
+    ['OTEL_TRACES_SAMPLER', 'sometimes'],
+    ['OTEL_TRACES_SAMPLER_ARG', '1.5'],
+    ['OTEL_PROPAGATORS', 'tracecontext,b3'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'Bearer opensesame'],
+    ['OTEL_TRACE_EXPORTER', 'otlp'],
+  ] as const) {
+    it(`refuses ${name}=${text} for traces`, () => {
+      const problems = problemsOf({ OTEL_TRACES_EXPORTER: 'otlp', [name]: text })
+      expect(problems).to.have.length(1)
+      expect(problems[0]).to.match(new RegExp(`^${name}(=| is not a variable)`))
+      expect(problems[0]).to.not.contain('opensesame')
+    })
+  }
 
   it('refuses metrics on the port of the server', () => {
     expect(problemsOf({ METRICS_PORT: '3000' })[0]).to.match(/Give the metrics another port/)

@@ -11,6 +11,7 @@ export interface PostgresAccountsOptions extends AccountStoreOptions {
 export function openPostgresAccounts({ url, ...options }: PostgresAccountsOptions): AccountStore {
   return createAccountStore(
     {
+      system: 'postgresql',
       dialect: (timeoutMs) =>
         new PostgresDialect({ pool: async () => createBoundedPool({ url, timeoutMs }) }),
       exactText: 'text collate "C"',

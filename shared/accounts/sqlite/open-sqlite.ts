@@ -13,7 +13,11 @@ export interface SqliteAccountsOptions extends AccountStoreOptions {
  */
 export function openSqliteAccounts({ file, ...options }: SqliteAccountsOptions): AccountStore {
   return createAccountStore(
-    { dialect: (timeoutMs) => createLibsqlDialect({ file, timeoutMs }), exactText: 'text' },
+    {
+      system: 'sqlite',
+      dialect: (timeoutMs) => createLibsqlDialect({ file, timeoutMs }),
+      exactText: 'text',
+    },
     options,
   )
 }

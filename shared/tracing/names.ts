@@ -1,0 +1,2 @@
+/** The scope of all spans of the server. */
+export const tracerName = 'lockstep'
