@@ -2,10 +2,14 @@ import type { Config } from '../../shared/config.ts'
 import { createServiceStack, deadlineIn, type Service } from '../../shared/lifecycle.ts'
 import type { Logger } from '../../shared/log.ts'
 import type { Tracing } from '../../shared/tracing/tracing.ts'
+import { openRedis, redisService } from '../../shared/redis/connections.ts'
 import type { Route } from '../web/route.ts'
 import { createWebWorker } from '../web/worker.ts'
 import { firstAdministratorText } from './announcements.ts'
+import type { WorkerState } from './control-request.ts'
 import { foundLimits } from './found-limits.ts'
+import { followHosts } from './hosts.ts'
+import { describeLoneWorker, standInForPrimary } from './pm2-stand-in.ts'
 import { prepareAccounts } from './prepare-accounts.ts'
 import { prepareRedis } from './prepare-redis.ts'
 
@@ -26,8 +30,9 @@ export interface LoneWorkerOptions {
  * the primary would do once for all; all of that may be done by several at once.
  */
 export function createLoneWorker(options: LoneWorkerOptions): Service {
-  const { config, log, say } = options
+  const { config, slot, log, say } = options
   const services = createServiceStack()
+  let state: WorkerState = 'starting'
 
   async function boot(): Promise<void> {
     // The configuration refuses the embedded Redis here, so there is no program to look for.
@@ -40,7 +45,18 @@ export function createLoneWorker(options: LoneWorkerOptions): Service {
     const sessions = { ...config.sessions, durability: redis.durability }
     // pm2 may add workers at any time, so nothing may count on being the only one.
     const workers = { ...config.workers, web: Math.max(2, config.workers.web) }
-    await services.start(createWebWorker({ ...options, config: { ...config, sessions, workers } }))
+    const connection = openRedis(redis.target, 'commands', { name: `web-${slot}-hosts` })
+    const worker = createWebWorker({
+      ...options,
+      config: { ...config, sessions, workers },
+      primary: standInForPrimary(() => hosts),
+    })
+    const describe = describeLoneWorker(worker, slot)
+    const hosts = followHosts({ redis: connection, own: () => [describe(state)] })
+    await services.start(redisService(connection))
+    await services.start(hosts)
+    await services.start(worker)
+    state = 'ready'
   }
 
   return {
@@ -52,7 +68,10 @@ export function createLoneWorker(options: LoneWorkerOptions): Service {
         throw cause
       }
     },
-    stop: (deadline) => services.stop(deadline),
+    async stop(deadline) {
+      state = 'draining'
+      await services.stop(deadline)
+    },
   }
 }
 

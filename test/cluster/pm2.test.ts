@@ -6,7 +6,7 @@ import { admin, withoutLimits } from '../support/cluster.ts'
 import { copyDeployment, type Deployment } from '../support/deployment.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
-import { onEveryWorker, send, signIn } from '../support/http.ts'
+import { onEveryWorker, send, signIn, type SignedIn } from '../support/http.ts'
 import { startPm2, type Pm2 } from '../support/pm2.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { recordSecret } from '../support/run-records.ts'
@@ -89,6 +89,7 @@ describe('pm2', function () {
       const ids = (await pm2.list('lockstep')).map(({ id }) => `web-${id + 1}`)
       expect([...answers.keys()].toSorted()).to.deep.equal(ids.toSorted())
       for (const { status } of answers.values()) expect(status).to.equal(200)
+      await expectWorkersToldOf(ada, ids)
 
       const before = await pidsOf('lockstep')
       await underLoad(url, async () => {
@@ -107,6 +108,25 @@ describe('pm2', function () {
       const logs = pm2.logs('lockstep') + pm2.logs('lockstep-jobs')
       expect(logs).to.not.match(/"level":"(error|fatal)"/)
     })
+
+    /** The list is complete whoever answers, and what is pm2's to do is left to pm2. */
+    async function expectWorkersToldOf(ada: SignedIn, ids: readonly string[]): Promise<void> {
+      const admin = '/api/v1/admin/workers'
+      await eventually(async () => {
+        const { workers } = (await ada.send(admin)).json()
+        expect(workers.map(({ id }: { id: string }) => id)).to.have.members(ids)
+        for (const worker of workers) expect(worker).to.include({ kind: 'web', state: 'ready' })
+      })
+      for (const [route, body] of [
+        ['scale', { web: 3 }],
+        ['reload', undefined],
+        [`${ids[0]}/drain`, undefined],
+      ] as const) {
+        const refused = await ada.send(`${admin}/${route}`, { method: 'POST', ...(body ? { body } : {}) })
+        expect(refused.status).to.equal(409)
+        expect(refused.json().detail).to.contain('pm2 runs the workers here')
+      }
+    }
 
     it('is refused without a Redis of its own, once, with the way out', async () => {
       const { pm2 } = await start({ ...clusterMode, REDIS_URL: undefined, WORKERS: '1' })
