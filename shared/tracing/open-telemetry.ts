@@ -1,8 +1,6 @@
 import { context, diag, DiagLogLevel, propagation, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
 import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } from '@opentelemetry/core'
-import { OTLPTraceExporter as JsonExporter } from '@opentelemetry/exporter-trace-otlp-http'
-import { OTLPTraceExporter as ProtobufExporter } from '@opentelemetry/exporter-trace-otlp-proto'
 import {
   defaultResource,
   detectResources,
@@ -25,6 +23,7 @@ import { traceQuery } from './database-spans.ts'
 import { traceRequest } from './http-spans.ts'
 import { traceJobs } from './job-spans.ts'
 import { createLogExporter } from './log-exporter.ts'
+import { createOtlpExporter } from './otlp-exporter.ts'
 import { traceRedis } from './redis-spans.ts'
 import type { Tracing } from './tracing.ts'
 
@@ -87,9 +86,9 @@ const propagators = {
   baggage: () => new W3CBaggagePropagator(),
 }
 
-function processor({ exporter, protocol }: TracingConfig, log: Logger): SpanProcessor {
-  if (exporter === 'console') return new SimpleSpanProcessor(createLogExporter(log))
-  return new BatchSpanProcessor(protocol === 'http/json' ? new JsonExporter() : new ProtobufExporter())
+function processor(config: TracingConfig, log: Logger): SpanProcessor {
+  if (config.exporter === 'console') return new SimpleSpanProcessor(createLogExporter(log))
+  return new BatchSpanProcessor(createOtlpExporter(config))
 }
 
 /** Who makes the spans. What the environment says (OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES) comes first. */

@@ -12,6 +12,7 @@ import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { loadConfig } from '../../shared/config.ts'
 import { deadlineIn } from '../../shared/lifecycle.ts'
 import { builtMain, startCluster } from '../support/cluster.ts'
+import { startCollector } from '../support/collector.ts'
 import { freePort } from '../support/free-port.ts'
 import { startRedis, type TestRedis, type TestRedisOptions } from '../support/redis.ts'
 
@@ -55,6 +56,26 @@ describe('the doctor', function () {
     expect(about(found, 'redis')[0]).to.contain('the first start fetches one')
     expect(about(found, 'database')[0]).to.contain('will be made by the first start')
     expect(await readdir(directory)).to.deep.equal([])
+  })
+
+  it('asks the collector of traces whether it takes them, and says what to correct', async () => {
+    const collector = await startCollector()
+    const named = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }
+    const before = process.env.OTEL_EXPORTER_OTLP_ENDPOINT
+    // The libraries of OpenTelemetry read the environment by themselves.
+    Object.assign(process.env, named)
+    try {
+      expect(about(await findings(named), 'traces')).to.deep.equal(['ok: the collector takes them'])
+      expect(collector.deliveries[0]?.path).to.equal('/v1/traces')
+      await collector.stop()
+      expect(about(await findings(named), 'traces')[0]).to.match(
+        /^warning: the collector does not take them \(.+\): start it, or correct OTEL_EXPORTER/,
+      )
+      expect(about(await findings(), 'traces')).to.deep.equal([])
+    } finally {
+      if (before === undefined) delete process.env.OTEL_EXPORTER_OTLP_ENDPOINT
+      else process.env.OTEL_EXPORTER_OTLP_ENDPOINT = before
+    }
   })
 
   it('lists every problem of the environment', async () => {

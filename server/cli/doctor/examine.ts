@@ -9,6 +9,7 @@ import { examineDatabase } from './examine-database.ts'
 import { examinePorts } from './examine-ports.ts'
 import { examineRedis } from './examine-redis.ts'
 import { examineSystem, type SystemFacts } from './examine-system.ts'
+import { examineTraces } from './examine-traces.ts'
 import { findingsAbout, type Finding } from './finding.ts'
 
 export interface Patient {
@@ -42,6 +43,7 @@ export async function examine({ config: read, searchPath, facts }: Patient): Pro
     examineDatabase(config),
     examinePorts(config, server),
     examineSystem(config, facts),
+    examineTraces(config),
   ])
   return [ok('the environment is understood'), describeServer(config, server), ...parts.flat()]
 }

@@ -1,0 +1,24 @@
+import type { Config } from '../../../shared/config.ts'
+import { findingsAbout, type Finding } from './finding.ts'
+
+const { ok, warning } = findingsAbout('traces')
+const patienceMs = 3_000
+
+/** Whether the collector takes what it is sent. Says nothing where nothing is traced. */
+export async function examineTraces({ tracing }: Pick<Config, 'tracing'>): Promise<Finding[]> {
+  if (tracing === null) return []
+  if (tracing.exporter === 'console') return [ok('spans are written into the log')]
+  const { askCollector } = await import('../../../shared/tracing/otlp-exporter.ts')
+  try {
+    await askCollector(tracing, patienceMs)
+    return [ok('the collector takes them')]
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    return [
+      warning(
+        `the collector does not take them (${reason}): start it, or correct OTEL_EXPORTER_OTLP_ENDPOINT, ` +
+          '_PROTOCOL or _HEADERS; until then traces are lost',
+      ),
+    ]
+  }
+}
