@@ -135,7 +135,8 @@ async function launch(options: ClusterOptions): Promise<Launched> {
   await shareRedisServer(dataDir)
   const { PATH, HOME, TMPDIR, NODE_V8_COVERAGE } = process.env
   recordSecret(admin.password)
-  recordSecret(options.redisUrl && new URL(options.redisUrl).password)
+  // The address of a cluster or of Sentinels is none that URL understands.
+  if (URL.canParse(options.redisUrl ?? '')) recordSecret(new URL(options.redisUrl ?? '').password)
 
   const primary = spawn(process.execPath, [mainPath], {
     env: {
