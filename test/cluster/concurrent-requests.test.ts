@@ -32,6 +32,12 @@ describe('a session library in which a concurrent request revives a logged-out s
   })
 
   const login = () => signIn(cluster.url, user.credentials)
+  /** A session that each worker has in its memory, so that it looks nowhere else when a request arrives. */
+  async function loginKnownEverywhere(): Promise<SignedIn> {
+    const person = await login()
+    expect(await verdicts(cluster, person)).to.deep.equal([200, 200, 200])
+    return person
+  }
   const endSession = (person: SignedIn) => person.send(logout.path, { method: 'POST' })
 
   async function expectDeadForGood(person: SignedIn): Promise<void> {
@@ -53,7 +59,7 @@ describe('a session library in which a concurrent request revives a logged-out s
   }
 
   it('a write in flight during a logout revives nothing and sets no cookie, when the logout ends first', async () => {
-    const person = await login()
+    const person = await loginKnownEverywhere()
     await person.send(data, { method: 'PATCH', body: { cart: ['before'] } })
     const writes = await Promise.all(
       ['theme', 'cart'].map((field) => person.hold(data, { method: 'PATCH', body: { [field]: 'late' } })),
@@ -64,7 +70,7 @@ describe('a session library in which a concurrent request revives a logged-out s
   })
 
   it('a write in flight during a logout revives nothing and sets no cookie, when the write ends first', async () => {
-    const person = await login()
+    const person = await loginKnownEverywhere()
     const ending = await person.hold(logout.path, { method: 'POST', body: {} })
     const write = await person.send(data, { method: 'PATCH', body: { theme: 'dark' } })
     expect(write.status).to.equal(200)
@@ -90,7 +96,7 @@ describe('a session library in which a concurrent request revives a logged-out s
   })
 
   it('renaming a session while it is logged out revives nothing', async () => {
-    const person = await login()
+    const person = await loginKnownEverywhere()
     const rename = await person.hold('/api/v1/auth/sessions/current', {
       method: 'PATCH',
       body: { label: 'kitchen tablet' },
@@ -101,7 +107,7 @@ describe('a session library in which a concurrent request revives a logged-out s
   })
 
   it('a password change in flight during a logout gives the session no new life', async () => {
-    const person = await login()
+    const person = await loginKnownEverywhere()
     const { password } = user.credentials
     const change = await person.hold('/api/v1/auth/password', {
       method: 'PUT',
@@ -140,7 +146,7 @@ describe('a session library in which a concurrent request revives a logged-out s
   })
 
   it('three concurrent writes to different fields all survive', async () => {
-    const person = await login()
+    const person = await loginKnownEverywhere()
     const fields = { theme: 'dark', cart: [1, 2], step: { page: 3 } }
     const writes = await Promise.all(
       Object.entries(fields).map(([field, value]) =>

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
-import { trackChild } from './children.ts'
+import { isAlive, trackChild } from './children.ts'
 import { freePort } from './free-port.ts'
 import { eventually } from './eventually.ts'
 import { postgresPrograms, type PostgresPrograms } from './postgres-programs.ts'
@@ -101,9 +101,15 @@ export async function startPostgres(): Promise<TestPostgres> {
     },
     async kill(name) {
       const ends = name !== 'SIGSTOP' && name !== 'SIGCONT'
-      const exit = ends && !hasEnded(server) ? once(server, 'exit') : null
-      await (ends ? server.kill(name) : signal(name))
+      if (!ends) return signal(name)
+      const exit = hasEnded(server) ? null : once(server, 'exit')
+      const connections = await childrenOf(server.pid!)
+      server.kill(name)
       await exit
+      // What serves a connection may answer once more before it notices that the server has gone.
+      await eventually(() => {
+        if (connections.some(isAlive)) throw new Error('connections are still served')
+      })
     },
     async restart() {
       await end()
