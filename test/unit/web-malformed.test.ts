@@ -37,4 +37,24 @@ describe('A header that decides something', () => {
       .with.property('status', 400)
     expect(() => look([], {}, '1.0')).not.to.throw()
   })
+
+  for (const host of ['a b', 'a<b>', 'a/b', 'user@a', 'a:80:80', 'a:port', '[::1', '::1', 'a\u00e9'])
+    it(`is refused when it is Host and names no host: ${host}`, () => {
+      expect(() => look([], { host }))
+        .to.throw('host names no host')
+        .with.property('status', 400)
+    })
+
+  for (const host of [
+    'localhost',
+    'a.example:3000',
+    '127.0.0.1:80',
+    '[::1]:3000',
+    'xn--bcher-kva.example',
+    'a_b',
+    '',
+  ])
+    it(`is fine when it is Host and may name one: ${host}`, () => {
+      expect(() => look([], { host })).not.to.throw()
+    })
 })

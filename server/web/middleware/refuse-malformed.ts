@@ -1,17 +1,28 @@
 import type { AppMiddleware } from '../context.ts'
 import { problem } from '../problem.ts'
 
+/** The grammar of RFC 9110, section 7.2: a name, or an address in brackets, and a port. */
+const wellFormedHost = /^(\[[\da-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(:\d*)?$/i
+
 /**
- * Refuses a request in which a header that decides something is there twice, or Host is missing. Of two, Node
- * silently takes the first one; a proxy in front of us may have checked the other.
+ * Refuses a request in which a header that decides something is there twice, or Host is missing or names no host. Of
+ * two, Node silently takes the first one; a proxy in front of us may have checked the other.
  */
 export function refuseMalformed(): AppMiddleware {
+  /** Nearly every request names the same one. */
+  let lastHost = ''
+
   return function refuseAmbiguousHeaders(ctx, next) {
-    const { rawHeaders, headers, httpVersion } = ctx.req
+    const { rawHeaders, httpVersion } = ctx.req
+    const { host } = ctx.req.headers
     const twice = repeatedHeader(rawHeaders)
     if (twice !== null) throw problem('malformed-request', `the header ${twice} was sent more than once`)
-    if (headers.host === undefined && httpVersion !== '1.0') {
+    if (host === undefined && httpVersion !== '1.0') {
       throw problem('malformed-request', 'the header host is missing')
+    }
+    if (host !== undefined && host !== lastHost) {
+      if (!wellFormedHost.test(host)) throw problem('malformed-request', 'the header host names no host')
+      lastHost = host
     }
     return next()
   }
