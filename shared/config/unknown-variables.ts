@@ -41,9 +41,16 @@ function nearestOf(name: string, known: ReadonlySet<string>): { nearest: string 
     if (distance < best.distance) best = { nearest: candidate, distance }
   }
   const { nearest, distance } = best
-  // Two edits turn a short word into many others (LEASE, RELEASE), so a short name is only near at one.
-  const near = nearest !== null && distance <= (nearest.length >= 7 ? 2 : nearest.length >= 5 ? 1 : 0)
+  // Two edits turn a short word into many others (LEASE, RELEASE), so a short name is only near at one, and the
+  // shortest (HOST) only with its own letters.
+  const near =
+    nearest !== null &&
+    distance <= (nearest.length >= 7 ? 2 : nearest.length >= 5 || sameLetters(name, nearest) ? 1 : 0)
   return { nearest: distance <= Math.max(2, name.length / 2) ? nearest : null, near }
+}
+
+function sameLetters(a: string, b: string): boolean {
+  return [...a].toSorted().join('') === [...b].toSorted().join('')
 }
 
 /** Letters to insert, delete, replace or swap with their neighbour to make `a` of `b`. */

@@ -348,6 +348,7 @@ describe('the configuration', () => {
     DATABSE_URL: 'DATABASE_URL',
     WORKER: 'WORKERS',
     GRAEC: 'GRACE',
+    PROT: 'PORT',
     LEASES: 'LEASE',
     CORS_ORIGIN: 'CORS_ORIGINS',
     LIMIT_APIS: 'LIMIT_API',
