@@ -56,6 +56,15 @@ describe('The settings that all workers share', () => {
     expect(changed.json().overridden).to.have.members(['logLevel', 'limits.api'])
   })
 
+  it('stay as they are, in the same version, when a change names none', async () => {
+    const before = (await change({ logLevel: 'warn' })).json()
+    for (const nothing of [{}, { limits: {} }]) {
+      const answer = await change(nothing)
+      expect(answer.status).to.equal(200)
+      expect(answer.json()).to.deep.equal(before)
+    }
+  })
+
   it('go back to the configuration with null', async () => {
     await change({ logLevel: 'warn' })
     expect((await change({ logLevel: null })).json()).to.deep.include({ logLevel: 'info', overridden: [] })

@@ -69,6 +69,10 @@ export function settingsRoutes({ settings, webWorkers, recordAuthEvent }: Settin
           limitLoginAccount: rules?.loginAccount,
         }
         const named = Object.entries(changed).filter(([, value]) => value !== undefined)
+        if (named.length === 0) {
+          ctx.body = present(settings.current())
+          return
+        }
         const after = await settings.change(Object.fromEntries(named))
         recordAuthEvent(ctx, 'settings-changed', {
           user: requireIdentity(ctx).identity.user.id,
