@@ -1,6 +1,6 @@
 /**
  * What our queues cost on top of BullMQ: the same jobs enqueued and done by raw BullMQ and by us, in turns, on one
- * Redis, in one process. Run: npx tsx bench/jobs.ts
+ * Redis, in one process. Run: npm run bench:jobs
  */
 import { Queue, Worker } from 'bullmq'
 import { z } from 'zod'
