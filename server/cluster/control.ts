@@ -1,11 +1,13 @@
 import type { Logger } from '../../shared/log.ts'
 import {
+  mostWorkers,
   parseControlRequest,
   parseWorkerId,
   refusal,
   type CheckedRequest,
   type ControlAnswer,
   type ControlResults,
+  type WorkerCounts,
 } from './control-request.ts'
 import type { Hosts } from './hosts.ts'
 import { SlotRetired } from './slot.ts'
@@ -31,7 +33,11 @@ export interface Control {
   answer(request: unknown, tell?: TellProgress): Promise<ControlAnswer>
   /** The same, but only what may be asked on behalf of others than the user of this process. */
   answerWorker(request: unknown): Promise<ControlAnswer>
+  /** Adds so many web workers to those that there are or will be, or takes some away; one stays. */
+  addWebWorkers(count: number): Promise<ControlAnswer>
 }
+
+type Counts = Partial<WorkerCounts>
 
 export function createControl({ supervisor, hosts, host, redis, objection, log }: ControlParts): Control {
   async function carryOut(request: CheckedRequest, tell: TellProgress): Promise<ControlAnswer> {
@@ -43,7 +49,7 @@ export function createControl({ supervisor, hosts, host, redis, objection, log }
       case 'reload':
         return begun(request, { replaced: 0 }, async () => ({ replaced: await supervisor.reload(tell) }))
       case 'scale':
-        return scale(request, tell)
+        return scale(request, () => ({ web: request.web, jobs: request.jobs }), tell)
       case 'drain': {
         const { id } = request
         if (parseWorkerId(id) === null || !supervisor.has(id)) {
@@ -58,25 +64,38 @@ export function createControl({ supervisor, hosts, host, redis, objection, log }
     }
   }
 
+  /** Changes of numbers are decided one after the other, so that the last one asked for is the last to begin. */
+  let deciding: Promise<unknown> = Promise.resolve()
+
   async function scale(
-    request: Extract<CheckedRequest, { command: 'scale' }>,
+    request: { command: string; wait: boolean },
+    wanted: () => Counts,
     tell: TellProgress,
   ): Promise<ControlAnswer> {
-    const wanted = {
-      web: request.web ?? supervisor.count('web'),
-      jobs: request.jobs ?? supervisor.count('jobs'),
+    const decided = deciding.then(() => decide(request, wanted(), tell))
+    deciding = decided.catch(() => {})
+    return (await decided).answer
+  }
+
+  /** In an object, since whoever is next need not wait until it is done. */
+  async function decide(
+    request: { command: string; wait: boolean },
+    { web, jobs }: Counts,
+    tell: TellProgress,
+  ): Promise<{ answer: Promise<ControlAnswer> | ControlAnswer }> {
+    if (web !== undefined && web > supervisor.count('web')) {
+      const reason = await objection(web)
+      if (reason !== null) return { answer: refusal('not-allowed', reason) }
     }
-    if (wanted.web > supervisor.count('web')) {
-      const reason = await objection(wanted.web)
-      if (reason !== null) return refusal('not-allowed', reason)
-    }
-    return begun(request, wanted, async () => {
+    const expected = { web: web ?? supervisor.count('web'), jobs: jobs ?? supervisor.count('jobs') }
+    const answer = begun(request, expected, async () => {
       await Promise.all([
-        supervisor.scale('web', wanted.web, tell),
-        supervisor.scale('jobs', wanted.jobs, tell),
+        web === undefined ? null : supervisor.scale('web', web, tell),
+        jobs === undefined ? null : supervisor.scale('jobs', jobs, tell),
       ])
-      return wanted
+      return expected
     })
+    return { answer }
   }
 
   /** What is asked for has begun; whoever does not wait for it learns from the log that it failed. */
@@ -105,6 +124,10 @@ export function createControl({ supervisor, hosts, host, redis, objection, log }
     async answerWorker(request) {
       const secret = (request as { command?: unknown } | null)?.command === 'redis'
       return secret ? refusal('not-allowed', 'a worker has been told already') : answer(request)
+    },
+    addWebWorkers(count) {
+      const wanted = () => ({ web: Math.min(Math.max(1, supervisor.count('web') + count), mostWorkers) })
+      return scale({ command: 'scale', wait: false }, wanted, () => {}).catch(failed)
     },
   }
 }

@@ -14,7 +14,12 @@ export async function objectionTo(
   { redis, config }: { redis: Redis; config: Pick<Config, 'sessions'> },
 ): Promise<string | null> {
   if (web < 2) return null
-  const stored = await redis.get(settingsKey)
+  const stored = await redis.get(settingsKey).catch((cause: unknown) => {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new Error(
+      `whether there may be more web workers is not known, as Redis does not answer (${reason})`,
+    )
+  })
   const chosen = stored === null ? undefined : storedSchema.parse(JSON.parse(stored)).overrides.cacheMode
   if ((chosen ?? config.sessions.cache) !== 'memory') return null
   return (

@@ -10,7 +10,7 @@ import { openRedis, redisService } from '../../shared/redis/connections.ts'
 import { firstAdministratorText, listeningText, localUrl } from './announcements.ts'
 import { claimPort } from './claim-port.ts'
 import { createControl, type Control } from './control.ts'
-import { refusal, type ControlRequest } from './control-request.ts'
+import { refusal, type ControlAnswer } from './control-request.ts'
 import { serveControl } from './control-socket.ts'
 import { createDataDirectory } from './data-directory.ts'
 import { forgetDeparted } from './departures.ts'
@@ -45,7 +45,6 @@ export function createPrimary({ config, programs, searchPath, log, say }: Primar
   const { host } = config.http
   const services = createServiceStack()
   let control: Control | null = null
-  let webWorkers = () => 0
 
   async function boot(): Promise<void> {
     await services.start(createDataDirectory(config.dataDir))
@@ -82,7 +81,6 @@ export function createPrimary({ config, programs, searchPath, log, say }: Primar
     })
     if (config.metrics) await services.start(serveMetrics(config.metrics, { supervisor, log }))
     await services.start(supervisor)
-    webWorkers = () => supervisor.count('web')
 
     const own = hostname()
     const hosts = followHosts({ redis: connection, own: () => workerStatuses(supervisor, own) })
@@ -107,9 +105,9 @@ export function createPrimary({ config, programs, searchPath, log, say }: Primar
   }
 
   /** On behalf of a signal, which nobody waits for. */
-  async function command(request: ControlRequest): Promise<void> {
-    const answer = await control?.answer(request)
-    if (answer?.ok === false) log.warn({ ...request, reason: answer.message }, 'a command was refused')
+  async function tellRefusal(command: string, answering: Promise<ControlAnswer> | undefined): Promise<void> {
+    const answer = await answering
+    if (answer?.ok === false) log.warn({ command, reason: answer.message }, 'a command was refused')
   }
 
   return {
@@ -124,8 +122,8 @@ export function createPrimary({ config, programs, searchPath, log, say }: Primar
       }
     },
     stop: (deadline) => services.stop(deadline),
-    reload: () => void command({ command: 'reload' }),
-    addWebWorkers: (count) => void command({ command: 'scale', web: Math.max(1, webWorkers() + count) }),
+    reload: () => void tellRefusal('reload', control?.answer({ command: 'reload' })),
+    addWebWorkers: (count) => void tellRefusal('scale', control?.addWebWorkers(count)),
   }
 }
 

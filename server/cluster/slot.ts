@@ -15,6 +15,8 @@ export interface SlotOptions extends ForkOptions {
   readonly program: () => WorkerProgram
   /** The longest that a worker may take to finish what is under way, in milliseconds. */
   readonly graceMs: number
+  /** How long a replacement must have lived since it was ready before the worker of before ends. */
+  readonly probationMs: number
   readonly backoff: Backoff
   readonly log: Logger
   /** The process has certainly ended. */
@@ -55,6 +57,8 @@ export class Slot {
   readonly #living = new Set<WorkerHandle>()
   readonly #dismissed = new Set<WorkerHandle>()
   #replacing: Promise<void> = Promise.resolve()
+  /** The part of a replacement in which nobody knows yet whether the new worker will take over. Never rejects. */
+  #arriving: Promise<unknown> = Promise.resolve()
   #failures = 0
 
   constructor(options: SlotOptions) {
@@ -80,11 +84,20 @@ export class Slot {
     return [...this.#living]
   }
 
-  /** Forks the first worker and resolves when it is ready; rejects with the reason when it can't start. */
+  /**
+   * Forks the first worker and resolves when it, or one that has replaced it meanwhile, is ready; rejects with the
+   * reason when it can't start.
+   */
   async open(tell: TellStep = () => {}): Promise<void> {
     const worker = this.#fork(tell)
     this.#current = worker
-    await worker.ready
+    try {
+      await worker.ready
+    } catch (cause) {
+      await this.#arriving
+      if (this.#current === worker) throw cause
+      return
+    }
     this.#keepAlive(worker)
   }
 
@@ -109,9 +122,17 @@ export class Slot {
 
   async #replaceNow(tell: TellStep): Promise<void> {
     if (this.isRetired) throw new SlotRetired(this.id)
-    const fresh = this.#fork(tell)
+    const taken = this.#takeOver(this.#fork(tell))
+    this.#arriving = taken.catch(() => {})
+    const old = await taken
+    if (old !== null) await this.#dismiss(old, this.#options.graceMs, tell)
+  }
+
+  /** Gives whom the new worker has taken over from. */
+  async #takeOver(fresh: WorkerHandle): Promise<WorkerHandle | null> {
     try {
       await fresh.ready
+      await this.#prove(fresh)
     } catch (cause) {
       throw this.isRetired ? new SlotRetired(this.id) : cause
     }
@@ -119,7 +140,17 @@ export class Slot {
     const old = this.#current
     this.#current = fresh
     this.#keepAlive(fresh)
-    if (old !== null) await this.#dismiss(old, this.#options.graceMs, tell)
+    return old
+  }
+
+  /** A broken build may say that it is ready and break at once. It must not cost a worker that works. */
+  async #prove(fresh: WorkerHandle): Promise<void> {
+    const enough = new AbortController()
+    const signal = AbortSignal.any([enough.signal, this.#retired.signal])
+    const proven = pause(this.#options.probationMs, null, { signal }).catch(() => null)
+    const exit = await Promise.race([fresh.exited, proven])
+    enough.abort()
+    if (exit !== null) throw new Error(`it ended right after it was ready (${describeExit(exit)})`)
   }
 
   #fork(tell: TellStep = () => {}): WorkerHandle {
@@ -164,8 +195,8 @@ export class Slot {
       await pause(backoffMs(backoff, this.#failures), undefined, { signal: this.#retired.signal }).catch(
         () => {},
       )
-      // One that is to take over anyway would make this a third.
-      await this.#replacing.catch(() => {})
+      // One that is to take over anyway would make this a third. (Whom it takes over from may take long to end.)
+      await this.#arriving
       if (this.isRetired || this.#current !== null) return
       const worker = this.#tryFork()
       if (worker === null) {

@@ -37,6 +37,8 @@ export interface SupervisorOptions {
   readonly graceMs: number
   readonly log: Logger
   readonly bootTimeoutMs?: number
+  /** How long a replacement must have lived since it was ready before the worker of before ends. */
+  readonly probationMs?: number
   readonly backoff?: Backoff
   /** The longest silence of a worker before it is taken for hung. */
   readonly hungAfterMs?: number
@@ -83,6 +85,7 @@ const firstBootUndoMs = 2_000
 
 const defaults = {
   bootTimeoutMs: 30_000,
+  probationMs: 500,
   backoff: defaultBackoff,
   hungAfterMs: 10_000,
   scheduling: 'round-robin',
@@ -248,6 +251,8 @@ export class Supervisor implements Service {
       // Another change has taken it back meanwhile.
       if (slot.isRetired) return
       this.#slots = this.#slots.filter((one) => one !== slot)
+      // A reload that has it on its list must not fill it again: nobody would look after that worker.
+      await slot.retire(0)
       throw cause
     }
   }

@@ -27,7 +27,7 @@ function supervise(behaviour: string, options: Partial<SupervisorOptions> & { co
   // What the next worker does: as with a build that is replaced while the server runs.
   const env = { FIXTURE_BEHAVIOUR: behaviour }
   const kind = { role: 'web' as const, count: options.count ?? 2, exec, env }
-  const supervisor = new Supervisor({ kinds: [kind], graceMs: 2_000, log, ...options })
+  const supervisor = new Supervisor({ kinds: [kind], graceMs: 2_000, probationMs: 20, log, ...options })
   return { supervisor, env, logged: () => lines.join('') }
 }
 
@@ -190,6 +190,82 @@ describe('the supervisor', () => {
       await supervisor.stop(deadlineIn(5_000))
     })
   }
+
+  it('keeps the workers of before when the new build says that it is ready and breaks at once', async () => {
+    const { supervisor, env } = supervise('good', { probationMs: 2_000 })
+    await supervisor.start()
+    const before = pidsOf(supervisor)
+    env.FIXTURE_BEHAVIOUR = 'breaks-when-ready'
+    expect((await failureOf(supervisor.reload())).message).to.equal(
+      'the reload was aborted, and all workers go on as they were: it ended right after it was ready (exit code 7)',
+    )
+    await eventually(() => expect(pidsOf(supervisor)).to.deep.equal(before))
+    await supervisor.stop(deadlineIn(5_000))
+  })
+
+  it('replaces a worker that dies while the one that it took over from still finishes something', async () => {
+    const { supervisor, env } = supervise('ignores-stop', { count: 1, graceMs: 60_000 })
+    await supervisor.start()
+    const [old] = pidsOf(supervisor)
+    env.FIXTURE_BEHAVIOUR = 'good'
+    const reloaded = supervisor.reload()
+    const draining = () => supervisor.workers().find(({ pid }) => pid === old)?.state
+    await eventually(() => expect(draining()).to.equal('draining'))
+
+    kill(
+      supervisor.workers().find(({ pid }) => pid !== old),
+      'SIGKILL',
+    )
+    await eventually(() => {
+      expect(pidsOf(supervisor)).to.include(old)
+      expect(supervisor.workers().map(({ state }) => state)).to.have.members(['draining', 'ready'])
+    })
+    kill(
+      supervisor.workers().find(({ pid }) => pid === old),
+      'SIGKILL',
+    )
+    expect(await reloaded).to.equal(1)
+    await supervisor.stop(deadlineIn(5_000))
+  })
+
+  for (const [change, replace] of [
+    ['a drain', (supervisor: Supervisor) => supervisor.drain('web-2')],
+    ['a reload', (supervisor: Supervisor) => supervisor.reload()],
+  ] as const) {
+    it(`looks after the worker that ${change} puts in the place of one that was still starting`, async () => {
+      const { supervisor, env } = supervise('good', { count: 1 })
+      await supervisor.start()
+      env.FIXTURE_BEHAVIOUR = 'hangs'
+      const scaled = supervisor.scale('web', 2)
+      await eventually(() => expect(supervisor.workers()).to.have.length(2))
+      env.FIXTURE_BEHAVIOUR = 'good'
+      await replace(supervisor)
+      await scaled
+      const pids = pidsOf(supervisor)
+      expect(supervisor.workers().map(({ id, state }) => [id, state])).to.deep.equal([
+        ['web-1', 'ready'],
+        ['web-2', 'ready'],
+      ])
+      await supervisor.stop(deadlineIn(5_000))
+      expect(pids.filter(isAlive)).to.deep.equal([])
+    })
+  }
+
+  it('forks nobody into a slot that was given up while a reload was under way', async () => {
+    const { supervisor, env } = supervise('good', { count: 1 })
+    await supervisor.start()
+    env.FIXTURE_BEHAVIOUR = 'hangs'
+    const scaled = failureOf(supervisor.scale('web', 2))
+    await eventually(() => expect(supervisor.workers()).to.have.length(2))
+    const [, second] = supervisor.workers()
+    env.FIXTURE_BEHAVIOUR = 'good'
+    const reloaded = supervisor.reload()
+    kill(second, 'SIGKILL')
+    expect((await scaled).message).to.contain('SIGKILL')
+    expect(await reloaded).to.equal(1)
+    expect(pidsOf(supervisor)).to.have.length(1)
+    await supervisor.stop(deadlineIn(5_000))
+  })
 
   it('says how many go on as they were when a reload is aborted half-way', async () => {
     const { supervisor, env } = supervise('good', { count: 2 })
