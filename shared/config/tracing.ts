@@ -94,13 +94,17 @@ const headers = optional<string>({
   accepts: 'headers for the collector, as name=value, separated by commas',
   example: 'authorization=Bearer%20abc',
   secret: true,
-  parse(text) {
-    const wellFormed = text
-      .split(',')
-      .every((header) => /^\s*[\w!#$%&'*+.^`|~-]+\s*=[^\p{Cc}]+$/u.test(header))
-    return wellFormed ? text : refuse()
-  },
+  parse: (text) => (text.split(',').every(isHeader) ? text : refuse()),
 })
+
+function isHeader(text: string): boolean {
+  const [, value] = /^\s*[\w!#$%&'*+.^`|~-]+\s*=(.+)$/.exec(text) ?? []
+  try {
+    return value !== undefined && /^[\t\x20-\x7e\x80-\xff]+$/.test(decodeURIComponent(value))
+  } catch {
+    return false
+  }
+}
 
 const propagatorWords = ['tracecontext', 'baggage', 'none'] as const
 

@@ -14,18 +14,18 @@ export interface Script {
   readonly sha1: string
 }
 
-const namesBySha = new Map<string, string>()
+const names = new Map<string, string>()
 
-/** The name of a script that was loaded here, for people who only see which SHA was run. */
-export function scriptName(sha1: string): string | undefined {
-  return namesBySha.get(sha1)
+/** The name of a script that was loaded here, for people who only see which SHA, or which source, was run. */
+export function scriptName(shaOrSource: string): string | undefined {
+  return names.get(shaOrSource)
 }
 
 /** Reads `name.lua` from the folder. Throws when the file or something that it includes is missing. */
 export function loadScript(folder: URL, name: string): Script {
   const source = withIncludes(folder, name)
   const sha1 = createHash('sha1').update(source).digest('hex')
-  namesBySha.set(sha1, name)
+  names.set(sha1, name).set(source, name)
   return { name, source, sha1 }
 }
 

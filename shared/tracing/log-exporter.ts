@@ -7,7 +7,10 @@ import type { Logger } from '../log.ts'
 export function createLogExporter(log: Logger): SpanExporter {
   return {
     export(spans, done) {
-      for (const span of spans) log.info({ span: facts(span) }, 'span')
+      for (const span of spans) {
+        const { traceId, spanId } = span.spanContext()
+        log.info({ trace_id: traceId, span_id: spanId, span: facts(span) }, 'span')
+      }
       done({ code: ExportResultCode.SUCCESS })
     },
     async shutdown() {},
@@ -15,10 +18,7 @@ export function createLogExporter(log: Logger): SpanExporter {
 }
 
 function facts(span: ReadableSpan): object {
-  const { traceId, spanId } = span.spanContext()
   return {
-    traceId,
-    spanId,
     parentId: span.parentSpanContext?.spanId ?? null,
     name: span.name,
     kind: SpanKind[span.kind].toLowerCase(),

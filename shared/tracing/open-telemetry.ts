@@ -1,6 +1,11 @@
-import { context, diag, DiagLogLevel, propagation, trace } from '@opentelemetry/api'
+import { context, propagation, ROOT_CONTEXT, trace } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
-import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } from '@opentelemetry/core'
+import {
+  CompositePropagator,
+  setGlobalErrorHandler,
+  W3CBaggagePropagator,
+  W3CTraceContextPropagator,
+} from '@opentelemetry/core'
 import {
   defaultResource,
   detectResources,
@@ -30,6 +35,8 @@ import type { Tracing } from './tracing.ts'
 /** What the last spans may take to go out when a process stops. A collector that is away must not hold up a reload. */
 const flushMs = 2_000
 
+const mostOfReason = 200
+
 interface Surroundings {
   readonly log: Logger
   /** The worker's id. */
@@ -37,13 +44,7 @@ interface Surroundings {
 }
 
 export function createTracing(config: TracingConfig, { log, worker }: Surroundings): Tracing {
-  const warn = createSparingWarning(log)
-  const report = (cause: string) => warn(cause, { cause }, 'tracing met an error')
-  const quiet = () => {}
-  diag.setLogger(
-    { error: report, warn: report, info: quiet, debug: quiet, verbose: quiet },
-    DiagLogLevel.WARN,
-  )
+  setGlobalErrorHandler(tellOfLosses(log))
   const provider = new BasicTracerProvider({
     resource: resourceOf(worker),
     spanProcessors: [processor(config, log)],
@@ -72,6 +73,22 @@ export function createTracing(config: TracingConfig, { log, worker }: Surroundin
         .catch((err: unknown) => log.warn({ err }, 'the last traces are lost'))
       await Promise.race([flushed, pause(Math.min(remaining(deadline), flushMs), undefined, { ref: false })])
     },
+  }
+}
+
+/**
+ * Tells of spans that could not be delivered: once a minute, and of the cause only its kind and a short message. What
+ * else OpenTelemetry has to say (its `diag`) is not logged: the body of a collector's answer may repeat what we sent,
+ * and a header that is not accepted is told with its value.
+ */
+function tellOfLosses(log: Logger): (cause: unknown) => void {
+  const warn = createSparingWarning(log)
+  return (cause) => {
+    const { name, code, message } = cause as { name?: unknown; code?: unknown; message?: unknown }
+    const reason = [name, code, String(message ?? '').slice(0, mostOfReason)].filter(Boolean).join(' ')
+    const text = 'spans could not be delivered and are lost; lockstep doctor says what to correct'
+    // No part of the request that happens to be served meanwhile.
+    context.with(ROOT_CONTEXT, () => warn('spans', { reason }, text))
   }
 }
 

@@ -42,7 +42,7 @@ export function traceRedis(): () => void {
 
 function startSpan({ command, args, serverAddress, serverPort, database }: Command): Span {
   const operation = command.toUpperCase()
-  const script = operation === 'EVALSHA' ? scriptName(args[0] ?? '') : undefined
+  const script = operation.startsWith('EVAL') ? scriptName(args[0] ?? '') : undefined
   return trace.getTracer(tracerName).startSpan(script === undefined ? operation : `${operation} ${script}`, {
     kind: SpanKind.CLIENT,
     attributes: {

@@ -11,7 +11,12 @@ import {
   type ClusterOptions,
   type TestCluster,
 } from '../support/cluster.ts'
-import { startCollector, type CollectedSpan, type Collector } from '../support/collector.ts'
+import {
+  startCollector,
+  type CollectedSpan,
+  type Collector,
+  type CollectorOptions,
+} from '../support/collector.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
 import { send, signIn, type SignedIn } from '../support/http.ts'
@@ -25,7 +30,7 @@ describe('traces', function () {
   this.timeout(60_000)
   const cleanUp = cleanUpAfterEach()
 
-  async function collector(options?: { silent: boolean }): Promise<Collector> {
+  async function collector(options?: CollectorOptions): Promise<Collector> {
     const started = await startCollector(options)
     cleanUp(() => started.stop())
     return started
@@ -200,18 +205,14 @@ describe('traces', function () {
   it('are lines of the log with the console exporter, and every line stays JSON', async () => {
     const cluster = await start({ OTEL_TRACES_EXPORTER: 'console' }, { jobWorkers: 0 })
     await send(`${cluster.url}/api/v1/auth/me`, { headers: fromCaller })
-    const { span } = await eventually(() => {
+    const told = await eventually(() => {
       const line = cluster.logged().find((one) => one.span?.name === 'GET /api/v1/auth/me')
       expect(line).to.be.an('object')
       return line!
     })
-    expect(span).to.include({
-      traceId: caller.traceId,
-      parentId: caller.spanId,
-      kind: 'server',
-      failed: false,
-    })
-    expect(span.attributes).to.include({ 'http.response.status_code': 401 })
+    expect(told).to.include({ trace_id: caller.traceId })
+    expect(told.span).to.include({ parentId: caller.spanId, kind: 'server', failed: false })
+    expect(told.span.attributes).to.include({ 'http.response.status_code': 401 })
   })
 
   it('hold up neither requests nor the end when the collector never answers', async () => {
@@ -230,12 +231,32 @@ describe('traces', function () {
     const nobody = `http://127.0.0.1:${await freePort()}`
     const cluster = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: nobody, OTEL_EXPORTER_OTLP_TIMEOUT: '500' })
     const root = await signIn(cluster.url, { ...admin, transport: 'token' })
-    const told = () => cluster.logged().filter(({ msg }) => msg === 'tracing met an error')
+    const told = () => cluster.logged().filter(({ msg }) => msg.startsWith('spans could not be delivered'))
     await eventually(async () => {
       expect((await root.send('/api/v1/auth/me')).status).to.equal(200)
       expect(told()).to.not.deep.equal([])
     })
     expect(told()[0]).to.include({ level: 'warn', worker: '1' })
+    expect(told()[0]?.reason).to.contain('ECONNREFUSED')
+    expect(told()[0]).to.not.have.property('trace_id')
+  })
+
+  it('that are refused are told of once, without what the collector repeats of our headers', async () => {
+    const sink = await collector({ refusing: true })
+    const cluster = await start(
+      {
+        OTEL_EXPORTER_OTLP_ENDPOINT: sink.url,
+        OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20open-sesame',
+      },
+      { jobWorkers: 0 },
+    )
+    await eventually(async () => {
+      await send(`${cluster.url}/api/v1/auth/me`)
+      expect(sink.deliveries).to.have.length.above(3)
+    })
+    const told = cluster.logged().filter(({ level }) => level === 'warn')
+    expect(told.map(({ reason }) => reason)).to.deep.equal(['OTLPExporterError 400 Bad Request'])
+    expect(cluster.output()).to.not.contain('open-sesame')
   })
 
   it('are not made when nobody asks, or OTEL_SDK_DISABLED says so', async () => {

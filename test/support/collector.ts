@@ -27,8 +27,16 @@ export interface Collector {
   stop(): Promise<void>
 }
 
-/** With `silent` it takes whatever is sent and never answers. What arrives is looked through for secrets at the end. */
-export async function startCollector({ silent = false } = {}): Promise<Collector> {
+export interface CollectorOptions {
+  /** It takes whatever is sent and never answers. */
+  readonly silent?: boolean
+  /** It takes nothing, and repeats in its answer what it was sent, headers included. */
+  readonly refusing?: boolean
+}
+
+/** What arrives is looked through for secrets at the end. */
+export async function startCollector(options: CollectorOptions = {}): Promise<Collector> {
+  const { silent = false, refusing = false } = options
   const deliveries: { path: string; headers: IncomingHttpHeaders; body: string }[] = []
   const server = createServer(async (req, res) => {
     const chunks: Buffer[] = []
@@ -36,7 +44,9 @@ export async function startCollector({ silent = false } = {}): Promise<Collector
     const body = Buffer.concat(chunks).toString()
     recordOutput(`${body}\n`)
     deliveries.push({ path: req.url ?? '', headers: req.headers, body })
-    if (!silent) res.setHeader('content-type', 'application/json').end('{}')
+    if (refusing)
+      res.writeHead(400).end(JSON.stringify({ message: `no: ${deliveries.length}`, ...req.headers }))
+    else if (!silent) res.setHeader('content-type', 'application/json').end('{}')
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -327,6 +327,9 @@ describe('the configuration', () => {
     ['OTEL_TRACES_SAMPLER_ARG', '1.5'],
     ['OTEL_PROPAGATORS', 'tracecontext,b3'],
     ['OTEL_EXPORTER_OTLP_HEADERS', 'Bearer opensesame'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'key=opensesame%0A'],
+    ['OTEL_EXPORTER_OTLP_HEADERS', 'key=opensesame%'],
+    ['OTEL_EXPORTER_OTLP_TRACES_HEADERS', 'key=opensesame☃'],
     ['OTEL_TRACE_EXPORTER', 'otlp'],
   ] as const) {
     it(`refuses ${name}=${text} for traces`, () => {
