@@ -45,9 +45,9 @@ export function watchForHangs({ workers, hungAfterMs, log }: HangWatchOptions): 
   }
 
   async function giveUp(worker: WorkerHandle): Promise<void> {
-    const process = worker.pid === undefined ? null : await processFacts(worker.pid)
+    const system = worker.pid === undefined ? null : await processFacts(worker.pid)
     const { vitals } = worker
-    log.error({ ...about(worker), silentMs: hungAfterMs, vitals, process }, 'worker hangs and is killed')
+    log.error({ ...about(worker), silentMs: hungAfterMs, vitals, system }, 'worker hangs and is killed')
     worker.giveUp()
   }
 
