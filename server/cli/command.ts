@@ -1,4 +1,3 @@
-import { parseArgs, type ParseArgsConfig } from 'node:util'
 import type { Config } from '../../shared/config.ts'
 import type { Output } from './output.ts'
 import type { Questions } from './questions.ts'
@@ -9,7 +8,7 @@ export interface Command {
   /** Each way to write it, as in `scale --web N`. */
   readonly usages: readonly [string, ...string[]]
   readonly summary: string
-  /** Throws a `UsageError` or a `CommandFailed`; `failed` when what it has told is a failure already. */
+  /** Throws a `UsageError`, a `CommandFailed` or `Interrupted`; `failed` when what it has told is a failure already. */
   run(call: CommandCall): Promise<void | 'failed'>
 }
 
@@ -37,28 +36,5 @@ export class CommandFailed extends Error {
   }
 }
 
-/** Takes arguments apart; what nobody asked for is a `UsageError`. */
-export function readArguments<Options extends NonNullable<ParseArgsConfig['options']>>(
-  args: readonly string[],
-  options: Options,
-  positionals: { least: number; most: number },
-) {
-  const read = parse(args, options)
-  const given = read.positionals.length
-  if (given < positionals.least) throw new UsageError('something is missing')
-  if (given > positionals.most) {
-    throw new UsageError(`one too many: ${JSON.stringify(read.positionals[positionals.most])}`)
-  }
-  return read
-}
-
-function parse<Options extends NonNullable<ParseArgsConfig['options']>>(
-  args: readonly string[],
-  options: Options,
-) {
-  try {
-    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
-  } catch (cause) {
-    throw new UsageError(cause instanceof Error ? cause.message : String(cause))
-  }
-}
+/** Ctrl-C at a question: nobody needs to be told why it ends. Exit code 130, as a shell has it for SIGINT. */
+export class Interrupted extends Error {}

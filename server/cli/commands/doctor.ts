@@ -1,12 +1,13 @@
-import { readArguments, type Command } from '../command.ts'
+import type { Command } from '../command.ts'
 import type { Finding } from '../doctor/finding.ts'
+import { readArguments } from '../read-arguments.ts'
 
 export const doctor: Command = {
   name: 'doctor',
   usages: ['doctor'],
   summary: 'Examines the configuration, Redis, the database, ports, clocks and the system; says what to do.',
   async run({ args, config, searchPath, output }) {
-    readArguments(args, {}, { least: 0, most: 0 })
+    readArguments(args, {})
     // It takes many modules, which the other commands need not wait for.
     const { examine } = await import('../doctor/examine.ts')
     const findings = await examine({ config, searchPath })

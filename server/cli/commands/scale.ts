@@ -1,6 +1,7 @@
 import { mostWorkers } from '../../cluster/control-request.ts'
 import { askServer } from '../ask-server.ts'
-import { readArguments, UsageError, type Command } from '../command.ts'
+import { UsageError, type Command } from '../command.ts'
+import { readArguments } from '../read-arguments.ts'
 
 export const scale: Command = {
   name: 'scale',
@@ -8,7 +9,7 @@ export const scale: Command = {
   summary: 'Changes how many web workers and job workers this host runs, until the server stops.',
   async run({ args, config, output }) {
     const options = { web: { type: 'string' }, jobs: { type: 'string' } } as const
-    const { values } = readArguments(args, options, { least: 0, most: 0 })
+    const { values } = readArguments(args, options)
     if (values.web === undefined && values.jobs === undefined)
       throw new UsageError('say --web, --jobs, or both')
     const request = {

@@ -1,6 +1,7 @@
 import type { SessionInfo } from '../../../shared/sessions/sessions.ts'
-import { CommandFailed, readArguments, UsageError, type Command } from '../command.ts'
+import { CommandFailed, UsageError, type Command } from '../command.ts'
 import { table } from '../output.ts'
+import { readArguments } from '../read-arguments.ts'
 import { requireConfirmed } from '../require-confirmed.ts'
 
 export const sessions: Command = {
@@ -8,11 +9,11 @@ export const sessions: Command = {
   usages: ['sessions list EMAIL', 'sessions revoke EMAIL [ID]'],
   summary: 'Shows the sessions of a user, or ends one or all of them, on every worker.',
   async run({ args, config, output }) {
-    const { positionals } = readArguments(args, {}, { least: 2, most: 3 })
-    const [action, email = '', sessionId] = positionals
+    const [action, ...rest] = args
     if (action !== 'list' && action !== 'revoke') throw new UsageError('say what to do: list or revoke')
-    if (action === 'list' && sessionId !== undefined)
-      throw new UsageError('list takes an e-mail address only')
+    const optional = action === 'revoke' ? ['ID'] : []
+    const { positionals } = readArguments(rest, {}, { required: ['EMAIL'], optional })
+    const [email = '', sessionId] = positionals
     // It takes many modules, which mistakes need not wait for.
     const { withStores } = await import('../stores.ts')
     await withStores(config(), async (stores) => {

@@ -1,14 +1,15 @@
 import type { WorkerStatus } from '../../cluster/control-request.ts'
 import { askServer } from '../ask-server.ts'
-import { readArguments, type Command } from '../command.ts'
+import type { Command } from '../command.ts'
 import { table } from '../output.ts'
+import { readArguments } from '../read-arguments.ts'
 
 export const status: Command = {
   name: 'status',
   usages: ['status'],
   summary: 'Shows the workers, of all hosts that share the Redis.',
   async run({ args, config, output }) {
-    readArguments(args, {}, { least: 0, most: 0 })
+    readArguments(args, {})
     const { host, workers } = await askServer(config().dataDir, { command: 'status' })
     const head = ['WORKER', 'HOST', 'PROCESS', 'STATE', 'UP', 'MEMORY', 'LAG', 'LEASE', 'SESSIONS']
     output.result({ host, workers }, table(head, workers.map(row)))

@@ -4,25 +4,26 @@ import type { Role } from '../../../shared/accounts/accounts.ts'
 import type { Config } from '../../../shared/config.ts'
 import { email as emailField, line, roleList } from '../../web/routes/fields.ts'
 import { subjectOf } from '../../web/routes/representations.ts'
-import { CommandFailed, readArguments, UsageError, type Command, type CommandCall } from '../command.ts'
+import { CommandFailed, UsageError, type Command, type CommandCall } from '../command.ts'
+import { readArguments } from '../read-arguments.ts'
 import { requireConfirmed } from '../require-confirmed.ts'
 import type { Stores } from '../stores.ts'
 
 export const user: Command = {
   name: 'user',
   usages: [
-    'user add EMAIL [--name NAME] [--roles user,admin]',
+    'user add EMAIL [--name NAME] [--roles ROLES]',
     'user passwd EMAIL',
-    'user roles EMAIL user,operator',
+    'user roles EMAIL ROLES',
     'user disable EMAIL',
     'user enable EMAIL',
   ],
-  summary: 'Accounts: adds one, sets its password or roles, disables it. A password is typed, or piped in.',
+  summary:
+    'Accounts: adds one, sets its password or roles (such as user,admin), disables it. A password is typed or piped in.',
   async run(call) {
     const [action = '', ...args] = call.args
-    const run = actions[action as keyof typeof actions]
-    if (run === undefined) throw new UsageError(`say what to do: ${Object.keys(actions).join(', ')}`)
-    await run({ ...call, args })
+    if (!isAction(action)) throw new UsageError(`say what to do: ${Object.keys(actions).join(', ')}`)
+    await actions[action]({ ...call, args })
   },
 }
 
@@ -34,9 +35,14 @@ const actions = {
   enable: (call: CommandCall) => setDisabled(call, false),
 }
 
+/** Nothing that every object has, such as `constructor`, is one. */
+function isAction(text: string): text is keyof typeof actions {
+  return Object.hasOwn(actions, text)
+}
+
 async function add({ args, config, output, questions }: CommandCall): Promise<void> {
   const options = { name: { type: 'string' }, roles: { type: 'string', default: 'user' } } as const
-  const { values, positionals } = readArguments(args, options, { least: 1, most: 1 })
+  const { values, positionals } = readArguments(args, options, { required: ['EMAIL'] })
   const email = checked(emailField, positionals[0], 'EMAIL')
   const name = checked(line(100), values.name ?? email.slice(0, email.indexOf('@')), '--name')
   const roles = rolesIn(values.roles)
@@ -52,7 +58,7 @@ async function add({ args, config, output, questions }: CommandCall): Promise<vo
 }
 
 async function passwd({ args, config, output, questions }: CommandCall): Promise<void> {
-  const { positionals } = readArguments(args, {}, { least: 1, most: 1 })
+  const { positionals } = readArguments(args, {}, { required: ['EMAIL'] })
   await withStores(config(), async (stores) => {
     const { id, email, name } = await stores.account(positionals[0] ?? '')
     // Before anything is changed: without Redis the sessions of whoever knew the old password would live on.
@@ -68,7 +74,7 @@ async function passwd({ args, config, output, questions }: CommandCall): Promise
 }
 
 async function changeRoles({ args, config, output }: CommandCall): Promise<void> {
-  const { positionals } = readArguments(args, {}, { least: 2, most: 2 })
+  const { positionals } = readArguments(args, {}, { required: ['EMAIL', 'ROLES'] })
   const roles = rolesIn(positionals[1] ?? '')
   await change({ config, email: positionals[0] ?? '', changes: { roles } }, ({ id, email }) => {
     output.result({ id, email, roles }, `${email} has the roles ${roles.join(', ')} now, on every worker`)
@@ -76,7 +82,7 @@ async function changeRoles({ args, config, output }: CommandCall): Promise<void>
 }
 
 async function setDisabled({ args, config, output }: CommandCall, disabled: boolean): Promise<void> {
-  const { positionals } = readArguments(args, {}, { least: 1, most: 1 })
+  const { positionals } = readArguments(args, {}, { required: ['EMAIL'] })
   await change({ config, email: positionals[0] ?? '', changes: { disabled } }, ({ id, email, revoked }) => {
     const text = disabled ? `disabled ${email}; ${sessionsEnded(revoked)}` : `enabled ${email}`
     output.result({ id, email, disabled, revoked }, text)
