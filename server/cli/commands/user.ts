@@ -1,10 +1,11 @@
 import type { z } from 'zod'
 import { passwordProblem } from '../../../shared/accounts/password-rules.ts'
-import type { Role } from '../../../shared/accounts/accounts.ts'
+import { roles as allRoles, type Role } from '../../../shared/accounts/accounts.ts'
 import type { Config } from '../../../shared/config.ts'
-import { email as emailField, line, roleList } from '../../web/routes/fields.ts'
+import { email as emailField, line } from '../../web/routes/fields.ts'
 import { subjectOf } from '../../web/routes/representations.ts'
 import { CommandFailed, UsageError, type Command, type CommandCall } from '../command.ts'
+import { enumerated } from '../enumerated.ts'
 import { readArguments } from '../read-arguments.ts'
 import { requireConfirmed } from '../require-confirmed.ts'
 import type { Stores } from '../stores.ts'
@@ -127,13 +128,29 @@ async function withStores(config: Config, work: (stores: Stores) => Promise<void
 }
 
 function rolesIn(text: string): Role[] {
-  return checked(roleList, text.split(','), 'the roles')
+  const found = text.split(',').map(roleNamed)
+  const twice = found.find((role, index) => found.indexOf(role) !== index)
+  if (twice !== undefined) throw new UsageError(`the role ${JSON.stringify(twice)} is named twice`)
+  return found
+}
+
+function roleNamed(text: string): Role {
+  const role = allRoles.find((known) => known === text)
+  if (role !== undefined) return role
+  throw new UsageError(`there is no role ${JSON.stringify(text)}: ${enumerated(allRoles, 'or')}`)
 }
 
 function checked<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
-  throw new UsageError(`${what}: ${parsed.error.issues[0]?.message}`)
+  throw new UsageError(`${what}: ${wordsFor(parsed.error.issues[0])}`)
+}
+
+/** What our own rules say is for people already; of bounds zod speaks to programmers. */
+function wordsFor(issue: z.core.$ZodIssue | undefined): string {
+  if (issue?.code === 'too_small') return 'must not be empty'
+  if (issue?.code === 'too_big') return `must have at most ${issue.maximum} characters`
+  return issue?.message ?? 'is not valid'
 }
 
 function sessionsEnded(count: number): string {
