@@ -13,7 +13,7 @@ export interface Command {
 }
 
 export interface CommandCall {
-  /** What follows the name, without `--json`. */
+  /** What follows the name, without what every command understands (`--json`, `--help`). */
   readonly args: readonly string[]
   /** Reads the environment; throws a `ConfigurationError`. */
   config(): Config

@@ -4,37 +4,36 @@ import { ConfigurationError } from '../../shared/errors.ts'
 import { availableCpus } from '../cluster/available-cpus.ts'
 import { CommandFailed, UsageError, type Command } from './command.ts'
 import { commands } from './commands.ts'
+import { commandHelp, generalHelp, help, start, version, type Described } from './help.ts'
 import { createOutput } from './output.ts'
 import { createQuestions } from './questions.ts'
+import { readCommandLine } from './read-command-line.ts'
+import { readVersion } from './version.ts'
 
 const exitCode = { done: 0, failed: 1, usage: 2 } as const
 
-const [name = '', ...args] = process.argv.slice(2)
-const output = createOutput({
-  json: args.includes('--json'),
-  stdout: process.stdout,
-  stderr: process.stderr,
-})
+const described: readonly Described[] = [start, ...commands, help, version]
+
+const { name, args, json, asksHelp } = readCommandLine(process.argv.slice(2))
+const output = createOutput({ json, stdout: process.stdout, stderr: process.stderr })
 
 process.exitCode = await run()
 
 async function run(): Promise<number> {
+  if (asksHelp) return tellHelp(name)
+  if (name === help.name) return tellHelp(args[0] ?? '')
+  if (name === version.name) return tellVersion()
+  if (name === '') return tellNothingAsked()
+  // Alone it never comes here (server/lockstep.js).
+  if (name === start.name) return misuse('start takes no arguments: it reads the environment', start)
   const command = commands.find((known) => known.name === name)
-  if (command === undefined) {
-    if (['', 'help', '--help', '-h'].includes(name)) {
-      process.stdout.write(help())
-      return name === '' ? exitCode.usage : exitCode.done
-    }
-    // Alone it never comes here (server/lockstep.js).
-    const start = name === 'start' ? 'start takes no arguments: it reads the environment' : null
-    output.failure({
-      message: start ?? `there is no command ${JSON.stringify(name)}. Try lockstep help.`,
-    })
-    return exitCode.usage
-  }
+  return command === undefined ? unknownCommand(name) : carryOut(command)
+}
+
+async function carryOut(command: Command): Promise<number> {
   try {
     const outcome = await command.run({
-      args: args.filter((argument) => argument !== '--json'),
+      args,
       config: () => loadConfig(process.env, { cpus: availableCpus(), cwd: process.cwd() }),
       searchPath: process.env.PATH ?? '',
       output,
@@ -47,28 +46,47 @@ async function run(): Promise<number> {
 }
 
 function failure(command: Command, cause: unknown): number {
-  if (cause instanceof UsageError) {
-    output.failure({ message: `${cause.message}\n${usageOf(command)}` })
-    return exitCode.usage
-  }
+  if (cause instanceof UsageError) return misuse(cause.message, command)
   if (cause instanceof CommandFailed) output.failure(cause)
   else if (cause instanceof ConfigurationError) output.failure({ message: cause.problems.join('\n') })
   else output.failure({ message: cause instanceof Error ? cause.message : String(cause) })
   return exitCode.failed
 }
 
-function usageOf({ usages }: Command): string {
-  return usages.map((usage, index) => `${index === 0 ? 'Usage:' : '      '} lockstep ${usage}\n`).join('')
+function misuse(message: string, command?: Described): number {
+  output.failure({ message, code: 'usage', ...(command ? { usage: command.usages } : {}) })
+  return exitCode.usage
 }
 
-function help(): string {
-  const lines = commands.map(({ usages, summary }) => `  ${usages.join('\n  ')}\n      ${summary}\n`)
-  return `lockstep <command> [--json]
+function unknownCommand(word: string): number {
+  return misuse(`there is no command ${JSON.stringify(word)}. Try lockstep help.`)
+}
 
-  start
-      Starts the server here: installs and builds what is missing first.
-${lines.join('')}
-The commands read the same environment as the server, and are run where the server was started, so that they find its
-data directory. Exit code 0: done; 1: it failed, and why is said; 2: the command was not understood.
-`
+/** Of all commands when none is named. */
+function tellHelp(word: string): number {
+  if (word === '') {
+    output.result({ commands: described.map(asJson) }, generalHelp(described))
+    return exitCode.done
+  }
+  const command = described.find((known) => known.name === word)
+  if (command === undefined) return unknownCommand(word)
+  output.result(asJson(command), commandHelp(command))
+  return exitCode.done
+}
+
+function tellVersion(): number {
+  if (args[0] !== undefined) return misuse(`one too many: ${JSON.stringify(args[0])}`, version)
+  output.result({ version: readVersion() }, readVersion())
+  return exitCode.done
+}
+
+/** Somebody who tries it out is shown all there is; a script has made a mistake. */
+function tellNothingAsked(): number {
+  if (json) return misuse('no command was given. Try lockstep help.')
+  tellHelp('')
+  return exitCode.usage
+}
+
+function asJson({ name, usages, summary }: Described): object {
+  return { name, usage: usages, summary }
 }

@@ -1,5 +1,6 @@
 /** What a command says: lines for people, or JSON for programs. */
 import type { Progress } from '../cluster/supervisor.ts'
+import { usageText } from './help.ts'
 
 export interface OutputStream {
   readonly isTTY?: boolean
@@ -11,7 +12,14 @@ export interface Output {
   result(value: object, text: string, ok?: boolean): void
   /** A step on the way: a line for people on a terminal, JSON otherwise. */
   progress(progress: Progress): void
-  failure(failure: { readonly message: string; readonly code?: string }): void
+  failure(failure: Failure): void
+}
+
+export interface Failure {
+  readonly message: string
+  readonly code?: string
+  /** The ways to write the command, where it was not written so. */
+  readonly usage?: readonly string[]
 }
 
 export interface OutputOptions {
@@ -40,9 +48,10 @@ export function createOutput({ json, stdout, stderr }: OutputOptions): Output {
       const process = progress.pid === undefined ? '' : ` (process ${progress.pid})`
       stdout.write(`${progress.worker}${process} ${stepWords[progress.step]}\n`)
     },
-    failure({ message, code = 'failed' }) {
-      if (json) line({ ok: false, code, message: message.trimEnd() })
-      else stderr.write(`lockstep: ${message.trimEnd()}\n`)
+    failure({ message, code = 'failed', usage }) {
+      const text = message.trimEnd()
+      if (json) line({ ok: false, code, message: text, ...(usage ? { usage } : {}) })
+      else stderr.write(`lockstep: ${text}\n${usage ? usageText(usage) : ''}`)
     },
   }
 }

@@ -1,12 +1,17 @@
 import { expect } from 'chai'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { promisify } from 'node:util'
 import { cleanUpAfterEach } from '../support/clean-up.ts'
 import { admin, startCluster, withoutLimits, type TestCluster } from '../support/cluster.ts'
 import { eventually } from '../support/eventually.ts'
 import { onEveryWorker, send, sendAs, signIn } from '../support/http.ts'
 import { lockstep, type CommandOutcome, type CommandSurroundings } from '../support/lockstep-command.ts'
+
+const root = path.join(import.meta.dirname, '..', '..')
+const execFileAsync = promisify(execFile)
 
 const password = 'a walnut under every umbrella'
 const otherPassword = 'nobody counts the paper boats'
@@ -181,6 +186,9 @@ describe('the lockstep command', function () {
     const misuses: [args: string[], words: RegExp][] = [
       [[], /^lockstep <command>/],
       [['restart'], /there is no command "restart"\. Try lockstep help/],
+      [['help', 'restart'], /there is no command "restart"/],
+      [['restart', '--help'], /there is no command "restart"/],
+      [['--version', 'now'], /one too many: "now"\nUsage: lockstep --version\n/],
       [['start', 'now'], /start takes no arguments/],
       [['status', 'all'], /one too many: "all"\nUsage: lockstep status/],
       [['reload', '--force'], /: there is no option --force\nUsage: lockstep reload\n/],
@@ -237,6 +245,82 @@ describe('the lockstep command', function () {
       for (const command of ['start', 'status', 'reload', 'scale --web N', 'drain ID', 'user passwd EMAIL']) {
         expect(stdout).to.contain(command)
       }
+      for (const more of ['help [COMMAND]', 'COMMAND --help', '--version']) expect(stdout).to.contain(more)
+      for (const asked of [['--help'], ['-h']]) {
+        expect(await lockstep(await nowhere(), ...asked)).to.include({ code: 0, stdout })
+      }
+    })
+
+    it('explains one command, asked before or behind its name', async () => {
+      const place = await nowhere()
+      const scale = await lockstep(place, 'help', 'scale')
+      expect([scale.code, scale.stderr]).to.deep.equal([0, ''])
+      expect(scale.stdout).to.match(
+        /^Usage: lockstep scale --web N\n {7}lockstep scale --jobs N\n\nChanges how many .*\n$/,
+      )
+      for (const args of [
+        ['--help'],
+        ['-h'],
+        ['--web', '-h'],
+        ['--web', 'many', '--help'],
+        ['--nosuch', '-h'],
+      ]) {
+        const asked = await lockstep(place, 'scale', ...args)
+        expect(asked, args.join(' ')).to.include({ code: 0, stdout: scale.stdout, stderr: '' })
+      }
+      for (const args of [
+        ['--help', 'start'],
+        ['start', '--help'],
+        ['help', 'start'],
+      ]) {
+        expect((await lockstep(place, ...args)).stdout).to.match(/^Usage: lockstep start\n/)
+      }
+      expect((await lockstep(place, 'help', 'drain', '--json')).json()).to.deep.include({
+        ok: true,
+        name: 'drain',
+        usage: ['drain ID'],
+      })
+    })
+
+    it('takes what follows -- as it is, even -h', async () => {
+      const { code, stderr } = await lockstep(await nowhere(), 'drain', '--', '-h')
+      expect(code).to.equal(1)
+      expect(stderr).to.contain('no server runs')
+    })
+
+    it('tells its version, built or from the sources', async () => {
+      const { version } = JSON.parse(await readFile(path.join(root, 'package.json'), 'utf8'))
+      const place = await nowhere()
+      expect(await lockstep(place, '--version')).to.include({ code: 0, stdout: `${version}\n`, stderr: '' })
+      expect((await lockstep(place, '--version', '--json')).json()).to.deep.equal({ ok: true, version })
+      const source = path.join(root, 'server', 'cli', 'main.ts')
+      const { stdout } = await execFileAsync(process.execPath, ['--import', 'tsx', source, '--version'])
+      expect(stdout).to.equal(`${version}\n`)
+    })
+
+    it('tells programs of a mistake in one line of JSON', async () => {
+      const place = await nowhere()
+      const many = await lockstep(place, 'scale', '--web', 'many', '--json')
+      expect([many.code, many.stderr]).to.deep.equal([2, ''])
+      expect(JSON.parse(many.stdout)).to.deep.equal({
+        ok: false,
+        code: 'usage',
+        message: '--web takes a whole number from 1 to 256',
+        usage: ['scale --web N', 'scale --jobs N'],
+      })
+      const unknown = {
+        ok: false,
+        code: 'usage',
+        message: 'there is no command "restart". Try lockstep help.',
+      }
+      for (const args of [['restart'], ['help', 'restart'], ['restart', '--help']]) {
+        const { code, stdout } = await lockstep(place, ...args, '--json')
+        expect([code, JSON.parse(stdout)]).to.deep.equal([2, unknown])
+      }
+      const nothing = await lockstep(place, '--json')
+      expect([nothing.code, nothing.json()]).to.satisfy(
+        ([is, told]: [number, any]) => is === 2 && told.code === 'usage',
+      )
     })
   })
 })
