@@ -1,4 +1,7 @@
-/** What a command says: lines for people, or JSON for programs. */
+/**
+ * What a command says: lines for people, or JSON for programs. Standard output holds the outcome alone unless it is a
+ * terminal, so that it can be piped into another program.
+ */
 import type { Progress } from '../cluster/supervisor.ts'
 import { usageText } from './help.ts'
 
@@ -10,7 +13,7 @@ export interface OutputStream {
 export interface Output {
   /** The outcome: the object with `--json`, the text for people otherwise. */
   result(value: object, text: string, ok?: boolean): void
-  /** A step on the way: a line for people on a terminal, JSON otherwise. */
+  /** A step on the way: a line for people on a terminal; otherwise JSON beside the outcome, on standard error. */
   progress(progress: Progress): void
   failure(failure: Failure): void
 }
@@ -36,21 +39,21 @@ const stepWords = {
 } as const
 
 export function createOutput({ json, stdout, stderr }: OutputOptions): Output {
-  const line = (value: object) => void stdout.write(`${JSON.stringify(value)}\n`)
+  const line = (stream: OutputStream, value: object) => void stream.write(`${JSON.stringify(value)}\n`)
 
   return {
     result(value, text, ok = true) {
-      if (json) line({ ok, ...value })
+      if (json) line(stdout, { ok, ...value })
       else stdout.write(text.endsWith('\n') ? text : `${text}\n`)
     },
     progress(progress) {
-      if (json || !stdout.isTTY) return line({ progress })
+      if (json || !stdout.isTTY) return line(stderr, { progress })
       const process = progress.pid === undefined ? '' : ` (process ${progress.pid})`
       stdout.write(`${progress.worker}${process} ${stepWords[progress.step]}\n`)
     },
     failure({ message, code = 'failed', usage }) {
       const text = message.trimEnd()
-      if (json) line({ ok: false, code, message: text, ...(usage ? { usage } : {}) })
+      if (json) line(stdout, { ok: false, code, message: text, ...(usage ? { usage } : {}) })
       else stderr.write(`lockstep: ${text}\n${usage ? usageText(usage) : ''}`)
     },
   }

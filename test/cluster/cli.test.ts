@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
+import { createOutput } from '../../server/cli/output.ts'
 import { cleanUpAfterEach } from '../support/clean-up.ts'
 import { admin, startCluster, withoutLimits, type TestCluster } from '../support/cluster.ts'
 import { eventually } from '../support/eventually.ts'
@@ -33,6 +34,10 @@ describe('the lockstep command', function () {
     function pipe(input: string, ...args: string[]): Promise<CommandOutcome> {
       return lockstep({ dataDir: cluster.dataDir, input: `${input}\n` }, ...args)
     }
+    function stepsIn(stderr: string): Record<string, unknown>[] {
+      const lines = stderr.trimEnd().split('\n')
+      return lines.map((line) => JSON.parse(line).progress)
+    }
     async function expectEverywhere(token: string, status: number): Promise<void> {
       const me = () => sendAs(cluster.url, '/api/v1/auth/me', { token })
       for (const answer of (await onEveryWorker(2, me)).values()) expect(answer.status).to.equal(status)
@@ -49,13 +54,11 @@ describe('the lockstep command', function () {
       expect(told.workers.map(({ id }: { id: string }) => id)).to.deep.equal(['web-1', 'web-2'])
     })
 
-    it('reloads, drains and scales, and tells each step', async () => {
+    it('reloads, drains and scales, and tells each step beside the outcome', async () => {
       const before = cluster.workerPids()
       const reloaded = await run('reload')
-      expect([reloaded.code, reloaded.stderr]).to.deep.equal([0, ''])
-      const lines = reloaded.stdout.trimEnd().split('\n')
-      expect(lines.at(-1)).to.equal('reloaded: 2 workers replaced')
-      const steps = lines.slice(0, -1).map((line) => JSON.parse(line).progress)
+      expect([reloaded.code, reloaded.stdout]).to.deep.equal([0, 'reloaded: 2 workers replaced\n'])
+      const steps = stepsIn(reloaded.stderr)
       expect(steps.map(({ step }) => step).slice(0, 4)).to.deep.equal([
         'starting',
         'ready',
@@ -64,10 +67,12 @@ describe('the lockstep command', function () {
       ])
       expect(steps[2]).to.deep.equal({ step: 'draining', worker: 'web-1', pid: before.get(1) })
 
-      expect((await run('drain', 'web-2', '--json')).json()).to.deep.equal({ ok: true, id: 'web-2' })
+      const drained = await run('drain', 'web-2', '--json')
+      expect(drained.stdout).to.equal('{"ok":true,"id":"web-2"}\n')
+      expect(stepsIn(drained.stderr).map(({ step }) => step)).to.include('draining')
       const scaled = await run('scale', '--web', '3', '--json')
       expect(scaled.json()).to.deep.equal({ ok: true, web: 3, jobs: 0 })
-      expect((await run('scale', '--web', '2')).stdout).to.match(/scaled: 2 web, 0 jobs\n$/)
+      expect((await run('scale', '--web', '2')).stdout).to.equal('scaled: 2 web, 0 jobs\n')
     })
 
     it('fails with the reason when the server refuses', async () => {
@@ -155,6 +160,19 @@ describe('the lockstep command', function () {
         expect(found.details).to.deep.include({ by: 'command line' })
       })
     })
+  })
+
+  it('shows the steps to people on a terminal, unless the outcome is for a program', () => {
+    const progress = { step: 'ready', worker: 'web-1', pid: 7 } as const
+    const shown = (json: boolean) => {
+      const written = { stdout: '', stderr: '' }
+      const stdout = { isTTY: true, write: (text: string) => (written.stdout += text) }
+      const stderr = { isTTY: true, write: (text: string) => (written.stderr += text) }
+      createOutput({ json, stdout, stderr }).progress(progress)
+      return written
+    }
+    expect(shown(false)).to.deep.equal({ stdout: 'web-1 (process 7) is ready\n', stderr: '' })
+    expect(shown(true)).to.deep.equal({ stdout: '', stderr: `${JSON.stringify({ progress })}\n` })
   })
 
   describe('without a server', () => {
