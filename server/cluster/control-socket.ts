@@ -2,15 +2,15 @@
  * The local way to a running primary: a Unix socket in the data directory that only its user can open. One JSON
  * object a line; each request is answered by any number of lines `{"progress": …}` and then one line with `ok`.
  *
- * Whatever arrives, the primary goes on: lines are bounded, so is the number of those who talk, and somebody who
- * says nothing is sent away.
+ * Whatever arrives, the primary goes on: lines are bounded, so is the number of those who talk, somebody who says
+ * nothing is sent away, and somebody who does not read is not listened to either. A stop waits for nobody.
  */
 import { once } from 'node:events'
 import { chmod, mkdtemp, rm, symlink } from 'node:fs/promises'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import type { Service } from '../../shared/lifecycle.ts'
+import { remaining, type Service } from '../../shared/lifecycle.ts'
 import type { Logger } from '../../shared/log.ts'
 import type { Control } from './control.ts'
 import { refusal, type ControlAnswer } from './control-request.ts'
@@ -29,6 +29,8 @@ const longestLine = 4_096
 /** Read at once; a client waits for its answers. */
 const mostLines = 32
 const mostConnections = 32
+/** What somebody who is sent away has to read why. */
+const farewellMs = 500
 /** What the address of a Unix socket may have in bytes, by the smallest of the systems (macOS). */
 const longestPath = 103
 
@@ -41,7 +43,9 @@ export function serveControl({ dataDir, control, log, idleMs = 30_000 }: Control
   const connections = new Set<Socket>()
   const file = controlSocketPath(dataDir)
   let elsewhere: string | null = null
-  const server = createServer((socket) => {
+  let stopping: Promise<void> | null = null
+  // Half open: who says nothing more, as a pipe that has been emptied, still gets the answers.
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
     connections.add(socket)
     socket.once('close', () => connections.delete(socket))
     converse(socket, control, idleMs)
@@ -58,6 +62,15 @@ export function serveControl({ dataDir, control, log, idleMs = 30_000 }: Control
     return short
   }
 
+  async function close(): Promise<void> {
+    const closed = once(server, 'close')
+    server.close()
+    for (const socket of connections) sendAway(socket, refusal('stopping', 'the server is stopping'))
+    await closed
+    await rm(file, { force: true })
+    if (elsewhere !== null) await rm(elsewhere, { recursive: true, force: true })
+  }
+
   return {
     async start() {
       const address = await place()
@@ -65,17 +78,13 @@ export function serveControl({ dataDir, control, log, idleMs = 30_000 }: Control
       await once(server, 'listening')
       await chmod(address, 0o600)
       server.on('error', (err) => log.error({ err }, 'the control socket does not listen any more'))
+      stopping = null
     },
-    async stop() {
-      if (!server.listening) return
-      const closed = once(server, 'close')
-      server.close()
-      for (const socket of connections) {
-        socket.end(lineOf(refusal('stopping', 'the server is stopping')), () => socket.destroy())
-      }
-      await closed
-      await rm(file, { force: true })
-      if (elsewhere !== null) await rm(elsewhere, { recursive: true, force: true })
+    async stop(deadline) {
+      if (!server.listening && stopping === null) return
+      // Each call has its own patience: a second one may have less.
+      const patience = setTimeout(() => connections.forEach((socket) => socket.destroy()), remaining(deadline))
+      await (stopping ??= close()).finally(() => clearTimeout(patience))
     },
   }
 }
@@ -83,14 +92,11 @@ export function serveControl({ dataDir, control, log, idleMs = 30_000 }: Control
 /** Answers the requests of one connection, one after the other. */
 function converse(socket: Socket, control: Pick<Control, 'answer'>, idleMs: number): void {
   let unread = ''
+  let answering = Promise.resolve()
+  const gone = new AbortController()
 
   function send(line: ControlLine): void {
     if (socket.writable) socket.write(lineOf(line))
-  }
-
-  function hangUp(problem: string): void {
-    socket.removeAllListeners('data')
-    socket.end(lineOf(refusal('invalid', problem)), () => socket.destroy())
   }
 
   async function reply(line: string): Promise<void> {
@@ -102,27 +108,46 @@ function converse(socket: Socket, control: Pick<Control, 'answer'>, idleMs: numb
         : await control.answer(request, (progress) => send({ progress })),
     )
     socket.setTimeout(idleMs)
+    // One that does not read is idle, too.
+    if (socket.writableNeedDrain) await once(socket, 'drain', { signal: gone.signal }).catch(() => {})
   }
 
-  /** Nothing more is read before these are answered. */
+  /** Nothing more is read before these are answered, and the answers are on their way. */
   async function replyToAll(lines: readonly string[]): Promise<void> {
     socket.pause()
-    for (const line of lines) await reply(line)
+    for (const line of lines) if (line.trim() !== '') await reply(line)
     socket.resume()
+  }
+
+  /** The end of what a client says is told even while it is not read. */
+  function hear(lines: readonly string[]): Promise<void> {
+    return (answering = answering.then(() => replyToAll(lines)))
   }
 
   socket.setEncoding('utf8')
   socket.setTimeout(idleMs, () => socket.destroy())
   // Whoever asked has gone; what was asked for is done all the same.
   socket.on('error', () => socket.destroy())
+  socket.on('close', () => gone.abort())
   socket.on('data', (text: string) => {
     const lines = (unread + text).split('\n')
     unread = lines.pop() ?? ''
     if (lines.length > mostLines || [unread, ...lines].some((line) => line.length > longestLine)) {
-      return hangUp(`at most ${mostLines} lines at once, of at most ${longestLine} characters`)
+      const bounds = `at most ${mostLines} lines at once, of at most ${longestLine} characters`
+      socket.removeAllListeners('data')
+      return sendAway(socket, refusal('invalid', bounds))
     }
-    void replyToAll(lines.filter((line) => line.trim() !== ''))
+    void hear(lines)
   })
+  socket.on('end', () => void hear([unread]).then(() => socket.end()))
+}
+
+/** Closes the connection, with a last word that nobody has to wait for. */
+function sendAway(socket: Socket, lastWord: ControlAnswer): void {
+  if (socket.writable) socket.write(lineOf(lastWord))
+  socket.destroySoon()
+  const patience = setTimeout(() => socket.destroy(), farewellMs)
+  socket.once('close', () => clearTimeout(patience))
 }
 
 function parsed(line: string): object | undefined {
