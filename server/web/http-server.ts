@@ -2,13 +2,14 @@
  * The HTTP server of a worker: its bounds, what it says to those who do not speak HTTP, and how it stops without
  * losing a request. `server.close()` alone would: it cuts idle connections at once, and the next request of one
  * of them may be on the wire. So stopping goes in steps: no new connections; every answer from now on says
- * `Connection: close`; connections that stay idle are cut after a while; and all of them at the deadline.
+ * `Connection: close`; connections that stay idle are closed after a while; and all of them at the deadline.
  */
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
-import { Server as NetServer, type AddressInfo } from 'node:net'
+import { Server as NetServer, type AddressInfo, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Logger } from '../../shared/log.ts'
 import { remaining, type Deadline, type Service } from '../../shared/lifecycle.ts'
+import { endConnection, keepForNext } from './end-connection.ts'
 import { Problem, problem, problemBody, problemContentType } from './problem.ts'
 
 export interface HttpServer extends Service {
@@ -40,25 +41,25 @@ const usualBounds = {
   // Node would refuse without a word; the application says what is missing.
   requireHostHeader: false,
   noDelay: true,
+  /** While stopping, how long an idle connection may still send a request. */
+  idleGraceMs: 2_000,
 }
 
 /** None: Node would drop what comes after 2,000 headers without a word. `maxHeaderSize` bounds them. */
 const maxHeadersCount = 0
 
-/** While stopping, how long an idle connection may still send a request. */
-const idleGraceMs = 2_000
-
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { handler, host, port, log, onFatal } = options
-  const bounds = { ...usualBounds, ...options.bounds }
-  /** The answer to the last request of each connection, under way or not. */
-  const answers = new Map<Duplex, ServerResponse>()
+  const { idleGraceMs, ...bounds } = { ...usualBounds, ...options.bounds }
+  /** The answer to the last request of each connection, under way or not; undefined where nothing was asked yet. */
+  const answers = new Map<Socket, ServerResponse | undefined>()
   let stopping = false
   let stopped: Promise<void> | null = null
 
   const serve: RequestListener = (req, res) => {
+    if (stopping) keepForNext(answers.get(req.socket))
     answers.set(req.socket, res)
-    if (stopping) closeAfter(res)
+    if (stopping) endConnection(req.socket, answers, idleGraceMs)
     handler(req, res)
   }
 
@@ -67,30 +68,26 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   // An expectation that nobody knows may be ignored; Node would answer it with a bare 417.
   server.on('checkExpectation', serve)
   // Node would hang up without a word. It leaves the connection to us, its errors too.
-  server.on('connect', (_req, socket) => {
+  server.on('connect', (req, socket) => {
     socket.on('error', () => socket.destroy())
-    refuse(noTunnels, socket, answers.get(socket))
+    refuse(noTunnels, socket, answers.get(req.socket))
   })
   server.on('connection', (socket) => {
+    answers.set(socket, undefined)
     socket.once('close', () => answers.delete(socket))
   })
   server.on('clientError', (fault: NodeJS.ErrnoException, socket) => {
     log.debug({ code: fault.code }, 'a client does not speak HTTP')
     if (fault.code === 'ECONNRESET') socket.destroy()
-    else refuse(problemOf(fault), socket, answers.get(socket))
+    else refuse(problemOf(fault), socket, answers.get(socket as Socket))
   })
 
   async function drain(deadline: Deadline): Promise<void> {
     stopping = true
     const closed = stopListening(server)
-    for (const res of answers.values()) closeAfter(res)
-    const idleCut = setTimeout(
-      () => server.closeIdleConnections(),
-      Math.min(idleGraceMs, remaining(deadline)),
-    )
+    for (const socket of answers.keys()) endConnection(socket, answers, idleGraceMs)
     const finalCut = setTimeout(() => server.closeAllConnections(), remaining(deadline))
     await closed
-    clearTimeout(idleCut)
     clearTimeout(finalCut)
     // Only now, since it cuts idle connections: ends the timer that watches for slow clients.
     server.close()
@@ -122,28 +119,6 @@ function stopListening(server: Server): Promise<void> {
   return new Promise((resolve) => {
     NetServer.prototype.close.call(server, () => resolve())
   })
-}
-
-/** The connection closes when this answer is out, and the answer says so if its headers are not out yet. */
-function closeAfter(res: ServerResponse): void {
-  res.shouldKeepAlive = false
-  if (isEventStream(res)) sendElsewhere(res)
-}
-
-function isEventStream(res: ServerResponse): boolean {
-  return (
-    res.headersSent &&
-    !res.writableEnded &&
-    String(res.getHeader('content-type')).startsWith('text/event-stream')
-  )
-}
-
-/** A stream of events would never end by itself. Its client comes back by itself, and then reaches another worker. */
-function sendElsewhere(res: ServerResponse): void {
-  const { socket } = res
-  // Whoever writes the events may not have noticed yet.
-  res.on('error', () => {})
-  res.end('retry: 1000\n\n', () => socket?.end())
 }
 
 /** Answers bytes that are not a request, and hangs up: what follows them can't be told apart either. */

@@ -43,6 +43,8 @@ describe('The HTTP server', () => {
     await once(socket, 'connect')
     return {
       write: (text: string) => void socket.write(text),
+      pause: () => void socket.pause(),
+      resume: () => void socket.resume(),
       received: () => received,
       ended: () => ended,
     }
@@ -170,6 +172,128 @@ describe('The HTTP server', () => {
       await eventually(() => expect(client.received()).to.match(/hello[^]*Connection: close[^]*hello$/i))
       await stopped
       expect(client.ended()).to.equal(true)
+    })
+
+    /** Idle connections are cut after a moment, and nothing else ends them in time for the test. */
+    const hasty = {
+      idleGraceMs: 50,
+      headersTimeout: 600_000,
+      requestTimeout: 600_000,
+      keepAliveTimeout: 600_000,
+    }
+    const never = () => deadlineIn(600_000)
+    const get = 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'
+
+    /** A connection that was used; the server has taken up those before it too. */
+    async function dialAndAsk(server: HttpServer) {
+      const client = await dial(server)
+      client.write(get)
+      await eventually(() => expect(client.received()).to.match(/hello$/))
+      return client
+    }
+
+    it('does not wait for a connection on which nothing was ever asked', async () => {
+      const server = await serve(hello, hasty)
+      const client = await dial(server)
+      await dialAndAsk(server)
+      await server.stop(never())
+      await eventually(() => expect(client.ended()).to.equal(true))
+    })
+
+    it('waits for the rest of a request, the first of its connection or a later one', async () => {
+      const server = await serve(hello, hasty)
+      const first = await dial(server)
+      const [later, idle] = [await dialAndAsk(server), await dialAndAsk(server)]
+      first.write('GET / HTTP/1.1\r\n')
+      const stopped = server.stop(never())
+      later.write('GET / HTTP/1.1\r\n')
+      await eventually(() => expect(idle.ended()).to.equal(true))
+      for (const client of [first, later]) {
+        client.write('Host: x\r\n\r\n')
+        await eventually(() => expect(client.received()).to.match(/Connection: close[^]*hello$/i))
+      }
+      await stopped
+    })
+
+    /** A client that has read that its connection stays open, in an answer that ends when the test says so. */
+    async function answerUnderWay(bounds: HttpServerOptions['bounds']) {
+      const finish: (() => void)[] = []
+      const server = await serve((req, res) => {
+        if (req.url !== '/long') return void res.end('hello')
+        res.write('begun')
+        finish.push(() => void res.end())
+      }, bounds)
+      const client = await dial(server)
+      client.write('GET /long HTTP/1.1\r\nHost: x\r\n\r\n')
+      await eventually(() => expect(client.received()).to.match(/keep-alive[^]*begun/))
+      return { server, client, finish: () => finish[0]?.() }
+    }
+
+    it('closes a connection that becomes idle after the others were closed', async () => {
+      const { server, client, finish } = await answerUnderWay(hasty)
+      const idle = await dialAndAsk(server)
+      const stopped = server.stop(never())
+      await eventually(() => expect(idle.ended()).to.equal(true))
+      expect(client.ended()).to.equal(false)
+      finish()
+      await stopped
+      expect(client.received()).to.match(/begun\r\n0\r\n\r\n$/)
+    })
+
+    it('closes a connection whose last answer was ready before one that is under way', async () => {
+      const { server, client, finish } = await answerUnderWay(hasty)
+      client.write(get)
+      const idle = await dialAndAsk(server)
+      const stopped = server.stop(never())
+      await eventually(() => expect(idle.ended()).to.equal(true))
+      expect(client.ended()).to.equal(false)
+      finish()
+      await stopped
+      expect(client.received()).to.match(/begun\r\n0\r\n\r\nHTTP[^]*hello$/)
+    })
+
+    it('still answers who was told before that the connection stays open', async () => {
+      const { server, client, finish } = await answerUnderWay({ ...hasty, idleGraceMs: 600_000 })
+      const stopped = server.stop(never())
+      finish()
+      await eventually(() => expect(client.received()).to.match(/\r\n0\r\n\r\n$/))
+      client.write(get)
+      await stopped
+      await eventually(() => expect(client.received()).to.match(/Connection: close[^]*hello$/i))
+    })
+
+    it('does not lose the second of two requests that came together', async () => {
+      const finish: (() => void)[] = []
+      const server = await serve((req, res) => void finish.push(() => res.end(req.url)), hasty)
+      const client = await dial(server)
+      client.write('GET /1 HTTP/1.1\r\nHost: x\r\n\r\n')
+      await eventually(() => expect(finish).to.have.length(1))
+      const stopped = server.stop(never())
+      client.write('GET /2 HTTP/1.1\r\nHost: x\r\n\r\n')
+      await eventually(() => expect(finish).to.have.length(2))
+      for (const each of finish) each()
+      await stopped
+      await eventually(() => expect(client.received()).to.match(/\/1HTTP[^]*Connection: close[^]*\/2$/i))
+    })
+
+    it('does not cut what a slow client has not read yet', async () => {
+      // More than the system keeps on its way.
+      const large = Buffer.alloc(64 * 1_048_576, 'x')
+      let begun = false
+      const server = await serve((req, res) => {
+        begun = req.url === '/large'
+        res.end(begun ? large : 'hello')
+      }, hasty)
+      const [idle, client] = [await dialAndAsk(server), await dial(server)]
+      client.pause()
+      client.write('GET /large HTTP/1.1\r\nHost: x\r\n\r\n')
+      await eventually(() => expect(begun).to.equal(true))
+      const stopped = server.stop(never())
+      await eventually(() => expect(idle.ended()).to.equal(true))
+      client.resume()
+      await stopped
+      await eventually(() => expect(client.ended()).to.equal(true))
+      expect(client.received().length).to.be.greaterThan(large.length)
     })
 
     it('ends a stream of events at once and tells its client when to come back', async () => {
