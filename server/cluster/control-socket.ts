@@ -83,7 +83,10 @@ export function serveControl({ dataDir, control, log, idleMs = 30_000 }: Control
     async stop(deadline) {
       if (!server.listening && stopping === null) return
       // Each call has its own patience: a second one may have less.
-      const patience = setTimeout(() => connections.forEach((socket) => socket.destroy()), remaining(deadline))
+      const patience = setTimeout(
+        () => connections.forEach((socket) => socket.destroy()),
+        remaining(deadline),
+      )
       await (stopping ??= close()).finally(() => clearTimeout(patience))
     },
   }
