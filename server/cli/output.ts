@@ -59,6 +59,11 @@ export function createOutput({ json, stdout, stderr }: OutputOptions): Output {
   }
 }
 
+/** A moment, for people and programs alike. */
+export function isoTime(milliseconds: number): string {
+  return new Date(milliseconds).toISOString()
+}
+
 /** Columns for people. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [head, ...rows]

@@ -15,6 +15,7 @@ const root = path.join(import.meta.dirname, '..', '..')
 const execFileAsync = promisify(execFile)
 
 const password = 'a walnut under every umbrella'
+const isoTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 const otherPassword = 'nobody counts the paper boats'
 
 describe('the lockstep command', function () {
@@ -52,6 +53,7 @@ describe('the lockstep command', function () {
       const told = (await run('status', '--json')).json()
       expect(told.ok).to.equal(true)
       expect(told.workers.map(({ id }: { id: string }) => id)).to.deep.equal(['web-1', 'web-2'])
+      for (const { startedAt } of told.workers) expect(startedAt).to.match(isoTime)
     })
 
     it('reloads, drains and scales, and tells each step beside the outcome', async () => {
@@ -140,6 +142,9 @@ describe('the lockstep command', function () {
       const laptop = await signIn(cluster.url, { ...dora, label: 'laptop' })
       const { sessions } = (await run('sessions', 'list', dora.email, '--json')).json()
       expect(sessions.map(({ label }: { label: string }) => label)).to.have.members(['phone', 'laptop'])
+      for (const { createdAt, lastSeenAt, absoluteExpiresAt } of sessions) {
+        for (const time of [createdAt, lastSeenAt, absoluteExpiresAt]) expect(time).to.match(isoTime)
+      }
       expect((await run('sessions', 'list', dora.email)).stdout).to.match(/^SESSION .*\n.*\n.*\n$/)
 
       const { id } = phone.login.json().session

@@ -1,6 +1,6 @@
 import type { SessionInfo } from '../../../shared/sessions/sessions.ts'
 import { CommandFailed, UsageError, type Command } from '../command.ts'
-import { table } from '../output.ts'
+import { isoTime, table } from '../output.ts'
 import { readArguments } from '../read-arguments.ts'
 import { requireConfirmed } from '../require-confirmed.ts'
 
@@ -21,7 +21,7 @@ export const sessions: Command = {
       const live = await stores.sessions()
       if (action === 'list') {
         const found = await live.list(id)
-        output.result({ sessions: found }, table(head, found.map(row)))
+        output.result({ sessions: found.map(asJson) }, table(head, found.map(row)))
         return
       }
       const ended = sessionId === undefined ? await live.revokeUser(id) : await live.revokeById(id, sessionId)
@@ -35,10 +35,21 @@ export const sessions: Command = {
   },
 }
 
+/** Times as over HTTP. */
+function asJson(session: SessionInfo): object {
+  const { createdAt, lastSeenAt, absoluteExpiresAt } = session
+  return {
+    ...session,
+    createdAt: isoTime(createdAt),
+    lastSeenAt: isoTime(lastSeenAt),
+    absoluteExpiresAt: isoTime(absoluteExpiresAt),
+  }
+}
+
 const head = ['SESSION', 'LAST SEEN', 'FROM', 'LABEL', 'USER AGENT']
 
 function row({ id, lastSeenAt, ip, label, userAgent }: SessionInfo): string[] {
   // Chosen by the client: it must not speak to the terminal.
   const shown = (text: string | null) => (text ?? '-').replace(/\p{Cc}/gu, '?').slice(0, 60)
-  return [id, new Date(lastSeenAt).toISOString(), shown(ip), shown(label), shown(userAgent)]
+  return [id, isoTime(lastSeenAt), shown(ip), shown(label), shown(userAgent)]
 }

@@ -1,7 +1,7 @@
 import type { WorkerStatus } from '../../cluster/control-request.ts'
 import { askServer } from '../ask-server.ts'
 import type { Command } from '../command.ts'
-import { table } from '../output.ts'
+import { isoTime, table } from '../output.ts'
 import { readArguments } from '../read-arguments.ts'
 
 export const status: Command = {
@@ -12,8 +12,14 @@ export const status: Command = {
     readArguments(args, {})
     const { host, workers } = await askServer(config().dataDir, { command: 'status' })
     const head = ['WORKER', 'HOST', 'PROCESS', 'STATE', 'UP', 'MEMORY', 'LAG', 'LEASE', 'SESSIONS']
-    output.result({ host, workers }, table(head, workers.map(row)))
+    output.result({ host, workers: workers.map(asJson) }, table(head, workers.map(row)))
   },
+}
+
+/** Times as over HTTP. */
+function asJson(worker: WorkerStatus): object {
+  const { startedAt } = worker
+  return { ...worker, startedAt: startedAt === null ? null : isoTime(startedAt) }
 }
 
 function row(worker: WorkerStatus): string[] {
