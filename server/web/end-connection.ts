@@ -50,6 +50,16 @@ function closeIfIdle(socket: Socket, answers: LastAnswers, graceMs: number): voi
 function closeAfter(res: ServerResponse): void {
   res.shouldKeepAlive = false
   if (isEventStream(res)) sendElsewhere(res)
+  else if (!res.headersSent) onceBegun(res, () => isEventStream(res) && sendElsewhere(res))
+}
+
+/** Calls back when the headers of an answer are out, and with them what its handler writes in the same breath. */
+function onceBegun(res: ServerResponse, begun: () => void): void {
+  const writeHead = res.writeHead.bind(res) as (...head: unknown[]) => ServerResponse
+  res.writeHead = (...head: unknown[]) => {
+    process.nextTick(begun)
+    return writeHead(...head)
+  }
 }
 
 function isEventStream(res: ServerResponse): boolean {

@@ -310,6 +310,34 @@ describe('The HTTP server', () => {
       expect(client.received()).to.match(/retry: 1000\n\n\r\n0\r\n\r\n$/)
     })
 
+    it('ends a stream of events that begins only now after what it says first', async () => {
+      const begin: (() => void)[] = []
+      const server = await serve((req, res) => {
+        if (req.url !== '/events') return void res.end('hello')
+        begin.push(() => {
+          res.setHeader('Content-Type', 'text/event-stream')
+          res.flushHeaders()
+          res.write('data: first\n\n')
+        })
+      }, hasty)
+      const events = 'GET /events HTTP/1.1\r\nHost: x\r\n\r\n'
+      const askedBefore = await dial(server)
+      askedBefore.write(events)
+      await eventually(() => expect(begin).to.have.length(1))
+      const askedNow = await dialAndAsk(server)
+      const stopped = server.stop(never())
+      askedNow.write(events)
+      await eventually(() => expect(begin).to.have.length(2))
+      for (const each of begin) each()
+      await stopped
+      for (const client of [askedBefore, askedNow]) {
+        await eventually(() => expect(client.ended()).to.equal(true))
+        expect(client.received()).to.match(
+          /Connection: close[^]*data: first[^]*retry: 1000\n\n\r\n0\r\n\r\n$/i,
+        )
+      }
+    })
+
     it('accepts no new connection', async () => {
       const server = await serve(hello)
       const { port } = server
