@@ -3,6 +3,7 @@
  * or every problem at once out. Durations are milliseconds.
  */
 import path from 'node:path'
+import { firstAdministratorProblem } from './accounts/first-administrator.ts'
 import {
   databaseAddress,
   host,
@@ -235,7 +236,7 @@ const file = (cwd: string): Grammar<string> => ({
   parse: (text) => path.resolve(cwd, text),
 })
 
-/** Values that are fine one by one and cannot work together. */
+/** Values that are well written and cannot work, mostly together. */
 function contradictions(config: Config): string[] {
   const problems: string[] = []
   const { idleMs, absoluteMs, rememberAbsoluteMs } = config.sessions
@@ -247,6 +248,8 @@ function contradictions(config: Config): string[] {
         `have an effect. Set SESSION_IDLE to at most ${shownDuration(ms)}, or raise ${name}.`,
     )
   }
+  const weak = firstAdministratorProblem(config.admin)
+  if (weak !== null) problems.push(weak)
   const { http, metrics } = config
   if (metrics && metrics.port === http.port && metrics.host === http.host) {
     problems.push(

@@ -9,6 +9,15 @@ export interface FirstAdministrator {
   readonly password: string | null
 }
 
+const defaultEmail = 'admin@localhost'
+const name = 'Administrator'
+
+/** Why nobody may have this password, or null. */
+export function firstAdministratorProblem({ email, password }: FirstAdministrator): string | null {
+  const problem = password === null ? null : passwordProblem(password, { email: email ?? defaultEmail, name })
+  return problem === null ? null : `ADMIN_PASSWORD ${problem}. Unset it to have one generated.`
+}
+
 /**
  * Creates the first administrator while there is no account at all; null when there is one. A generated password
  * is in the result and nowhere else. Throws a `ConfigurationError` when the chosen one is too weak.
@@ -19,14 +28,9 @@ export async function ensureFirstAdministrator(
   { email, password }: FirstAdministrator,
 ): Promise<{ email: string; generatedPassword: string | null } | null> {
   if ((await accounts.count()) > 0) return null
-  const address = email ?? 'admin@localhost'
-  const name = 'Administrator'
-  if (password !== null) {
-    const problem = passwordProblem(password, { email: address, name })
-    if (problem !== null) {
-      throw new ConfigurationError([`ADMIN_PASSWORD ${problem}. Unset it to have one generated.`])
-    }
-  }
+  const problem = firstAdministratorProblem({ email, password })
+  if (problem !== null) throw new ConfigurationError([problem])
+  const address = email ?? defaultEmail
   const chosen = password ?? generatePassword()
   const created = await accounts.create({
     email: address,
