@@ -16,6 +16,8 @@ let fatal = (cause: unknown): void => {
 }
 process.on('uncaughtException', (cause) => fatal(cause))
 process.on('unhandledRejection', (cause) => fatal(cause))
+// Unhandled they would end or stop the process: one that comes during the first moments of the start does nothing.
+for (const signal of ['SIGHUP', 'SIGUSR2', 'SIGTTIN', 'SIGTTOU'] as const) process.on(signal, () => {})
 
 /** What the primary has after the grace of its workers, to stop Redis and itself. */
 const closingMs = 5_000
@@ -39,8 +41,6 @@ const notForked =
 const pretty = process.stdout.isTTY
 const main = fileURLToPath(import.meta.url)
 const programs = { web: main, jobs: path.join(main, '..', '..', 'workers', `main${path.extname(main)}`) }
-/** What a terminal or a script may send to all of us at once: the primary decides what it means for each worker. */
-const primarySignals = ['SIGINT', 'SIGHUP', 'SIGUSR2', 'SIGTTIN', 'SIGTTOU'] as const
 const assignment = readAssignment(process.env)
 
 try {
@@ -80,6 +80,7 @@ async function runPrimary(): Promise<void> {
       log.error({ err }, 'the server did not stop cleanly')
       outcome = Math.max(outcome, exitCode.failed)
     })
+    log.info('stopped')
     process.exit(outcome)
   }
 
@@ -87,6 +88,7 @@ async function runPrimary(): Promise<void> {
     if (ending) return
     endingSince = performance.now()
     log.info({ signal, graceMs: config.graceMs }, 'stopping')
+    if (pretty && signal === 'SIGINT') process.stdout.write('\n  Ctrl-C once more stops at once.\n\n')
     void end(exitCode.stopped, config.graceMs + closingMs)
   }
   process.on('SIGTERM', endGracefully)
@@ -118,7 +120,8 @@ async function runWebWorker(self: Worker, slot: number): Promise<void> {
   const { connectToPrimary } = await import('./cluster/primary-handle.ts')
   const primary = connectToPrimary(self)
   fatal = (cause) => void primary.failed(messageOf(cause)).finally(() => process.exit(exitCode.failed))
-  for (const signal of primarySignals) process.on(signal, () => {})
+  // A terminal or a script may send a signal to all of us at once: the primary decides what it means for us.
+  process.on('SIGINT', () => {})
 
   const config = loadConfig(process.env, { cwd: process.cwd() })
   const logOptions = { level: config.log.level, pretty, process: 'web', worker: String(slot) } as const
@@ -175,6 +178,8 @@ async function runUnderPm2(pmId: number): Promise<void> {
     pretty,
     process: 'web',
     worker: String(slot),
+    // pm2 takes what is written to the stream; the file descriptor is that of its daemon.
+    destination: { write: (line) => void process.stdout.write(line) },
   })
 
   const { createLoneWorker } = await import('./cluster/lone-worker.ts')

@@ -90,6 +90,10 @@ describe('pm2', function () {
       expect([...answers.keys()].toSorted()).to.deep.equal(ids.toSorted())
       for (const { status } of answers.values()) expect(status).to.equal(200)
       await expectWorkersToldOf(ada, ids)
+      for (const id of ids) {
+        const ready = `"worker":"${id.replace('web-', '')}"[^\\n]*"msg":"worker is ready"`
+        expect(pm2.logs('lockstep')).to.match(new RegExp(ready))
+      }
 
       const before = await pidsOf('lockstep')
       await underLoad(url, async () => {
