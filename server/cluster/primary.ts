@@ -14,6 +14,7 @@ import { refusal, type ControlAnswer } from './control-request.ts'
 import { serveControl } from './control-socket.ts'
 import { createDataDirectory } from './data-directory.ts'
 import { forgetDeparted } from './departures.ts'
+import { foldAccounts } from './fold-accounts.ts'
 import { foundLimits } from './found-limits.ts'
 import { followHosts } from './hosts.ts'
 import { serveMetrics } from './metrics.ts'
@@ -51,6 +52,7 @@ export function createPrimary({ config, programs, searchPath, log, say }: Primar
     const port = await claimPort(host, config.http.port)
     const redis = await prepareRedis({ config, searchPath, log, services })
     const administrator = await prepareAccounts(config)
+    await services.start(foldAccounts(config.database))
     if (administrator) {
       say(firstAdministratorText(administrator))
       await foundLimits(redis.target)

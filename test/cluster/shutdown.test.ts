@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { isAlive } from '../support/children.ts'
@@ -32,6 +32,9 @@ describe('Ctrl-C, which reaches every process of the terminal', function () {
 
     expect(await cluster.exited).to.equal(0)
     expect(pids.filter(isAlive)).to.deep.equal([])
+    const log = await stat(path.join(dataDir, 'accounts.sqlite-wal')).catch(() => null)
+    expect(log?.size ?? 0, 'changes of accounts beside their file').to.equal(0)
+    expect(cluster.logged().at(-1)).to.include({ msg: 'stopped', process: 'primary' })
     expect(cluster.logged().filter(({ level }) => ['error', 'fatal'].includes(level))).to.deep.equal([])
 
     const next = await startCluster({ dataDir })
