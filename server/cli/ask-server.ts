@@ -12,7 +12,8 @@ export class ServerNotRunning extends CommandFailed {
   constructor(dataDir: string) {
     super(
       `no server runs with DATA_DIR=${dataDir}. Start one (npm start), or run this in the directory, and with the ` +
-        'environment, of the one that runs.',
+        'environment, of the one that runs. Workers that pm2 runs in its cluster mode have no control socket: ' +
+        "pm2's own commands are for them.",
       'not-running',
     )
   }
@@ -43,15 +44,21 @@ export async function askServer<C extends Command>(
 
 async function reach(dataDir: string): Promise<Socket> {
   // A link where the path was too long for a socket.
-  const address = await realpath(controlSocketPath(dataDir)).catch(() => null)
-  if (address === null) throw new ServerNotRunning(dataDir)
+  const address = await realpath(controlSocketPath(dataDir)).catch((cause: NodeJS.ErrnoException) => {
+    throw unreachable(dataDir, cause)
+  })
   return new Promise((resolve, reject) => {
     const socket = connect(address, () => resolve(socket))
-    socket.once('error', (cause: NodeJS.ErrnoException) => {
-      const away = cause.code === 'ECONNREFUSED' || cause.code === 'ENOENT'
-      reject(away ? new ServerNotRunning(dataDir) : new CommandFailed(whyNot(dataDir, cause)))
-    })
+    socket.once('error', (cause) => reject(unreachable(dataDir, cause)))
   })
+}
+
+const awayCodes: readonly unknown[] = ['ECONNREFUSED', 'ENOENT', 'ENOTDIR']
+
+/** A directory that is closed to us may well have a server: only what is certain is called away. */
+function unreachable(dataDir: string, cause: NodeJS.ErrnoException): CommandFailed {
+  if (awayCodes.includes(cause.code)) return new ServerNotRunning(dataDir)
+  return new CommandFailed(whyNot(dataDir, cause))
 }
 
 function whyNot(dataDir: string, { code, message }: NodeJS.ErrnoException): string {

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -12,6 +12,7 @@ import { onEveryWorker, send, sendAs, signIn } from '../support/http.ts'
 import { lockstep, type CommandOutcome, type CommandSurroundings } from '../support/lockstep-command.ts'
 
 const root = path.join(import.meta.dirname, '..', '..')
+const bin = path.join(root, 'server', 'lockstep.js')
 const execFileAsync = promisify(execFile)
 
 const password = 'a walnut under every umbrella'
@@ -82,6 +83,32 @@ describe('the lockstep command', function () {
       expect([drained.code, drained.stdout]).to.deep.equal([1, ''])
       expect(drained.stderr).to.match(/^lockstep: there is no worker "web-7" on this host/)
       expect((await run('drain', 'web-7', '--json')).json()).to.include({ ok: false, code: 'no-such-worker' })
+    })
+
+    it('says so when the server belongs to another user', async () => {
+      // Nothing is closed to root, but root can become somebody else.
+      const isRoot = process.getuid?.() === 0
+      const stranger = isRoot ? { uid: 65_534, gid: 65_534 } : {}
+      const { mode } = await stat(cluster.dataDir)
+      try {
+        // First the directory is closed, then the socket alone.
+        for (const directory of isRoot ? [0o700, 0o755] : [0o000]) {
+          await chmod(cluster.dataDir, directory)
+          const env = { DATA_DIR: cluster.dataDir }
+          const { code, stderr } = await execFileAsync(process.execPath, [bin, 'status'], {
+            ...stranger,
+            env,
+          })
+            .then(() => expect.fail('the stranger was answered'))
+            .catch((failure) => failure)
+          expect(stderr).to.equal(
+            `lockstep: the server with DATA_DIR=${cluster.dataDir} belongs to another user: run this as that user\n`,
+          )
+          expect(code).to.equal(1)
+        }
+      } finally {
+        await chmod(cluster.dataDir, mode)
+      }
     })
 
     it('adds an account, whose password is read from standard input', async () => {
@@ -195,6 +222,9 @@ describe('the lockstep command', function () {
         const { code, stderr } = await lockstep(place, command)
         expect(code).to.equal(1)
         expect(stderr).to.contain(`no server runs with DATA_DIR=${place.dataDir}. Start one`)
+        expect(stderr).to.contain(
+          "in its cluster mode have no control socket: pm2's own commands are for them.",
+        )
       }
     })
 
