@@ -12,6 +12,7 @@ import { measure, parseMeasured } from '../../shared/metrics/answer-primary.ts'
 import { createMetricsLedger } from '../../shared/metrics/ledger.ts'
 import { createProcessMeter } from '../../shared/metrics/process-meter.ts'
 import { reading, type Reading } from '../../shared/metrics/reading.ts'
+import { endOf } from './worker-handle.ts'
 
 export interface MetricsCollectionOptions {
   /** Which worker this process is, as in `X-Worker`; null when it is none of ours. */
@@ -66,7 +67,8 @@ export function collectMetrics({
       ledger.update(source, readings)
       source.answered()
     })
-    void endOf(worker).then((failed) => {
+    void endOf(worker).then(({ code }) => {
+      const failed = code !== 0
       if (failed) count(failures, id)
       sources.delete(source)
       // It was asked to end, and no replacement has its place.
@@ -131,15 +133,6 @@ export function collectMetrics({
       ]
     },
   }
-}
-
-/** Resolves when everything that it said has arrived: was its end a failure? */
-async function endOf(worker: Worker): Promise<boolean> {
-  const [code] = await Promise.all([
-    new Promise<number | null>((resolve) => worker.once('exit', resolve)),
-    new Promise<void>((resolve) => worker.once('disconnect', resolve)),
-  ])
-  return code !== 0
 }
 
 function count(counts: Map<string, number>, id: string): void {

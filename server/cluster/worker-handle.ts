@@ -1,5 +1,4 @@
 import cluster, { type Worker } from 'node:cluster'
-import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import {
   assignmentEnvironment,
@@ -8,6 +7,7 @@ import {
 } from '../../shared/config/assignment.ts'
 import type { ControlAnswer, WorkerState } from './control-request.ts'
 import { parseWorkerMessage, type Heartbeat, type PrimaryMessage } from './messages.ts'
+import { closeUntaken } from './untaken-connections.ts'
 
 /** A program to run as a worker. */
 export interface WorkerProgram {
@@ -54,6 +54,7 @@ export class WorkerHandle {
   static fork(assignment: WorkerAssignment, program: WorkerProgram, options: ForkOptions): WorkerHandle {
     cluster.setupPrimary({ exec: program.exec, args: [] })
     const worker = cluster.fork({ ...program.env, ...assignmentEnvironment(assignment) })
+    closeUntaken(worker)
     return new WorkerHandle(worker, assignment, options)
   }
 
@@ -167,7 +168,10 @@ export class WorkerHandle {
   }
 }
 
-async function endOf(worker: Worker): Promise<WorkerExit> {
+/** Resolves when the worker has ended and everything that it said has arrived. */
+export async function endOf(worker: Worker): Promise<WorkerExit> {
+  // Not 'disconnect': Node postpones that for ever when a connection waits that the worker did not take up.
+  const closed = new Promise<void>((resolve) => worker.process.once('close', () => resolve()))
   const exit = await new Promise<WorkerExit>((resolve) => {
     worker.once('exit', (code: number | null, signal: string | null) => resolve({ code, signal }))
     worker.on('error', () => {
@@ -176,7 +180,7 @@ async function endOf(worker: Worker): Promise<WorkerExit> {
     })
   })
   // The exit may overtake the last words, such as why it could not start.
-  if (worker.isConnected()) await Promise.race([once(worker, 'disconnect'), pause(500)])
+  await Promise.race([closed, pause(500)])
   return exit
 }
 
