@@ -49,6 +49,10 @@ export function openRedis(
 
 /** A connection as a service: `start` waits until Redis answers, at most its command timeout; `stop` lets go. */
 export function redisService(client: Redis): Service {
+  // ioredis rejects with "Connection is closed", and says why there.
+  let lastError: Error | null = null
+  client.on('error', (cause: Error) => (lastError = cause))
+
   return {
     async start() {
       try {
@@ -57,7 +61,13 @@ export function redisService(client: Redis): Service {
       } catch (cause) {
         // It would go on connecting for ever.
         client.disconnect()
-        throw cause
+        const reason = lastError ?? cause
+        throw new Error(
+          `Redis does not answer (${reason instanceof Error ? reason.message : String(reason)})`,
+          {
+            cause,
+          },
+        )
       }
     },
     async stop(deadline: Deadline) {
