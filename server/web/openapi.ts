@@ -5,6 +5,9 @@ import type { Reply, Route } from './route.ts'
 
 type Json = Record<string, unknown>
 
+/** How a server like this one is known from outside. */
+export const documentTitle = 'Lockstep'
+
 export function describeRoutes(routes: readonly Route[]): Json {
   const paths: Record<string, Json> = {}
   for (const route of routes) {
@@ -14,7 +17,7 @@ export function describeRoutes(routes: readonly Route[]): Json {
   return {
     openapi: '3.1.0',
     info: {
-      title: 'Lockstep',
+      title: documentTitle,
       version: 'v1',
       description:
         'Errors are problem details (RFC 9457); switch on `type`. Requests with the session cookie that change ' +

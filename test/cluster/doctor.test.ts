@@ -156,6 +156,16 @@ describe('the doctor', function () {
     other.close()
   })
 
+  it('knows a server like this one at the port, which it can not ask: pm2 runs such ones', async () => {
+    const cluster = await startCluster({ workers: 1 })
+    try {
+      const [text] = about(await findings({ PORT: new URL(cluster.url).port }), 'ports')
+      expect(text).to.match(/^warning: PORT=\d+ is in use by a Lockstep that has no control socket here/)
+    } finally {
+      await cluster.stop()
+    }
+  })
+
   it('warns of few files, many workers, and mails that reach nobody', async () => {
     const found = await findings(
       { WORKERS: '9', NODE_ENV: 'production' },
