@@ -2,11 +2,12 @@
  * The accounts and sessions of a configuration, for a process that lives as long as one command. What it changes is
  * as true on every worker as what a worker changes itself: it goes through the same revocations.
  */
+import { stat } from 'node:fs/promises'
 import { createAuditIds } from '../../shared/accounts/audit.ts'
 import type { Account, AccountStore, Passwords } from '../../shared/accounts/accounts.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { createPasswords } from '../../shared/accounts/passwords.ts'
-import type { Config, RedisTarget } from '../../shared/config.ts'
+import type { Config, DatabaseTarget, RedisTarget } from '../../shared/config.ts'
 import { createServiceStack, deadlineIn, type ServiceStack } from '../../shared/lifecycle.ts'
 import { createLogger } from '../../shared/log.ts'
 import { openRedis, redisService } from '../../shared/redis/connections.ts'
@@ -30,7 +31,9 @@ export interface Stores {
 
 const closingMs = 2_000
 
+/** Opens the stores for the work and closes them after it. Throws a `CommandFailed` where no server ever ran. */
 export async function withStores(config: Config, work: (stores: Stores) => Promise<void>): Promise<void> {
+  await requireAccounts(config.database)
   const services = createServiceStack()
   const nextAuditId = createAuditIds()
   try {
@@ -65,6 +68,23 @@ export async function withStores(config: Config, work: (stores: Stores) => Promi
     })
   } finally {
     await services.stop(deadlineIn(closingMs)).catch(() => {})
+  }
+}
+
+/** To open a file that is not there would make it: accounts that no server knows, in a directory that is the wrong one. */
+async function requireAccounts(database: DatabaseTarget): Promise<void> {
+  if (database.kind !== 'sqlite') return
+  try {
+    await stat(database.file)
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    // What else may be wrong, whoever opens it says.
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') return
+    throw new CommandFailed(
+      `there are no accounts yet: ${database.file} does not exist. Start the server once (npm start), or run this in ` +
+        'the directory, and with the environment, of the one that runs.',
+      'no-accounts',
+    )
   }
 }
 

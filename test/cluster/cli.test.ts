@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { execFile } from 'node:child_process'
-import { chmod, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
@@ -228,8 +228,36 @@ describe('the lockstep command', function () {
       }
     })
 
+    it('refuses accounts where no server ever ran, and makes none', async () => {
+      const place = await nowhere()
+      const file = path.join(place.dataDir, 'far', 'accounts.db')
+      const elsewhere = { ...place, env: { DATABASE_URL: `sqlite:${file}` } }
+      const commands = [
+        ['user', 'add', 'ada@example.com'],
+        ['user', 'passwd', 'ada@example.com'],
+        ['user', 'roles', 'ada@example.com', 'admin'],
+        ['user', 'disable', 'ada@example.com'],
+        ['sessions', 'list', 'ada@example.com'],
+        ['sessions', 'revoke', 'ada@example.com'],
+      ]
+      for (const command of commands) {
+        const { code, stderr } = await lockstep(place, ...command)
+        expect([code, stderr], command.join(' ')).to.satisfy(
+          ([is, text]: [number, string]) =>
+            is === 1 && text.startsWith('lockstep: there are no accounts yet: '),
+        )
+      }
+      const { stderr } = await lockstep(elsewhere, 'user', 'add', 'ada@example.com')
+      expect(stderr).to.equal(
+        `lockstep: there are no accounts yet: ${file} does not exist. Start the server once (npm start), or run ` +
+          'this in the directory, and with the environment, of the one that runs.\n',
+      )
+      expect(await readdir(place.dataDir)).to.deep.equal([])
+    })
+
     it('still adds accounts, but says that the sessions are in the private Redis of the server', async () => {
       const place = await nowhere()
+      await (await startCluster({ workers: 1, dataDir: place.dataDir })).stop()
       expect((await lockstep(place, 'user', 'add', 'ada@example.com')).code).to.equal(0)
       const { code, stderr } = await lockstep(place, 'user', 'passwd', 'ada@example.com')
       expect(code).to.equal(1)
