@@ -2,7 +2,7 @@
 import { loadConfig } from '../../shared/config.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { availableCpus } from '../cluster/available-cpus.ts'
-import { CommandFailed, UsageError, type Command } from './command.ts'
+import { CommandFailed, Interrupted, UsageError, type Command } from './command.ts'
 import { commands } from './commands.ts'
 import { commandHelp, generalHelp, help, start, version, type Described } from './help.ts'
 import { createOutput } from './output.ts'
@@ -10,7 +10,7 @@ import { createQuestions } from './questions.ts'
 import { readCommandLine } from './read-command-line.ts'
 import { readVersion } from './version.ts'
 
-const exitCode = { done: 0, failed: 1, usage: 2 } as const
+const exitCode = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const
 
 const described: readonly Described[] = [start, ...commands, help, version]
 
@@ -47,6 +47,7 @@ async function carryOut(command: Command): Promise<number> {
 
 function failure(command: Command, cause: unknown): number {
   if (cause instanceof UsageError) return misuse(cause.message, command)
+  if (cause instanceof Interrupted) return exitCode.interrupted
   if (cause instanceof CommandFailed) output.failure(cause)
   else if (cause instanceof ConfigurationError) output.failure({ message: cause.problems.join('\n') })
   else output.failure({ message: cause instanceof Error ? cause.message : String(cause) })

@@ -1,11 +1,14 @@
 /** Asks for what must not be an argument: other users of the machine see those, and the shell keeps them. */
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
-import { CommandFailed } from './command.ts'
+import { CommandFailed, Interrupted } from './command.ts'
 
 export interface Questions {
-  /** A password: typed unseen on a terminal (twice when it is a new one), or the first line of standard input. */
-  password(): Promise<string>
+  /**
+   * A new password: typed unseen on a terminal, twice, or the first line of standard input. `check` throws when it
+   * will not do, before it is asked for again. Throws `Interrupted` on Ctrl-C.
+   */
+  password(check: (password: string) => void): Promise<string>
 }
 
 type Input = NodeJS.ReadStream
@@ -14,16 +17,20 @@ export function createQuestions(input: Input, terminal: Writable): Questions {
   async function typed(prompt: string): Promise<string> {
     terminal.write(prompt)
     const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() })
-    const answer = await firstLine(input, nowhere, true)
-    terminal.write('\n')
-    return answer
+    try {
+      return await firstLine(input, nowhere, true)
+    } finally {
+      // What comes next has a line of its own, however this one ended.
+      terminal.write('\n')
+    }
   }
 
   return {
-    async password() {
-      if (!input.isTTY) return firstLine(input, undefined, false)
-      const password = await typed('New password: ')
-      if ((await typed('The same again: ')) !== password) throw new CommandFailed('these were not the same')
+    async password(check) {
+      const password = input.isTTY ? await typed('New password: ') : await firstLine(input, undefined, false)
+      check(password)
+      if (input.isTTY && (await typed('The same again: ')) !== password)
+        throw new CommandFailed('these were not the same')
       return password
     },
   }
@@ -36,7 +43,10 @@ function firstLine(input: Input, output: Writable | undefined, terminal: boolean
       resolve(line)
       lines.close()
     })
-    lines.once('SIGINT', () => lines.close())
+    lines.once('SIGINT', () => {
+      reject(new Interrupted())
+      lines.close()
+    })
     lines.once('close', () => {
       reject(new CommandFailed('no password was given: type it, or pipe it to standard input'))
     })

@@ -130,6 +130,35 @@ describe('the lockstep command', function () {
       expect(mute.stderr).to.contain('no password was given')
     })
 
+    describe('where a password is typed', () => {
+      const prompt = 'New password: \n'
+      /** What the command sees of a terminal is that it is one, and the keys. */
+      function type(keys: string): Promise<CommandOutcome> {
+        const env = { NODE_OPTIONS: '--import=data:text/javascript,process.stdin.isTTY=true' }
+        return lockstep({ dataDir: cluster.dataDir, input: keys, env }, 'user', 'add', 'eve@example.com')
+      }
+
+      it('refuses one that breaks the rules before it is typed again', async () => {
+        expect(await type('short\r')).to.include({
+          code: 1,
+          stdout: '',
+          stderr: `${prompt}lockstep: the password must have at least 8 characters\n`,
+        })
+        expect((await type('\r')).stderr).to.equal(`${prompt}lockstep: the password is empty\n`)
+        expect((await type(`${password}\r`)).stderr).to.match(/^New password: \nThe same again: \n/)
+      })
+
+      it('ends on Ctrl-C without a word, with the exit code of an interruption', async () => {
+        expect(await type('half a pass\u0003')).to.include({ code: 130, stdout: '', stderr: prompt })
+      })
+
+      it('says on Ctrl-D that no password was given, on a line of its own', async () => {
+        const { code, stderr } = await type('\u0004')
+        expect(code).to.equal(1)
+        expect(stderr).to.match(/^New password: \nlockstep: no password was given: .*\n$/)
+      })
+    })
+
     it('changes a password, which ends every session on every worker', async () => {
       await pipe(password, 'user', 'add', 'bob@example.com')
       const { token } = await signIn(cluster.url, { email: 'bob@example.com', password })

@@ -48,7 +48,7 @@ async function add({ args, config, output, questions }: CommandCall): Promise<vo
   const name = checked(line(100), values.name ?? email.slice(0, email.indexOf('@')), '--name')
   const roles = rolesIn(values.roles)
   await withStores(config(), async ({ accounts, passwords, note }) => {
-    const password = acceptable(await questions.password(), { email, name })
+    const password = await questions.password((typed) => requireAcceptable(typed, { email, name }))
     const passwordHash = await passwords.hash(password)
     const account = await accounts.create({ email, name, roles, passwordHash })
     if (account === 'email-taken')
@@ -64,7 +64,7 @@ async function passwd({ args, config, output, questions }: CommandCall): Promise
     const { id, email, name } = await stores.account(positionals[0] ?? '')
     // Before anything is changed: without Redis the sessions of whoever knew the old password would live on.
     const sessions = await stores.sessions()
-    const password = acceptable(await questions.password(), { email, name })
+    const password = await questions.password((typed) => requireAcceptable(typed, { email, name }))
     const hash = await stores.passwords.hash(password)
     if ((await stores.accounts.setPassword(id, hash)) === 'gone')
       throw new CommandFailed('the account is gone')
@@ -115,10 +115,9 @@ async function change(
   })
 }
 
-function acceptable(password: string, owner: { email: string; name: string }): string {
-  const problem = passwordProblem(password, owner)
+function requireAcceptable(password: string, owner: { email: string; name: string }): void {
+  const problem = password === '' ? 'is empty' : passwordProblem(password, owner)
   if (problem !== null) throw new CommandFailed(`the password ${problem}`, 'weak-password')
-  return password
 }
 
 /** Opening the stores takes many modules, which the other commands and mistakes need not wait for. */
