@@ -262,6 +262,17 @@ describe('The HTTP server', () => {
       await eventually(() => expect(client.received()).to.match(/Connection: close[^]*hello$/i))
     })
 
+    it('closes a connection whose request was answered before it was read', async () => {
+      const server = await serve(hello, hasty)
+      const client = await dial(server)
+      client.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n')
+      await eventually(() => expect(client.received()).to.match(/keep-alive[^]*hello$/))
+      const stopped = server.stop(never())
+      client.write('body')
+      await stopped
+      await eventually(() => expect(client.ended()).to.equal(true))
+    })
+
     it('does not lose the second of two requests that came together', async () => {
       const finish: (() => void)[] = []
       const server = await serve((req, res) => void finish.push(() => res.end(req.url)), hasty)
