@@ -31,7 +31,7 @@ export function generalHelp(commands: readonly Described[]): string {
 ${lines.join('')}
 The commands read the same environment as the server, and are run where the server was started, so that they find its
 data directory. With --json the outcome is one line of JSON. Exit code 0: done; 1: it failed, and why is said; 2: the
-command was not understood.
+command was not understood; 130: Ctrl-C where a password was asked for.
 `
 }
 

@@ -355,7 +355,8 @@ describe('the lockstep command', function () {
       for (const command of ['start', 'status', 'reload', 'scale --web N', 'drain ID', 'user passwd EMAIL']) {
         expect(stdout).to.contain(command)
       }
-      for (const more of ['help [COMMAND]', 'COMMAND --help', '--version']) expect(stdout).to.contain(more)
+      for (const more of ['help [COMMAND]', 'COMMAND --help', '--version', '130: Ctrl-C'])
+        expect(stdout).to.contain(more)
       for (const asked of [['--help'], ['-h']]) {
         expect(await lockstep(await nowhere(), ...asked)).to.include({ code: 0, stdout })
       }
