@@ -184,6 +184,27 @@ describe('The embedded Redis', () => {
     expect(isAlive(pid)).to.equal(false)
   })
 
+  it('can be stopped by several at once, by the one with the least time', async () => {
+    const redis = await start()
+    await write(redis.url, 'hello')
+    await Promise.all([1, 2, 3].map(() => redis.stop(deadlineIn(5_000))))
+    const left = (await readdir(join(dataDir, 'redis'))).filter((name) => name.startsWith('last-run'))
+    expect(left).to.deep.equal(['last-run.json'])
+    await redis.start()
+    trackChild(redis.pid!, 'an embedded Redis')
+    expect(redis.durabilityLost).to.equal(false)
+
+    process.kill(redis.pid!, 'SIGSTOP')
+    await Promise.all([redis.stop(deadlineIn(600_000)), redis.stop(deadlineIn(0))])
+  })
+
+  it('remembers that a loss was handled, and that it ended cleanly, when both come at once', async () => {
+    const redis = await start()
+    await Promise.all([redis.lossHandled(), redis.stop(deadlineIn(5_000)), redis.lossHandled()])
+    const record = JSON.parse(await readFile(join(dataDir, 'redis', 'last-run.json'), 'utf8')) as object
+    expect(record).to.include({ ended: 'cleanly', lossPending: false })
+  })
+
   it('can be stopped before and while it starts, and started after a stop', async () => {
     const redis = await create()
     await redis.stop(deadlineIn(1_000))

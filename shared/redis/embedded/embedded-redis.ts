@@ -69,10 +69,20 @@ export function createEmbeddedRedis({ dataDir, server, log, guard }: EmbeddedRed
   let stopping = new AbortController()
   let starting: Promise<void> | null = null
   let supervision: Promise<void> | null = null
+  let ending: Promise<void> | null = null
+  let recording = Promise.resolve()
 
   function current(): LastRun {
     if (!run) throw new Error('the embedded Redis is not started')
     return run
+  }
+
+  /** One record after the other: the last one is the one that stays. */
+  function record(next: LastRun): Promise<void> {
+    run = next
+    const written = recording.then(() => writeLastRun(directory, next))
+    recording = written.catch(() => {})
+    return written
   }
 
   async function launch(socketPath: string, chosenGuard: Guard): Promise<RedisProcess> {
@@ -114,8 +124,7 @@ export function createEmbeddedRedis({ dataDir, server, log, guard }: EmbeddedRed
     try {
       redis = await launch(place.socketPath, chosenGuard)
       // Only now that the lock is ours: before, the record might have been another's.
-      run = { bootId, ended: 'not yet', lossPending, ...place }
-      await writeLastRun(directory, run)
+      await record({ bootId, ended: 'not yet', lossPending, ...place })
     } catch (failure) {
       redis?.kill('SIGKILL')
       await redis?.exited
@@ -156,6 +165,18 @@ export function createEmbeddedRedis({ dataDir, server, log, guard }: EmbeddedRed
     }
   }
 
+  async function end(deadline: Deadline): Promise<void> {
+    await starting?.catch(() => {})
+    const last = redis
+    await last?.stop(deadline)
+    await supervision
+    redis = null
+    if (!run || run.ended === 'cleanly') return
+    await removePlace(run)
+    if ((await last?.exited)?.code !== 0) return
+    await record({ ...run, ended: 'cleanly' })
+  }
+
   return {
     get url() {
       return urlOf({ path: current().socketPath })
@@ -175,23 +196,15 @@ export function createEmbeddedRedis({ dataDir, server, log, guard }: EmbeddedRed
       return (starting = begin())
     },
 
-    async stop(deadline: Deadline) {
+    stop(deadline: Deadline) {
       stopping.abort()
-      await starting?.catch(() => {})
-      const ending = redis
-      await ending?.stop(deadline)
-      await supervision
-      redis = null
-      if (!run || run.ended === 'cleanly') return
-      await removePlace(run)
-      if ((await ending?.exited)?.code !== 0) return
-      run = { ...run, ended: 'cleanly' }
-      await writeLastRun(directory, run)
+      // A second call shares the end of the first, and hurries it when it has less time.
+      if (ending) void redis?.stop(deadline)
+      return (ending ??= end(deadline).finally(() => (ending = null)))
     },
 
     async lossHandled() {
-      run = { ...current(), lossPending: false }
-      await writeLastRun(directory, run)
+      await record({ ...current(), lossPending: false })
     },
 
     onExit(listener) {

@@ -6,7 +6,8 @@
  * power cut is lost. So a run that never said that it ended cleanly, on a boot of the machine that is over, may
  * have lost writes, and a logout may be among them.
  */
-import { open, readFile, rename } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 export interface SocketPlace {
@@ -35,17 +36,16 @@ export async function readLastRun(directory: string): Promise<LastRun | null> {
   }
 }
 
-/** Replaces the record; on the disk itself when this resolves. */
+/** Replaces the record; on the disk itself when this resolves. Of several at once one stays, whole. */
 export async function writeLastRun(directory: string, record: LastRun): Promise<void> {
-  const draft = join(directory, `${fileName}.new`)
-  const file = await open(draft, 'w', 0o600)
+  const draft = join(directory, `${fileName}.${randomUUID()}.new`)
   try {
-    await file.writeFile(JSON.stringify(record))
-    await file.sync()
-  } finally {
-    await file.close()
+    await writeToDisk(draft, JSON.stringify(record))
+    await rename(draft, join(directory, fileName))
+  } catch (cause) {
+    await rm(draft, { force: true }).catch(() => {})
+    throw cause
   }
-  await rename(draft, join(directory, fileName))
   await syncDirectory(directory)
 }
 
@@ -74,6 +74,16 @@ function isLastRun(value: unknown): value is LastRun {
     typeof socketPath === 'string' &&
     (socketDirectory === null || typeof socketDirectory === 'string')
   )
+}
+
+async function writeToDisk(path: string, text: string): Promise<void> {
+  const file = await open(path, 'w', 0o600)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
 }
 
 async function syncDirectory(directory: string): Promise<void> {
