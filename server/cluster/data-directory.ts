@@ -4,14 +4,25 @@
  *
  * The lock is that of an SQLite file, which the kernel drops at the moment the process ends, however it ends: there
  * is no stale lock to take over, so two starts cannot both take it over. It is portable, too, which flock is not.
+ *
+ * Whoever may write to the directory could put a socket or a database of their own in it, and whoever may read it
+ * finds sessions there. So it is closed to others, but never a directory that others use: `DATA_DIR=/tmp` would
+ * close that to everybody.
  */
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import Database from 'libsql'
 import { ConfigurationError } from '../../shared/errors.ts'
 import type { Service } from '../../shared/lifecycle.ts'
 
-/** Makes the directory, private to this user, and holds it until `stop`. */
+/** Which has no such permissions. */
+const isWindows = process.platform === 'win32'
+const writableByOthers = 0o022
+const openToOthers = 0o077
+/** Whose presence tells that the directory was ours before. */
+const lockName = 'primary.lock'
+
+/** Makes the directory, private to this user, or takes one that is or may become so; holds it until `stop`. */
 export function createDataDirectory(directory: string): Service {
   const ownerFile = path.join(directory, 'primary.pid')
   let lock: Database.Database | null = null
@@ -19,12 +30,14 @@ export function createDataDirectory(directory: string): Service {
   return {
     async start() {
       try {
-        await mkdir(directory, { recursive: true, mode: 0o700 })
-        await chmod(directory, 0o700)
-        lock = takeLock(path.join(directory, 'primary.lock'))
+        const made = await mkdir(directory, { recursive: true, mode: 0o700 })
+        const objection = made === undefined ? await objectionTo(directory) : null
+        if (objection !== null) throw notPrivate(directory, objection)
+        if (!isWindows) await chmod(directory, 0o700)
+        lock = takeLock(path.join(directory, lockName))
         if (lock) await writeFile(ownerFile, `${process.pid}\n`, { mode: 0o600 })
       } catch (cause) {
-        throw unusable(directory, cause)
+        throw cause instanceof ConfigurationError ? cause : unusable(directory, cause)
       }
       if (!lock) throw inUse(directory, await readFile(ownerFile, 'utf8').catch(() => ''))
     },
@@ -33,6 +46,23 @@ export function createDataDirectory(directory: string): Service {
       lock = null
     },
   }
+}
+
+/** Why a directory that is there already can't become private to this user, or null. */
+async function objectionTo(directory: string): Promise<string | null> {
+  if (isWindows) return null
+  const { uid, mode } = await stat(directory)
+  if (uid !== process.getuid?.()) return 'belongs to another user'
+  if (mode & writableByOthers) return 'can be written to by others'
+  const isPrivate = (mode & openToOthers) === 0
+  if (isPrivate || (await isOurs(directory))) return null
+  return 'can be read by others, and has files of something else in it'
+}
+
+/** Nothing is in it, or what a primary left. */
+async function isOurs(directory: string): Promise<boolean> {
+  const entries = await readdir(directory)
+  return entries.length === 0 || entries.includes(lockName)
 }
 
 /** Null when another process has it. */
@@ -53,6 +83,14 @@ function inUse(directory: string, owner: string): ConfigurationError {
   return new ConfigurationError([
     `DATA_DIR=${directory} is in use by another primary${pid ? ` (process ${pid})` : ''}. ` +
       `Stop that one, or give this one a directory of its own, such as DATA_DIR=${directory}-2.`,
+  ])
+}
+
+function notPrivate(directory: string, objection: string): ConfigurationError {
+  return new ConfigurationError([
+    `DATA_DIR=${directory} ${objection}, but holds sessions, accounts and the control of the server. If it is meant ` +
+      `for this server alone, make it private to its user (chmod 700, chown); otherwise name a directory of its ` +
+      `own, such as DATA_DIR=${path.join(directory, 'lockstep')}.`,
   ])
 }
 

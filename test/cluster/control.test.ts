@@ -186,7 +186,7 @@ describe('the control of several servers', function () {
     const parent = await mkdtemp(path.join(tmpdir(), 'lockstep-long-'))
     cleanUp(() => rm(parent, { recursive: true, maxRetries: 5 }))
     const dataDir = path.join(parent, 'd'.repeat(60), 'd'.repeat(60))
-    await mkdir(dataDir, { recursive: true })
+    await mkdir(dataDir, { recursive: true, mode: 0o700 })
     const cluster = await startCluster({ workers: 1, dataDir })
     const socket = await realpath(path.join(dataDir, 'control.sock'))
     expect(socket.length).to.be.lessThan(104)

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { firstAdministratorText, listeningText, localUrl } from '../../server/cluster/announcements.ts'
@@ -102,6 +102,51 @@ describe('the data directory', () => {
     await held.start()
     expect((await stat(inner)).mode & 0o777).to.equal(0o700)
     await held.stop(deadlineIn(100))
+  })
+
+  async function modeAfterStart(existing: string): Promise<number> {
+    const held = createDataDirectory(existing)
+    await held.start()
+    await held.stop(deadlineIn(100))
+    return (await stat(existing)).mode & 0o7777
+  }
+
+  it('is closed to others when it is empty, or was ours before', async () => {
+    await chmod(directory, 0o755)
+    expect(await modeAfterStart(directory)).to.equal(0o700)
+    await chmod(directory, 0o755)
+    expect(await modeAfterStart(directory)).to.equal(0o700)
+  })
+
+  it('may have files in it when it is private already', async () => {
+    await writeFile(path.join(directory, 'accounts.sqlite'), '')
+    expect(await modeAfterStart(directory)).to.equal(0o700)
+  })
+
+  for (const [what, mode, words] of [
+    ['everybody writes to', 0o1777, /can be written to by others/],
+    ['its group writes to', 0o770, /can be written to by others/],
+    ['others read, with files of something else', 0o755, /can be read by others, and has files/],
+  ] as const) {
+    it(`cannot be one that ${what}, which is left as it is`, async () => {
+      const shared = path.join(directory, 'shared')
+      await mkdir(path.join(shared, 'project'), { recursive: true })
+      await chmod(shared, mode)
+      const problem = await problemsOf(createDataDirectory(shared).start())
+      expect(problem).to.match(words)
+      expect(problem).to.contain(`DATA_DIR=${shared} `).and.contain(`such as DATA_DIR=${shared}/lockstep`)
+      expect((await stat(shared)).mode & 0o7777).to.equal(mode)
+      expect(await modeAfterStart(path.join(shared, 'lockstep'))).to.equal(0o700)
+    })
+  }
+
+  it('cannot be that of another user', async function () {
+    // Only root can give a directory away.
+    if (process.getuid?.() !== 0) this.skip()
+    const foreign = path.join(directory, 'foreign')
+    await mkdir(foreign, { mode: 0o700 })
+    await chown(foreign, 65_534, 65_534)
+    expect(await problemsOf(createDataDirectory(foreign).start())).to.contain('belongs to another user')
   })
 
   it('belongs to one at a time, and is free after a stop', async () => {
