@@ -4,15 +4,17 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
+import { askServer } from '../../server/cli/ask-server.ts'
+import { CommandFailed } from '../../server/cli/command.ts'
 import { createOutput } from '../../server/cli/output.ts'
 import { cleanUpAfterEach } from '../support/clean-up.ts'
 import { admin, startCluster, withoutLimits, type TestCluster } from '../support/cluster.ts'
 import { eventually } from '../support/eventually.ts'
 import { onEveryWorker, send, sendAs, signIn } from '../support/http.ts'
+import { rejection } from '../support/rejection.ts'
 import { lockstep, type CommandOutcome, type CommandSurroundings } from '../support/lockstep-command.ts'
 
 const root = path.join(import.meta.dirname, '..', '..')
-const bin = path.join(root, 'server', 'lockstep.js')
 const execFileAsync = promisify(execFile)
 
 const password = 'a walnut under every umbrella'
@@ -87,24 +89,20 @@ describe('the lockstep command', function () {
 
     it('says so when the server belongs to another user', async () => {
       // Nothing is closed to root, but root can become somebody else.
-      const isRoot = process.getuid?.() === 0
-      const stranger = isRoot ? { uid: 65_534, gid: 65_534 } : {}
+      const isRoot = process.geteuid?.() === 0
       const { mode } = await stat(cluster.dataDir)
       try {
         // First the directory is closed, then the socket alone.
         for (const directory of isRoot ? [0o700, 0o755] : [0o000]) {
           await chmod(cluster.dataDir, directory)
-          const env = { DATA_DIR: cluster.dataDir }
-          const { code, stderr } = await execFileAsync(process.execPath, [bin, 'status'], {
-            ...stranger,
-            env,
+          if (isRoot) process.seteuid?.(65_534)
+          const refused = await rejection(askServer(cluster.dataDir, { command: 'status' })).finally(() => {
+            if (isRoot) process.seteuid?.(0)
           })
-            .then(() => expect.fail('the stranger was answered'))
-            .catch((failure) => failure)
-          expect(stderr).to.equal(
-            `lockstep: the server with DATA_DIR=${cluster.dataDir} belongs to another user: run this as that user\n`,
+          expect(refused).to.be.instanceOf(CommandFailed)
+          expect((refused as CommandFailed).message).to.equal(
+            `the server with DATA_DIR=${cluster.dataDir} belongs to another user: run this as that user`,
           )
-          expect(code).to.equal(1)
         }
       } finally {
         await chmod(cluster.dataDir, mode)
