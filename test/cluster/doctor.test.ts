@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { spawn } from 'node:child_process'
 import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { examine } from '../../server/cli/doctor/examine.ts'
@@ -164,6 +164,19 @@ describe('the doctor', function () {
     } finally {
       await cluster.stop()
     }
+  })
+
+  it('says so when the server belongs to another user, and does not take it for none', async () => {
+    const isRoot = process.geteuid?.() === 0
+    await chmod(directory, isRoot ? 0o700 : 0o000)
+    const patient = { config: () => loadConfig({ DATA_DIR: directory }), searchPath: '', facts: roomy }
+    if (isRoot) process.seteuid?.(65_534)
+    const found = await examine(patient).finally(() => {
+      if (isRoot) process.seteuid?.(0)
+    })
+    await chmod(directory, 0o700)
+    expect(found.map(({ about, level }) => [about, level])).to.deep.equal([['server', 'problem']])
+    expect(found[0]?.text).to.contain('belongs to another user')
   })
 
   it('warns of few files, many workers, and mails that reach nobody', async () => {

@@ -4,7 +4,7 @@
  */
 import type { Config } from '../../../shared/config.ts'
 import { ConfigurationError } from '../../../shared/errors.ts'
-import { askServer } from '../ask-server.ts'
+import { askServer, ServerNotRunning } from '../ask-server.ts'
 import { examineDatabase } from './examine-database.ts'
 import { examinePorts } from './examine-ports.ts'
 import { examineRedis } from './examine-redis.ts'
@@ -37,7 +37,14 @@ export async function examine({ config: read, searchPath, facts }: Patient): Pro
     // What the rest should be like is not known.
     return cause.problems.map(problem)
   }
-  const server = await findServer(config)
+  let server: RunningServer | null
+  try {
+    server = await findServer(config)
+  } catch (cause) {
+    // It runs, and nothing of it may be looked into.
+    const { problem: unreachable } = findingsAbout('server')
+    return [unreachable(cause instanceof Error ? cause.message : String(cause))]
+  }
   const parts = await Promise.all([
     examineRedis(config, { server, searchPath }),
     examineDatabase(config),
@@ -48,6 +55,7 @@ export async function examine({ config: read, searchPath, facts }: Patient): Pro
   return [ok('the environment is understood'), describeServer(config, server), ...parts.flat()]
 }
 
+/** Null when none runs; throws when one does and does not answer us. */
 async function findServer({ dataDir }: Config): Promise<RunningServer | null> {
   try {
     const [{ embeddedUrl }, { workers }] = await Promise.all([
@@ -55,8 +63,9 @@ async function findServer({ dataDir }: Config): Promise<RunningServer | null> {
       askServer(dataDir, { command: 'status' }),
     ])
     return { redisUrl: embeddedUrl, workers: workers.length }
-  } catch {
-    return null
+  } catch (cause) {
+    if (cause instanceof ServerNotRunning) return null
+    throw cause
   }
 }
 
