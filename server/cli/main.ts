@@ -12,6 +12,12 @@ import { readVersion } from './version.ts'
 
 const exitCode = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const
 
+// Whoever read our output has gone (`lockstep status | head -1`): what was asked for goes on, and nobody is told.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (cause: NodeJS.ErrnoException) => {
+    if (cause.code !== 'EPIPE') throw cause
+  })
+
 const described: readonly Described[] = [start, ...commands, help, version]
 
 const { name, args, json, asksHelp } = readCommandLine(process.argv.slice(2))

@@ -87,6 +87,16 @@ describe('the lockstep command', function () {
       expect((await run('drain', 'web-7', '--json')).json()).to.include({ ok: false, code: 'no-such-worker' })
     })
 
+    it('goes on without a word when nobody reads what it says any more', async () => {
+      const piped = '"$0" "$1" status | true'
+      const { stderr } = await execFileAsync(
+        'sh',
+        ['-c', piped, process.execPath, path.join(root, 'server', 'lockstep.js')],
+        { env: { PATH: process.env.PATH, DATA_DIR: cluster.dataDir } },
+      )
+      expect(stderr).to.equal('')
+    })
+
     it('says so when the server belongs to another user', async () => {
       // Nothing is closed to root, but root can become somebody else.
       const isRoot = process.geteuid?.() === 0
