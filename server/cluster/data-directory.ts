@@ -5,10 +5,11 @@
  * The lock is that of an SQLite file, which the kernel drops at the moment the process ends, however it ends: there
  * is no stale lock to take over, so two starts cannot both take it over. It is portable, too, which flock is not.
  *
- * Whoever may write to the directory could put a socket or a database of their own in it, and whoever may read it
- * finds sessions there. So it is closed to others, but never a directory that others use: `DATA_DIR=/tmp` would
- * close that to everybody.
+ * Whoever may write to the directory could put a socket or a database of their own in it, so others must not. What
+ * others may read and holds something else is left as it is, as each secret of ours in it is closed by itself; all else
+ * is closed to others as a whole.
  */
+import { closeSync, openSync } from 'node:fs'
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import Database from 'libsql'
@@ -18,11 +19,10 @@ import type { Service } from '../../shared/lifecycle.ts'
 /** Which has no such permissions. */
 const isWindows = process.platform === 'win32'
 const writableByOthers = 0o022
-const openToOthers = 0o077
 /** Whose presence tells that the directory was ours before. */
 const lockName = 'primary.lock'
 
-/** Makes the directory, private to this user, or takes one that is or may become so; holds it until `stop`. */
+/** Makes the directory, private to this user, or takes one that only this user may write to; holds it until `stop`. */
 export function createDataDirectory(directory: string): Service {
   const ownerFile = path.join(directory, 'primary.pid')
   let lock: Database.Database | null = null
@@ -31,9 +31,11 @@ export function createDataDirectory(directory: string): Service {
     async start() {
       try {
         const made = await mkdir(directory, { recursive: true, mode: 0o700 })
-        const objection = made === undefined ? await objectionTo(directory) : null
-        if (objection !== null) throw notPrivate(directory, objection)
-        if (!isWindows) await chmod(directory, 0o700)
+        if (made === undefined && !isWindows) {
+          const objection = await objectionTo(directory)
+          if (objection !== null) throw notOurs(directory, objection)
+          if (await isOurs(directory)) await chmod(directory, 0o700)
+        }
         lock = takeLock(path.join(directory, lockName))
         if (lock) await writeFile(ownerFile, `${process.pid}\n`, { mode: 0o600 })
       } catch (cause) {
@@ -48,15 +50,11 @@ export function createDataDirectory(directory: string): Service {
   }
 }
 
-/** Why a directory that is there already can't become private to this user, or null. */
+/** Why a directory that is there already must not be used, or null. */
 async function objectionTo(directory: string): Promise<string | null> {
-  if (isWindows) return null
   const { uid, mode } = await stat(directory)
   if (uid !== process.getuid?.()) return 'belongs to another user'
-  if (mode & writableByOthers) return 'can be written to by others'
-  const isPrivate = (mode & openToOthers) === 0
-  if (isPrivate || (await isOurs(directory))) return null
-  return 'can be read by others, and has files of something else in it'
+  return mode & writableByOthers ? 'can be written to by others' : null
 }
 
 /** Nothing is in it, or what a primary left. */
@@ -67,6 +65,8 @@ async function isOurs(directory: string): Promise<boolean> {
 
 /** Null when another process has it. */
 function takeLock(file: string): Database.Database | null {
+  // Before SQLite does: whoever may read it could hold it.
+  closeSync(openSync(file, 'a', 0o600))
   const lock = new Database(file, { timeout: 0 })
   try {
     lock.exec('BEGIN EXCLUSIVE')
@@ -86,10 +86,10 @@ function inUse(directory: string, owner: string): ConfigurationError {
   ])
 }
 
-function notPrivate(directory: string, objection: string): ConfigurationError {
+function notOurs(directory: string, objection: string): ConfigurationError {
   return new ConfigurationError([
     `DATA_DIR=${directory} ${objection}, but holds sessions, accounts and the control of the server. If it is meant ` +
-      `for this server alone, make it private to its user (chmod 700, chown); otherwise name a directory of its ` +
+      `for this server alone, give it to its user (chmod 700, chown); otherwise name a directory of its ` +
       `own, such as DATA_DIR=${path.join(directory, 'lockstep')}.`,
   ])
 }

@@ -118,15 +118,19 @@ describe('the data directory', () => {
     expect(await modeAfterStart(directory)).to.equal(0o700)
   })
 
-  it('may have files in it when it is private already', async () => {
-    await writeFile(path.join(directory, 'accounts.sqlite'), '')
-    expect(await modeAfterStart(directory)).to.equal(0o700)
+  it('is left as it is when it holds something else, with a lock that others can not hold', async () => {
+    await writeFile(path.join(directory, 'package.json'), '')
+    await chmod(directory, 0o755)
+    const held = createDataDirectory(directory)
+    await held.start()
+    expect((await stat(directory)).mode & 0o7777).to.equal(0o755)
+    expect((await stat(path.join(directory, 'primary.lock'))).mode & 0o777).to.equal(0o600)
+    await held.stop(deadlineIn(100))
   })
 
   for (const [what, mode, words] of [
     ['everybody writes to', 0o1777, /can be written to by others/],
     ['its group writes to', 0o770, /can be written to by others/],
-    ['others read, with files of something else', 0o755, /can be read by others, and has files/],
   ] as const) {
     it(`cannot be one that ${what}, which is left as it is`, async () => {
       const shared = path.join(directory, 'shared')
