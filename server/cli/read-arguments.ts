@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
+import { listed } from '../../shared/config/grammar.ts'
 import { UsageError } from './command.ts'
-import { enumerated } from './enumerated.ts'
 
 /** Every option of ours takes a value. */
 type Options = Readonly<Record<string, { readonly type: 'string'; readonly default?: string }>>
@@ -22,7 +22,7 @@ export function readArguments<Known extends Options>(
   const given = read.positionals.length
   const missing = required.slice(given)
   if (missing.length > 0) {
-    throw new UsageError(`${enumerated(missing, 'and')} ${missing.length === 1 ? 'is' : 'are'} missing`)
+    throw new UsageError(`${listed(missing, 'and')} ${missing.length === 1 ? 'is' : 'are'} missing`)
   }
   const most = required.length + optional.length
   if (given > most) throw new UsageError(`one too many: ${JSON.stringify(read.positionals[most])}`)

@@ -2,10 +2,10 @@ import type { z } from 'zod'
 import { passwordProblem } from '../../../shared/accounts/password-rules.ts'
 import { roles as allRoles, type Role } from '../../../shared/accounts/accounts.ts'
 import type { Config } from '../../../shared/config.ts'
+import { listed } from '../../../shared/config/grammar.ts'
 import { email as emailField, line } from '../../web/routes/fields.ts'
 import { subjectOf } from '../../web/routes/representations.ts'
 import { CommandFailed, UsageError, type Command, type CommandCall } from '../command.ts'
-import { enumerated } from '../enumerated.ts'
 import { readArguments } from '../read-arguments.ts'
 import { requireConfirmed } from '../require-confirmed.ts'
 import type { Stores } from '../stores.ts'
@@ -136,7 +136,7 @@ function rolesIn(text: string): Role[] {
 function roleNamed(text: string): Role {
   const role = allRoles.find((known) => known === text)
   if (role !== undefined) return role
-  throw new UsageError(`there is no role ${JSON.stringify(text)}: ${enumerated(allRoles, 'or')}`)
+  throw new UsageError(`there is no role ${JSON.stringify(text)}: ${listed(allRoles)}`)
 }
 
 function checked<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
