@@ -65,7 +65,7 @@ describe('a worker that hangs', function () {
     const stalled = cluster.logged().find(({ msg }) => msg === 'the event loop stands still')
     expect(stalled?.worker).to.equal(String(killed.slot))
     expect(stalled?.stack[0]).to.match(/^spinForEver \(file:.*routes\.js:\d+:\d+\)$/)
-    expect(killed.process.State).to.equal('R (running)')
+    expect(killed.system.State).to.equal('R (running)')
 
     await eventually(() => {
       const now = cluster.workerPids()

@@ -23,6 +23,8 @@ describe('the number of workers', function () {
     cluster.signal('SIGTTOU')
     await expectWorkers('web-1')
     cluster.signal('SIGTTOU')
+    const carriedOut = () => cluster.logged().filter(({ msg }) => msg === 'a command is carried out')
+    await eventually(() => expect(carriedOut()).to.have.length(3))
     expect(await ask(cluster.dataDir, { command: 'scale', web: 2, wait: true })).to.deep.include({ ok: true })
     await expectWorkers('web-1', 'web-2')
   })
