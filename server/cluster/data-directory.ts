@@ -5,9 +5,9 @@
  * The lock is that of an SQLite file, which the kernel drops at the moment the process ends, however it ends: there
  * is no stale lock to take over, so two starts cannot both take it over. It is portable, too, which flock is not.
  *
- * Whoever may write to the directory could put a socket or a database of their own in it, so others must not. What
- * others may read and holds something else is left as it is, as each secret of ours in it is closed by itself; all else
- * is closed to others as a whole.
+ * Whoever may write to the directory could put a socket or a database of their own in it, so others must not. One that is
+ * empty or was used before is closed to them. What they may only read, and holds something else, is left as it is: each
+ * secret of ours in it is closed by itself.
  */
 import { closeSync, openSync } from 'node:fs'
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
@@ -19,6 +19,7 @@ import type { Service } from '../../shared/lifecycle.ts'
 /** Which has no such permissions. */
 const isWindows = process.platform === 'win32'
 const writableByOthers = 0o022
+const sticky = 0o1000
 /** Whose presence tells that the directory was ours before. */
 const lockName = 'primary.lock'
 
@@ -54,7 +55,10 @@ export function createDataDirectory(directory: string): Service {
 async function objectionTo(directory: string): Promise<string | null> {
   const { uid, mode } = await stat(directory)
   if (uid !== process.getuid?.()) return 'belongs to another user'
-  return mode & writableByOthers ? 'can be written to by others' : null
+  if ((mode & writableByOthers) === 0) return null
+  // Made for us with a wide umask, mostly. The sticky bit is for directories that everybody shares.
+  const mayBeClosed = (mode & sticky) === 0 && (await isOurs(directory))
+  return mayBeClosed ? null : 'can be written to by others'
 }
 
 /** Nothing is in it, or what a primary left. */

@@ -112,10 +112,16 @@ describe('the data directory', () => {
   }
 
   it('is closed to others when it is empty, or was ours before', async () => {
-    await chmod(directory, 0o755)
-    expect(await modeAfterStart(directory)).to.equal(0o700)
-    await chmod(directory, 0o755)
-    expect(await modeAfterStart(directory)).to.equal(0o700)
+    for (const mode of [0o755, 0o775, 0o777]) {
+      await chmod(directory, mode)
+      expect(await modeAfterStart(directory)).to.equal(0o700)
+    }
+  })
+
+  it('cannot be an empty one that everybody shares', async () => {
+    await chmod(directory, 0o1777)
+    expect(await problemsOf(createDataDirectory(directory).start())).to.match(/can be written to by others/)
+    expect((await stat(directory)).mode & 0o7777).to.equal(0o1777)
   })
 
   it('is left as it is when it holds something else, with a lock that others can not hold', async () => {
