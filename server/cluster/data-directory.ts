@@ -32,10 +32,10 @@ export function createDataDirectory(directory: string): Service {
     async start() {
       try {
         const made = await mkdir(directory, { recursive: true, mode: 0o700 })
-        if (made === undefined && !isWindows) {
+        if (made === undefined) {
           const objection = await objectionTo(directory)
-          if (objection !== null) throw notOurs(directory, objection)
-          if (await isOurs(directory)) await chmod(directory, 0o700)
+          if (objection !== null) throw new ConfigurationError([objection])
+          if (!isWindows && (await isOurs(directory))) await chmod(directory, 0o700)
         }
         lock = takeLock(path.join(directory, lockName))
         if (lock) await writeFile(ownerFile, `${process.pid}\n`, { mode: 0o600 })
@@ -51,8 +51,18 @@ export function createDataDirectory(directory: string): Service {
   }
 }
 
-/** Why a directory that is there already must not be used, or null. */
-async function objectionTo(directory: string): Promise<string | null> {
+/** Why a directory that is there already must not be used, with the way out; or null. */
+export async function objectionTo(directory: string): Promise<string | null> {
+  const objection = isWindows ? null : await whyNotOurs(directory)
+  if (objection === null) return null
+  return (
+    `DATA_DIR=${directory} ${objection}, but holds sessions, accounts and the control of the server. If it is meant ` +
+    `for this server alone, give it to its user (chmod 700, chown); otherwise name a directory of its ` +
+    `own, such as DATA_DIR=${path.join(directory, 'lockstep')}.`
+  )
+}
+
+async function whyNotOurs(directory: string): Promise<string | null> {
   const { uid, mode } = await stat(directory)
   if (uid !== process.getuid?.()) return 'belongs to another user'
   if ((mode & writableByOthers) === 0) return null
@@ -87,14 +97,6 @@ function inUse(directory: string, owner: string): ConfigurationError {
   return new ConfigurationError([
     `DATA_DIR=${directory} is in use by another primary${pid ? ` (process ${pid})` : ''}. ` +
       `Stop that one, or give this one a directory of its own, such as DATA_DIR=${directory}-2.`,
-  ])
-}
-
-function notOurs(directory: string, objection: string): ConfigurationError {
-  return new ConfigurationError([
-    `DATA_DIR=${directory} ${objection}, but holds sessions, accounts and the control of the server. If it is meant ` +
-      `for this server alone, give it to its user (chmod 700, chown); otherwise name a directory of its ` +
-      `own, such as DATA_DIR=${path.join(directory, 'lockstep')}.`,
   ])
 }
 

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { spawn } from 'node:child_process'
 import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
-import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { examine } from '../../server/cli/doctor/examine.ts'
@@ -177,6 +177,14 @@ describe('the doctor', function () {
     await chmod(directory, 0o700)
     expect(found.map(({ about, level }) => [about, level])).to.deep.equal([['server', 'problem']])
     expect(found[0]?.text).to.contain('belongs to another user')
+  })
+
+  it('finds a data directory that everybody shares, as the start does', async () => {
+    await chmod(directory, 0o1777)
+    expect(about(await findings(), 'system').join('\n')).to.contain(
+      `problem: DATA_DIR=${directory} can be written to by others`,
+    )
+    expect((await stat(directory)).mode & 0o7777).to.equal(0o1777)
   })
 
   it('warns of few files, many workers, and mails that reach nobody', async () => {

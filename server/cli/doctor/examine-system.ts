@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Config } from '../../../shared/config.ts'
 import { availableCpus } from '../../cluster/available-cpus.ts'
+import { objectionTo } from '../../cluster/data-directory.ts'
 import { findingsAbout, type Finding } from './finding.ts'
 
 export interface SystemFacts {
@@ -20,7 +21,11 @@ export async function examineSystem(
   { workers, dataDir, mail, production }: Config,
   { cpus, openFiles }: SystemFacts = systemFacts(),
 ): Promise<Finding[]> {
-  const findings = [workersFinding(workers.web, cpus), filesFinding(openFiles), directoryFinding(dataDir)]
+  const findings = [
+    workersFinding(workers.web, cpus),
+    filesFinding(openFiles),
+    await directoryFinding(dataDir),
+  ]
   if (production && mail.url === null) {
     findings.push(
       warning('MAIL_URL is not set: mails become files in DATA_DIR/mail, and a lost password stays lost'),
@@ -45,11 +50,13 @@ function filesFinding(openFiles: number | null): Finding {
 }
 
 /** It is made by the first start, so what is there already has to let us. */
-function directoryFinding(directory: string): Finding {
+async function directoryFinding(directory: string): Promise<Finding> {
   let existing = directory
   while (!existsSync(existing)) existing = path.dirname(existing)
   try {
     accessSync(existing, constants.W_OK | constants.X_OK)
+    const objection = existing === directory ? await objectionTo(directory) : null
+    if (objection !== null) return problem(objection)
     return ok(`DATA_DIR=${directory} can be written to`)
   } catch {
     return problem(
