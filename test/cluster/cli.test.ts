@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { askServer } from '../../server/cli/ask-server.ts'
 import { CommandFailed } from '../../server/cli/command.ts'
 import { createOutput } from '../../server/cli/output.ts'
+import { asAnotherUser, canBecomeAnother, closedMode } from '../support/another-user.ts'
 import { cleanUpAfterEach } from '../support/clean-up.ts'
 import { admin, startCluster, withoutLimits, type TestCluster } from '../support/cluster.ts'
 import { eventually } from '../support/eventually.ts'
@@ -98,17 +99,13 @@ describe('the lockstep command', function () {
     })
 
     it('says so when the server belongs to another user', async () => {
-      // Nothing is closed to root, but root can become somebody else.
-      const isRoot = process.geteuid?.() === 0
       const { mode } = await stat(cluster.dataDir)
       try {
-        // First the directory is closed, then the socket alone.
-        for (const directory of isRoot ? [0o700, 0o755] : [0o000]) {
+        // First the directory is closed, then the socket alone, which is never closed to its own user.
+        for (const directory of canBecomeAnother ? [closedMode, 0o755] : [closedMode]) {
           await chmod(cluster.dataDir, directory)
-          if (isRoot) process.seteuid?.(65_534)
-          const refused = await rejection(askServer(cluster.dataDir, { command: 'status' })).finally(() => {
-            if (isRoot) process.seteuid?.(0)
-          })
+          const asking = () => askServer(cluster.dataDir, { command: 'status' })
+          const refused = await rejection(asAnotherUser(asking))
           expect(refused).to.be.instanceOf(CommandFailed)
           expect((refused as CommandFailed).message).to.equal(
             `the server with DATA_DIR=${cluster.dataDir} belongs to another user: run this as that user`,

@@ -11,6 +11,7 @@ import type { Finding } from '../../server/cli/doctor/finding.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { loadConfig } from '../../shared/config.ts'
 import { deadlineIn } from '../../shared/lifecycle.ts'
+import { asAnotherUser, closedMode } from '../support/another-user.ts'
 import { builtMain, startCluster } from '../support/cluster.ts'
 import { startCollector } from '../support/collector.ts'
 import { freePort } from '../support/free-port.ts'
@@ -167,13 +168,9 @@ describe('the doctor', function () {
   })
 
   it('says so when the server belongs to another user, and does not take it for none', async () => {
-    const isRoot = process.geteuid?.() === 0
-    await chmod(directory, isRoot ? 0o700 : 0o000)
+    await chmod(directory, closedMode)
     const patient = { config: () => loadConfig({ DATA_DIR: directory }), searchPath: '', facts: roomy }
-    if (isRoot) process.seteuid?.(65_534)
-    const found = await examine(patient).finally(() => {
-      if (isRoot) process.seteuid?.(0)
-    })
+    const found = await asAnotherUser(() => examine(patient))
     await chmod(directory, 0o700)
     expect(found.map(({ about, level }) => [about, level])).to.deep.equal([['server', 'problem']])
     expect(found[0]?.text).to.contain('belongs to another user')
