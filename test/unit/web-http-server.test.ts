@@ -229,27 +229,27 @@ describe('The HTTP server', () => {
       return { server, client, finish: () => finish[0]?.() }
     }
 
-    it('closes a connection that becomes idle after the others were closed', async () => {
-      const { server, client, finish } = await answerUnderWay(hasty)
+    /** Stops the server: an idle connection goes, the one with the answer stays until that has ended. */
+    async function stopWhileUnderWay({ server, client, finish }: Awaited<ReturnType<typeof answerUnderWay>>) {
       const idle = await dialAndAsk(server)
       const stopped = server.stop(never())
       await eventually(() => expect(idle.ended()).to.equal(true))
       expect(client.ended()).to.equal(false)
       finish()
       await stopped
-      expect(client.received()).to.match(/begun\r\n0\r\n\r\n$/)
+    }
+
+    it('closes a connection that becomes idle after the others were closed', async () => {
+      const underWay = await answerUnderWay(hasty)
+      await stopWhileUnderWay(underWay)
+      expect(underWay.client.received()).to.match(/begun\r\n0\r\n\r\n$/)
     })
 
     it('closes a connection whose last answer was ready before one that is under way', async () => {
-      const { server, client, finish } = await answerUnderWay(hasty)
-      client.write(get)
-      const idle = await dialAndAsk(server)
-      const stopped = server.stop(never())
-      await eventually(() => expect(idle.ended()).to.equal(true))
-      expect(client.ended()).to.equal(false)
-      finish()
-      await stopped
-      expect(client.received()).to.match(/begun\r\n0\r\n\r\nHTTP[^]*hello$/)
+      const underWay = await answerUnderWay(hasty)
+      underWay.client.write(get)
+      await stopWhileUnderWay(underWay)
+      expect(underWay.client.received()).to.match(/begun\r\n0\r\n\r\nHTTP[^]*hello$/)
     })
 
     it('still answers who was told before that the connection stays open', async () => {
