@@ -1,14 +1,15 @@
 import type { RequestFacts, Tracing } from '../../../shared/tracing/tracing.ts'
 import type { AppMiddleware, AppState } from '../context.ts'
+import { probes } from '../routes/health.ts'
 
-/** Asked every few seconds by machines: their traces would be most of all traces, and tell nothing. */
-const probes = new Set(['/livez', '/readyz', '/startupz'])
+/** Their traces would be most of all traces, and tell nothing. */
+const untraced: ReadonlySet<string> = new Set(Object.values(probes))
 
 /** Follows each request as a part of a trace. The first of all middleware, so that every step is in it. */
 export function traceRequests(tracing: Pick<Tracing, 'request'>): AppMiddleware {
   return function traceRequest(ctx, next) {
     const { req, res } = ctx
-    if (probes.has(req.url ?? '')) return next()
+    if (untraced.has(req.url ?? '')) return next()
     return tracing.request(req, res, () => factsOf(ctx.state), next)
   }
 }

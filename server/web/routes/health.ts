@@ -6,12 +6,15 @@ import { defineRoute, type Route } from '../route.ts'
 const up = z.strictObject({ status: z.literal('ok') })
 const sessionsDetail = z.strictObject({ cache: z.string(), lease: z.enum(['held', 'lapsed', 'none']) })
 
+/** Where machines ask, every few seconds. */
+export const probes = { live: '/livez', started: '/startupz', ready: '/readyz' } as const
+
 /** For load balancers and orchestrators. `/livez` asks nobody: an outage of Redis is no reason to be restarted. */
 export function healthRoutes(readiness: Readiness): Route[] {
   return [
     defineRoute({
       method: 'GET',
-      path: '/livez',
+      path: probes.live,
       access: 'anyone',
       inMaintenance: 'open',
       limits: [],
@@ -23,7 +26,7 @@ export function healthRoutes(readiness: Readiness): Route[] {
     }),
     defineRoute({
       method: 'GET',
-      path: '/startupz',
+      path: probes.started,
       access: 'anyone',
       inMaintenance: 'open',
       limits: [],
@@ -36,7 +39,7 @@ export function healthRoutes(readiness: Readiness): Route[] {
     }),
     defineRoute({
       method: 'GET',
-      path: '/readyz',
+      path: probes.ready,
       access: 'anyone',
       inMaintenance: 'open',
       limits: [],
