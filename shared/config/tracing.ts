@@ -64,11 +64,12 @@ const collector = optional<string>({
   },
 })
 
+const knownProtocol = oneOf(protocols)
 const otlpProtocol = optional<Protocol>({
-  ...oneOf(protocols),
+  ...knownProtocol,
   parse(text) {
     if (text === 'grpc') return refuse('collectors take OTLP over HTTP too, mostly at port 4318')
-    return protocols.find((protocol) => protocol === text) ?? refuse()
+    return knownProtocol.parse(text)
   },
 })
 
