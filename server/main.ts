@@ -30,7 +30,7 @@ const stallMs = 5_000
 
 const { readAssignment } = await import('../shared/config/assignment.ts')
 const { loadConfig } = await import('../shared/config.ts')
-const { ConfigurationError } = await import('../shared/errors.ts')
+const { ConfigurationError, messageOf } = await import('../shared/errors.ts')
 const { deadlineIn } = await import('../shared/lifecycle.ts')
 const { openTracing } = await import('../shared/tracing/tracing.ts')
 
@@ -240,8 +240,4 @@ async function refusal(): Promise<(cause: unknown) => void> {
 async function stopWithin(graceMs: number, stop: (deadline: number) => Promise<void>): Promise<void> {
   const patience = setTimeout(() => process.exit(exitCode.failed), graceMs + 1_000)
   await stop(deadlineIn(graceMs)).finally(() => clearTimeout(patience))
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause)
 }

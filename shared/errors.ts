@@ -29,3 +29,8 @@ export class ConfigurationError extends Error {
     this.problems = problems
   }
 }
+
+/** What was thrown, in words: anything can be. */
+export function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
+}

@@ -21,7 +21,7 @@ const primarySignals = ['SIGINT', 'SIGHUP', 'SIGUSR2', 'SIGTTIN', 'SIGTTOU'] as 
 
 const { readAssignment } = await import('../shared/config/assignment.ts')
 const { loadConfig } = await import('../shared/config.ts')
-const { ConfigurationError } = await import('../shared/errors.ts')
+const { ConfigurationError, messageOf } = await import('../shared/errors.ts')
 const { deadlineIn } = await import('../shared/lifecycle.ts')
 const { watchForStalls } = await import('../shared/stalls/stall-watch.ts')
 const { openTracing } = await import('../shared/tracing/tracing.ts')
@@ -105,7 +105,7 @@ function graceOf(message: unknown): number | null {
 
 /** Tells whoever started us why we can't do our work. */
 async function sayFailed(cause: unknown): Promise<void> {
-  const reason = cause instanceof Error ? cause.message : String(cause)
+  const reason = messageOf(cause)
   if (!forked) return void process.stderr.write(`${reason}\n`)
   await new Promise((resolve) => process.send?.({ type: 'failed', reason }, resolve))
 }

@@ -1,6 +1,6 @@
 /** The entry of the `lockstep` command, and the only place of it that knows the environment and exit codes. */
 import { loadConfig } from '../../shared/config.ts'
-import { ConfigurationError } from '../../shared/errors.ts'
+import { ConfigurationError, messageOf } from '../../shared/errors.ts'
 import { availableCpus } from '../cluster/available-cpus.ts'
 import { CommandFailed, Interrupted, UsageError, type Command } from './command.ts'
 import { commands } from './commands.ts'
@@ -56,7 +56,7 @@ function failure(command: Command, cause: unknown): number {
   if (cause instanceof Interrupted) return exitCode.interrupted
   if (cause instanceof CommandFailed) output.failure(cause)
   else if (cause instanceof ConfigurationError) output.failure({ message: cause.problems.join('\n') })
-  else output.failure({ message: cause instanceof Error ? cause.message : String(cause) })
+  else output.failure({ message: messageOf(cause) })
   return exitCode.failed
 }
 
@@ -83,7 +83,8 @@ function tellHelp(word: string): number {
 
 function tellVersion(): number {
   if (args[0] !== undefined) return misuse(`one too many: ${JSON.stringify(args[0])}`, version)
-  output.result({ version: readVersion() }, readVersion())
+  const ours = readVersion()
+  output.result({ version: ours }, ours)
   return exitCode.done
 }
 

@@ -1,3 +1,4 @@
+import { messageOf } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/log.ts'
 import {
   mostWorkers,
@@ -137,7 +138,7 @@ function done(result: unknown): ControlAnswer {
 }
 
 function failed(cause: unknown): ControlAnswer {
-  const message = cause instanceof Error ? cause.message : String(cause)
+  const message = messageOf(cause)
   return refusal(isEnding(cause) ? 'stopping' : 'failed', message)
 }
 

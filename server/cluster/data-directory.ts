@@ -13,7 +13,7 @@ import { closeSync, openSync } from 'node:fs'
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import Database from 'libsql'
-import { ConfigurationError } from '../../shared/errors.ts'
+import { ConfigurationError, messageOf } from '../../shared/errors.ts'
 import type { Service } from '../../shared/lifecycle.ts'
 
 /** Which has no such permissions. */
@@ -101,7 +101,7 @@ function inUse(directory: string, owner: string): ConfigurationError {
 }
 
 function unusable(directory: string, cause: unknown): ConfigurationError {
-  const reason = cause instanceof Error ? cause.message : String(cause)
+  const reason = messageOf(cause)
   return new ConfigurationError([
     `DATA_DIR=${directory} can't be used: ${reason}. Name a directory that this user may write to.`,
   ])

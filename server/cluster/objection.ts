@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
 import type { Config } from '../../shared/config.ts'
+import { messageOf } from '../../shared/errors.ts'
 import { settingsKey } from '../web/runtime-settings.ts'
 
 const storedSchema = z.object({ overrides: z.object({ cacheMode: z.string().optional() }) })
@@ -15,7 +16,7 @@ export async function objectionTo(
 ): Promise<string | null> {
   if (web < 2) return null
   const stored = await redis.get(settingsKey).catch((cause: unknown) => {
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = messageOf(cause)
     throw new Error(
       `whether there may be more web workers is not known, as Redis does not answer (${reason})`,
     )

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import type { DurabilityMode } from '../../shared/sessions/scripts.ts'
 import type { Durability } from '../../shared/config.ts'
-import { ConfigurationError } from '../../shared/errors.ts'
+import { ConfigurationError, messageOf } from '../../shared/errors.ts'
 import { deadlineIn, remaining } from '../../shared/lifecycle.ts'
 import {
   isSupported,
@@ -24,7 +24,7 @@ export interface RedisFacts {
 export class RedisUnreachable extends Error {
   constructor(place: string, cause: unknown) {
     super(
-      `Redis at ${place} does not answer (${cause instanceof Error ? cause.message : String(cause)}). ` +
+      `Redis at ${place} does not answer (${messageOf(cause)}). ` +
         'Start it, correct REDIS_URL, or unset REDIS_URL to have a private Redis started.',
       { cause },
     )

@@ -16,6 +16,7 @@ import {
   type Deadline,
   type Service,
 } from '../../shared/lifecycle.ts'
+import { messageOf } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/log.ts'
 import { defaultBackoff, type Backoff } from './backoff.ts'
 import { refusal, type ControlAnswer } from './control-request.ts'
@@ -67,7 +68,7 @@ export type TellProgress = (progress: Progress) => void
 /** The new workers can't start: those of before go on. */
 export class ReloadAborted extends Error {
   constructor(replaced: number, count: number, cause: unknown) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = messageOf(cause)
     const kept = replaced === 0 ? 'all workers' : `${count - replaced} of ${count} workers`
     super(`the reload was aborted, and ${kept} go on as they were: ${reason}`, { cause })
     this.name = 'ReloadAborted'

@@ -8,6 +8,7 @@
  */
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import type { RedisTarget } from '../config.ts'
+import { messageOf } from '../errors.ts'
 import { remaining, type Deadline, type Service } from '../lifecycle.ts'
 
 /** What a connection is for; decides its timeouts. */
@@ -61,13 +62,7 @@ export function redisService(client: Redis): Service {
       } catch (cause) {
         // It would go on connecting for ever.
         client.disconnect()
-        const reason = lastError ?? cause
-        throw new Error(
-          `Redis does not answer (${reason instanceof Error ? reason.message : String(reason)})`,
-          {
-            cause,
-          },
-        )
+        throw new Error(`Redis does not answer (${messageOf(lastError ?? cause)})`, { cause })
       }
     },
     async stop(deadline: Deadline) {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { openAccounts } from '../../../shared/accounts/open-accounts.ts'
 import type { Config } from '../../../shared/config.ts'
-import { Unavailable } from '../../../shared/errors.ts'
+import { messageOf, Unavailable } from '../../../shared/errors.ts'
 import { deadlineIn } from '../../../shared/lifecycle.ts'
 import { withoutUrlSecrets } from '../../../shared/redact.ts'
 import { findingsAbout, type Finding } from './finding.ts'
@@ -32,5 +32,5 @@ export async function examineDatabase({ database }: Config): Promise<Finding[]> 
 
 function reasonOf(cause: unknown): string {
   const root = cause instanceof Unavailable ? cause.cause : cause
-  return withoutUrlSecrets(root instanceof Error ? root.message : String(root))
+  return withoutUrlSecrets(messageOf(root))
 }

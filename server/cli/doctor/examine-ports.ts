@@ -1,4 +1,5 @@
 import type { Config } from '../../../shared/config.ts'
+import { messageOf } from '../../../shared/errors.ts'
 import { localUrl } from '../../cluster/announcements.ts'
 import { claimPort } from '../../cluster/claim-port.ts'
 import { documentTitle } from '../../web/openapi.ts'
@@ -27,7 +28,7 @@ async function examinePort(host: string, port: number, variables: string): Promi
     const free = await claimPort(host, port, variables)
     return ok(port === 0 ? `a free one on ${host} is picked at each start` : `${free} on ${host} is free`)
   } catch (cause) {
-    return problem(cause instanceof Error ? cause.message : String(cause))
+    return problem(messageOf(cause))
   }
 }
 

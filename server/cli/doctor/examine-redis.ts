@@ -1,7 +1,7 @@
 import path from 'node:path'
 import type { Redis } from 'ioredis'
 import type { Config, RedisTarget } from '../../../shared/config.ts'
-import { ConfigurationError } from '../../../shared/errors.ts'
+import { ConfigurationError, messageOf } from '../../../shared/errors.ts'
 import { deadlineIn } from '../../../shared/lifecycle.ts'
 import { withoutUrlSecrets } from '../../../shared/redact.ts'
 import { openRedis, redisService } from '../../../shared/redis/connections.ts'
@@ -78,7 +78,7 @@ async function askAll(
       await clock(redis),
     ]
   } catch (cause) {
-    return [problem(cause instanceof Error ? cause.message : String(cause))]
+    return [problem(messageOf(cause))]
   } finally {
     await redisService(redis).stop(deadlineIn(1_000))
   }

@@ -1,4 +1,5 @@
 import type { Config } from '../../../shared/config.ts'
+import { messageOf } from '../../../shared/errors.ts'
 import { findingsAbout, type Finding } from './finding.ts'
 
 const { ok, warning } = findingsAbout('traces')
@@ -13,7 +14,7 @@ export async function examineTraces({ tracing }: Pick<Config, 'tracing'>): Promi
     await askCollector(tracing, patienceMs)
     return [ok('the collector takes them')]
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = messageOf(cause)
     return [
       warning(
         `the collector does not take them (${reason}): start it, or correct OTEL_EXPORTER_OTLP_ENDPOINT, ` +

@@ -3,7 +3,7 @@
  * examined whatever the others are like, so that all that is wrong is known at once.
  */
 import type { Config } from '../../../shared/config.ts'
-import { ConfigurationError } from '../../../shared/errors.ts'
+import { ConfigurationError, messageOf } from '../../../shared/errors.ts'
 import { askServer, ServerNotRunning } from '../ask-server.ts'
 import { examineDatabase } from './examine-database.ts'
 import { examinePorts } from './examine-ports.ts'
@@ -43,7 +43,7 @@ export async function examine({ config: read, searchPath, facts }: Patient): Pro
   } catch (cause) {
     // It runs, and nothing of it may be looked into.
     const { problem: unreachable } = findingsAbout('server')
-    return [unreachable(cause instanceof Error ? cause.message : String(cause))]
+    return [unreachable(messageOf(cause))]
   }
   const parts = await Promise.all([
     examineRedis(config, { server, searchPath }),

@@ -23,7 +23,7 @@ import {
   type QueryResult,
 } from 'kysely'
 import Database from 'libsql'
-import { ConfigurationError, Unavailable } from '../../errors.ts'
+import { ConfigurationError, messageOf, Unavailable } from '../../errors.ts'
 import { deadlineIn, remaining, type Deadline } from '../../lifecycle.ts'
 
 export interface LibsqlOptions {
@@ -138,7 +138,7 @@ async function open(file: string, timeoutMs: number): Promise<Database.Database>
 
 function faultOf(failure: unknown): string {
   if (codeOf(failure) === 'SQLITE_NOTADB') return 'it is not an SQLite database. Name another file.'
-  return failure instanceof Error ? failure.message : String(failure)
+  return messageOf(failure)
 }
 
 function execute<R>(handle: Database.Database, query: CompiledQuery): QueryResult<R> {

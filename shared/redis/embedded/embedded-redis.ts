@@ -11,7 +11,7 @@ import { chmod, mkdir, mkdtemp, readdir, rm, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { ConfigurationError } from '../../errors.ts'
+import { ConfigurationError, messageOf } from '../../errors.ts'
 import { deadlineIn, remaining, type Deadline, type Service } from '../../lifecycle.ts'
 import { accepts, urlOf } from './endpoint.ts'
 import { findGuard, lockWaitMs, type Guard } from './guard.ts'
@@ -227,7 +227,7 @@ async function makePrivate(directory: string, dataDir: string): Promise<void> {
     await mkdir(directory, { recursive: true, mode: 0o700 })
     await chmod(directory, 0o700)
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = messageOf(cause)
     throw new ConfigurationError([
       `DATA_DIR=${dataDir} cannot be used: ${reason}. Name a directory that this user may write to.`,
     ])

@@ -1,6 +1,6 @@
 import { access, constants, readFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
-import { ConfigurationError } from '../../errors.ts'
+import { ConfigurationError, messageOf } from '../../errors.ts'
 import { cachedServer, fetchServer } from './fetch-server.ts'
 import { askVersion, isSupported, supportedVersions } from './server-version.ts'
 import type { RedisServer, ServerVersion } from './server-version.ts'
@@ -78,7 +78,7 @@ function isExecutable(file: string): Promise<boolean> {
 }
 
 async function noServerFound(cause: unknown): Promise<string> {
-  const reason = cause instanceof Error ? cause.message : String(cause)
+  const reason = messageOf(cause)
   return (
     `No Redis server (${supportedVersions} or later) was found or could be fetched: ${reason}. ` +
     `Install one: ${await installCommand()}. Or name its file in REDIS_SERVER_BIN, or set REDIS_URL to the ` +
