@@ -4,11 +4,11 @@
  */
 import { Queue, Worker } from 'bullmq'
 import { z } from 'zod'
-import { deadlineIn } from '../shared/lifecycle.ts'
+import { deadlineIn } from '../shared/kernel/lifecycle.ts'
 import { createJobWorkers } from '../shared/queues/job-workers.ts'
 import { defineJob } from '../shared/queues/job.ts'
 import { createQueues } from '../shared/queues/queues.ts'
-import { openRedis } from '../shared/redis/connections.ts'
+import { openRedis } from '../shared/kernel/redis/connections.ts'
 import { createLogger } from '../shared/log.ts'
 import { startRedis } from '../test/support/redis.ts'
 import { writeReport } from './support/report.ts'

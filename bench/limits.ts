@@ -5,7 +5,7 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
-import { openRedis } from '../shared/redis/connections.ts'
+import { openRedis } from '../shared/kernel/redis/connections.ts'
 import { startRedis } from '../test/support/redis.ts'
 import { contenders } from './limits/contenders.js'
 import type { Count, Load, Order } from './limits/worker.ts'

@@ -8,7 +8,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { openRedis } from '../shared/redis/connections.ts'
+import { openRedis } from '../shared/kernel/redis/connections.ts'
 import { startCluster, type TestCluster } from '../test/support/cluster.ts'
 import { startRedis } from '../test/support/redis.ts'
 import { fillSessions } from './logout/fill-sessions.ts'

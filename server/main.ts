@@ -30,8 +30,8 @@ const stallMs = 5_000
 
 const { readAssignment } = await import('../shared/config/assignment.ts')
 const { loadConfig } = await import('../shared/config.ts')
-const { ConfigurationError, messageOf } = await import('../shared/errors.ts')
-const { deadlineIn } = await import('../shared/lifecycle.ts')
+const { ConfigurationError, messageOf } = await import('../shared/kernel/errors.ts')
+const { deadlineIn } = await import('../shared/kernel/lifecycle.ts')
 const { openTracing } = await import('../shared/tracing/tracing.ts')
 
 const notForked =

@@ -28,7 +28,7 @@ import {
 import { limitRule } from './config/limit-rule.ts'
 import { readTracing, type TracingConfig } from './config/tracing.ts'
 import { misspelt } from './config/unknown-variables.ts'
-import { ConfigurationError } from './errors.ts'
+import { ConfigurationError } from './kernel/errors.ts'
 
 export const cacheModes = ['coherent', 'redis', 'memory', 'none'] as const
 export type CacheMode = (typeof cacheModes)[number]

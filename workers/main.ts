@@ -21,8 +21,8 @@ const primarySignals = ['SIGINT', 'SIGHUP', 'SIGUSR2', 'SIGTTIN', 'SIGTTOU'] as 
 
 const { readAssignment } = await import('../shared/config/assignment.ts')
 const { loadConfig } = await import('../shared/config.ts')
-const { ConfigurationError, messageOf } = await import('../shared/errors.ts')
-const { deadlineIn } = await import('../shared/lifecycle.ts')
+const { ConfigurationError, messageOf } = await import('../shared/kernel/errors.ts')
+const { deadlineIn } = await import('../shared/kernel/lifecycle.ts')
 const { watchForStalls } = await import('../shared/stalls/stall-watch.ts')
 const { openTracing } = await import('../shared/tracing/tracing.ts')
 const { startHeartbeat } = await import('../shared/vitals.ts')

@@ -4,7 +4,7 @@
  */
 import { RateLimiterRedis } from 'rate-limiter-flexible'
 import { RedisStore } from 'rate-limit-redis'
-import { systemClock } from '../../shared/clock.ts'
+import { systemClock } from '../../shared/kernel/clock.ts'
 import { openLimitBus } from '../../shared/limits/bus.ts'
 import { createRateLimiter } from '../../shared/limits/rate-limiter.ts'
 

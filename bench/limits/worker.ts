@@ -1,6 +1,6 @@
 /** One of the processes that check limits at the same time. Argument: URL of Redis. Answers each order with a count. */
 import type { Redis } from 'ioredis'
-import { openRedis } from '../../shared/redis/connections.ts'
+import { openRedis } from '../../shared/kernel/redis/connections.ts'
 import { contenders } from './contenders.js'
 
 export interface Order {

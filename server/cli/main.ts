@@ -1,6 +1,6 @@
 /** The entry of the `lockstep` command, and the only place of it that knows the environment and exit codes. */
 import { loadConfig } from '../../shared/config.ts'
-import { ConfigurationError, messageOf } from '../../shared/errors.ts'
+import { ConfigurationError, messageOf } from '../../shared/kernel/errors.ts'
 import { availableCpus } from '../cluster/available-cpus.ts'
 import { CommandFailed, Interrupted, UsageError, type Command } from './command.ts'
 import { commands } from './commands.ts'

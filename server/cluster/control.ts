@@ -1,4 +1,4 @@
-import { messageOf } from '../../shared/errors.ts'
+import { messageOf } from '../../shared/kernel/errors.ts'
 import type { Logger } from '../../shared/log.ts'
 import {
   mostWorkers,

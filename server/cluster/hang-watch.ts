@@ -6,7 +6,7 @@
  * nobody was silent.
  */
 import { readFile } from 'node:fs/promises'
-import type { Service } from '../../shared/lifecycle.ts'
+import type { Service } from '../../shared/kernel/lifecycle.ts'
 import type { Logger } from '../../shared/log.ts'
 import { about } from './slot.ts'
 import type { WorkerHandle } from './worker-handle.ts'

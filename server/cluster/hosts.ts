@@ -9,7 +9,7 @@ import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
 import { workerRoles } from '../../shared/config/assignment.ts'
-import type { Service } from '../../shared/lifecycle.ts'
+import type { Service } from '../../shared/kernel/lifecycle.ts'
 import { workerStates, type WorkerStatus } from './control-request.ts'
 
 export interface HostsOptions {

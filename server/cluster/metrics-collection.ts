@@ -7,7 +7,7 @@
  */
 import cluster, { type Worker } from 'node:cluster'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Service } from '../../shared/lifecycle.ts'
+import type { Service } from '../../shared/kernel/lifecycle.ts'
 import { measure, parseMeasured } from '../../shared/metrics/answer-primary.ts'
 import { createMetricsLedger } from '../../shared/metrics/ledger.ts'
 import { createProcessMeter } from '../../shared/metrics/process-meter.ts'

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { Service } from '../../shared/lifecycle.ts'
+import type { Service } from '../../shared/kernel/lifecycle.ts'
 import type { Logger } from '../../shared/log.ts'
 import { exposition, expositionContentType } from '../../shared/metrics/exposition.ts'
 import type { Reading } from '../../shared/metrics/reading.ts'

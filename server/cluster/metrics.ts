@@ -1,5 +1,5 @@
 import type { Config } from '../../shared/config.ts'
-import { group, type Service } from '../../shared/lifecycle.ts'
+import { group, type Service } from '../../shared/kernel/lifecycle.ts'
 import type { Logger } from '../../shared/log.ts'
 import { collectMetrics } from './metrics-collection.ts'
 import { createMetricsServer } from './metrics-server.ts'

@@ -2,9 +2,9 @@ import { ensureFirstAdministrator } from '../../shared/accounts/first-administra
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { createPasswords } from '../../shared/accounts/passwords.ts'
 import type { Config } from '../../shared/config.ts'
-import { Unavailable } from '../../shared/errors.ts'
-import { deadlineIn } from '../../shared/lifecycle.ts'
-import { withoutUrlSecrets } from '../../shared/redact.ts'
+import { Unavailable } from '../../shared/kernel/errors.ts'
+import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
+import { withoutUrlSecrets } from '../../shared/kernel/redact.ts'
 import type { FirstAdministrator } from './announcements.ts'
 
 /**

@@ -1,4 +1,4 @@
-import type { Service } from '../../shared/lifecycle.ts'
+import type { Service } from '../../shared/kernel/lifecycle.ts'
 import type { Logger } from '../../shared/log.ts'
 import { about, SlotRetired, type Slot } from './slot.ts'
 import type { WorkerHandle } from './worker-handle.ts'

@@ -15,8 +15,8 @@ import {
   StoppedWhileStarting,
   type Deadline,
   type Service,
-} from '../../shared/lifecycle.ts'
-import { messageOf } from '../../shared/errors.ts'
+} from '../../shared/kernel/lifecycle.ts'
+import { messageOf } from '../../shared/kernel/errors.ts'
 import type { Logger } from '../../shared/log.ts'
 import { defaultBackoff, type Backoff } from './backoff.ts'
 import { refusal, type ControlAnswer } from './control-request.ts'

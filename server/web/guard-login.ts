@@ -1,5 +1,5 @@
 import { emailKey } from '../../shared/accounts/email-key.ts'
-import { Unavailable } from '../../shared/errors.ts'
+import { Unavailable } from '../../shared/kernel/errors.ts'
 import type { LoginAttempt, LoginGuard } from '../../shared/limits/login-guard.ts'
 import type { AppContext } from './context.ts'
 import { Problem, problem } from './problem.ts'

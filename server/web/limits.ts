@@ -1,12 +1,12 @@
 /** The rate limits of the server: their policies, and the parts that keep them. */
 import type { Redis } from 'ioredis'
-import { systemClock } from '../../shared/clock.ts'
+import { systemClock } from '../../shared/kernel/clock.ts'
 import type { Config } from '../../shared/config.ts'
 import { openLimitBus } from '../../shared/limits/bus.ts'
 import { createLoginGuard, type LoginGuard } from '../../shared/limits/login-guard.ts'
 import type { LimitPolicy } from '../../shared/limits/policy.ts'
 import { createRateLimiter, type RateLimiter } from '../../shared/limits/rate-limiter.ts'
-import { group, type Service } from '../../shared/lifecycle.ts'
+import { group, type Service } from '../../shared/kernel/lifecycle.ts'
 
 export interface LimitParts {
   readonly redis: Redis

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import type { Service } from '../../shared/lifecycle.ts'
+import type { Service } from '../../shared/kernel/lifecycle.ts'
 
 export type Part = 'ok' | 'down'
 

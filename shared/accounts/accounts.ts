@@ -1,5 +1,5 @@
 /** The words of this part: accounts of people, and where they are kept. */
-import type { Service } from '../lifecycle.ts'
+import type { Service } from '../kernel/lifecycle.ts'
 import type { AuditTrail } from './audit.ts'
 
 export const roles = ['user', 'viewer', 'operator', 'admin'] as const

@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../errors.ts'
+import { ConfigurationError } from '../kernel/errors.ts'
 import type { AccountStore, Passwords } from './accounts.ts'
 import { generatePassword } from './generate-password.ts'
 import { passwordProblem } from './password-rules.ts'

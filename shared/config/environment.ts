@@ -1,4 +1,4 @@
-import { withoutUrlSecrets } from '../redact.ts'
+import { withoutUrlSecrets } from '../kernel/redact.ts'
 import { Refusal, type Grammar } from './grammar.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>

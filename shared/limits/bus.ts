@@ -4,9 +4,9 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Redis } from 'ioredis'
-import { Unavailable } from '../errors.ts'
+import { Unavailable } from '../kernel/errors.ts'
 import { limitKeys } from './keys.ts'
-import { remaining, type Service } from '../lifecycle.ts'
+import { remaining, type Service } from '../kernel/lifecycle.ts'
 import { withPatience } from './patience.ts'
 
 export interface LimitBus {

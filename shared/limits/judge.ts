@@ -2,10 +2,10 @@
  * Decides from this worker's memory. Looking and charging are two steps, so that several claims can be looked at
  * before any of them is charged; nothing comes between the two, for neither waits.
  */
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../kernel/clock.ts'
 import type { LimiterCounters } from './counters.ts'
 import type { Admission, Refusal } from './decision.ts'
-import { Unavailable } from '../errors.ts'
+import { Unavailable } from '../kernel/errors.ts'
 import { covers, type Denial, type KeyState } from './key-state.ts'
 import type { Outage } from './outage.ts'
 import type { Terms } from './policy.ts'

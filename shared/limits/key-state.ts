@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../kernel/clock.ts'
 import type { DenialReason } from './decision.ts'
 import { hashKey } from './keys.ts'
 import { termsOf, type LimitPolicy, type Terms } from './policy.ts'

@@ -4,11 +4,11 @@
  * usable for a moment.
  */
 import type { LimitBus } from './bus.ts'
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../kernel/clock.ts'
 import type { LimiterCounters } from './counters.ts'
 import { termsFor, type Denial, type KeyState } from './key-state.ts'
 import type { Grant, Ledgers, Trip } from './ledgers.ts'
-import { remaining, type Deadline } from '../lifecycle.ts'
+import { remaining, type Deadline } from '../kernel/lifecycle.ts'
 import type { Outage } from './outage.ts'
 import { withPatience } from './patience.ts'
 import type { Terms } from './policy.ts'

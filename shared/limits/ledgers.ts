@@ -5,8 +5,8 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Redis } from 'ioredis'
-import type { Clock } from '../clock.ts'
-import { Unavailable } from '../errors.ts'
+import type { Clock } from '../kernel/clock.ts'
+import { Unavailable } from '../kernel/errors.ts'
 import type { LimiterCounters } from './counters.ts'
 import { limitKeys, type LimitKeys } from './keys.ts'
 import { withPatience } from './patience.ts'

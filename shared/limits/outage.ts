@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../kernel/clock.ts'
 
 /**
  * Whether Redis is believed to be away. While it is, nobody waits for it: every answer comes from the policy at once,

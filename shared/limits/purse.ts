@@ -2,7 +2,7 @@
  * The tokens that one worker holds for one key. Each lease ends on its own deadline, on both clocks of the process:
  * `mono` can't be set, and `wall` goes on while the machine is suspended.
  */
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../kernel/clock.ts'
 import type { Grant } from './ledgers.ts'
 
 export interface Lease {

@@ -3,7 +3,7 @@
  * A grant-making script begins with the same arguments and answers, which `ledgers.ts` provides and checks.
  */
 import type { Redis } from 'ioredis'
-import { loadScript, runScript, type Script } from '../redis/script.ts'
+import { loadScript, runScript, type Script } from '../kernel/redis/script.ts'
 
 const folder = new URL('./lua/', import.meta.url)
 const attemptScript = loadScript(folder, 'attempt')

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createTransport } from 'nodemailer'
-import { Unavailable } from '../errors.ts'
+import { Unavailable } from '../kernel/errors.ts'
 import type { Mail, Mailer } from './mailer.ts'
 
 export interface MailerOptions {

@@ -1,4 +1,4 @@
-import type { Service } from '../lifecycle.ts'
+import type { Service } from '../kernel/lifecycle.ts'
 
 export interface Mail {
   readonly to: string

@@ -8,8 +8,8 @@
  */
 import { Worker, type Job as BullJob, type KeepJobs, type Telemetry } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { systemClock } from '../clock.ts'
-import { remaining, type Deadline, type Service } from '../lifecycle.ts'
+import { systemClock } from '../kernel/clock.ts'
+import { remaining, type Deadline, type Service } from '../kernel/lifecycle.ts'
 import { createSparingWarning } from '../sparing-log.ts'
 import type { Log } from './job.ts'
 import type { Queues } from './queues.ts'

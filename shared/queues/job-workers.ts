@@ -1,7 +1,7 @@
 /** Does the jobs: a consumer for each, all in this process. */
 import type { Telemetry } from 'bullmq'
 import type { Redis } from 'ioredis'
-import type { Deadline, Service } from '../lifecycle.ts'
+import type { Deadline, Service } from '../kernel/lifecycle.ts'
 import { runAttempt } from './attempt.ts'
 import { createConsumer, defaultRecovery, type RecoveryLimits } from './consumer.ts'
 import { createDurations, type Durations } from './durations.ts'

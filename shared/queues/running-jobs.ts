@@ -4,7 +4,7 @@
  * The lock of a job is a lease: it is renewed while we work, and when that did not succeed for as long as it
  * lasts, another worker may have the job. Then ours is over, whether or not Redis could tell us.
  */
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../kernel/clock.ts'
 
 /** Why the signal of a job was aborted. */
 export class Interruption extends Error {

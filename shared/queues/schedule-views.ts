@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import { Unavailable } from '../errors.ts'
+import { Unavailable } from '../kernel/errors.ts'
 import { defaultPrefix } from './keys.ts'
 import { openScheduleStore } from './schedule-store.ts'
 import { describeTiming, type Misfire, type Overlap } from './schedule.ts'

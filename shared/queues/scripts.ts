@@ -1,6 +1,6 @@
 /** The only place that knows the order of the scripts' arguments. */
 import type { Redis } from 'ioredis'
-import { loadScript, runScript } from '../redis/script.ts'
+import { loadScript, runScript } from '../kernel/redis/script.ts'
 
 const folder = new URL('./lua/', import.meta.url)
 const scripts = {

@@ -1,6 +1,6 @@
 import { UnrecoverableError } from 'bullmq'
 import type { Redis } from 'ioredis'
-import type { Service } from '../lifecycle.ts'
+import type { Service } from '../kernel/lifecycle.ts'
 import { createConsumer, defaultRecovery, type RecoveryLimits } from './consumer.ts'
 import { defaultPrefix, ticksQueue } from './keys.ts'
 import { isDefinition } from './schedule-store.ts'

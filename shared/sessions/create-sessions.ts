@@ -3,9 +3,9 @@
  * coherence domain, and the revoker that makes a revocation true everywhere.
  */
 import type { Redis } from 'ioredis'
-import { systemClock, type Clock } from '../clock.ts'
-import { Unavailable } from '../errors.ts'
-import type { Deadline, Service } from '../lifecycle.ts'
+import { systemClock, type Clock } from '../kernel/clock.ts'
+import { Unavailable } from '../kernel/errors.ts'
+import type { Deadline, Service } from '../kernel/lifecycle.ts'
 import { coherentCache } from './cache/coherent-cache.ts'
 import { memoryCache } from './cache/memory-cache.ts'
 import { noCache } from './cache/no-cache.ts'

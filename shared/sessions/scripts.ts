@@ -2,7 +2,7 @@
  * One typed function per script of `lua/`; nobody else knows the order of their arguments. Errors are Redis' own.
  */
 import type { Redis } from 'ioredis'
-import { loadScript, runScript, type Script } from '../redis/script.ts'
+import { loadScript, runScript, type Script } from '../kernel/redis/script.ts'
 import { maximumLeaseMs } from './constants.ts'
 import type { SessionKeys } from './keys.ts'
 import {

@@ -8,8 +8,8 @@
  */
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
-import { Unavailable } from '../errors.ts'
-import { loadScript, runScript } from '../redis/script.ts'
+import { Unavailable } from '../kernel/errors.ts'
+import { loadScript, runScript } from '../kernel/redis/script.ts'
 
 /** How all workers are told, and told again; see the follower of shared/sessions/coherence. */
 export interface SettingsBus {

@@ -21,7 +21,7 @@ import {
 import { hostname } from 'node:os'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { TracingConfig } from '../config/tracing.ts'
-import { remaining } from '../lifecycle.ts'
+import { remaining } from '../kernel/lifecycle.ts'
 import type { Logger } from '../log.ts'
 import { createSparingWarning } from '../sparing-log.ts'
 import { traceQuery } from './database-spans.ts'

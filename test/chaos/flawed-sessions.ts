@@ -3,8 +3,8 @@
  * They exist here only; the product can't be configured to be like this.
  */
 import type { Redis } from 'ioredis'
-import { systemClock } from '../../shared/clock.ts'
-import { group, type Service } from '../../shared/lifecycle.ts'
+import { systemClock } from '../../shared/kernel/clock.ts'
+import { group, type Service } from '../../shared/kernel/lifecycle.ts'
 import { coherentCache } from '../../shared/sessions/cache/coherent-cache.ts'
 import { createSessionMemory } from '../../shared/sessions/cache/session-memory.ts'
 import { joinCoherence } from '../../shared/sessions/coherence/coherence.ts'

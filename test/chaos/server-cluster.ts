@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { createPasswords } from '../../shared/accounts/passwords.ts'
-import { deadlineIn } from '../../shared/lifecycle.ts'
+import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { startCluster } from '../support/cluster.ts'
 import type { ChaosTarget, Credentials } from './target.ts'
 

@@ -4,9 +4,9 @@
  */
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { Unavailable } from '../../shared/errors.ts'
-import { group } from '../../shared/lifecycle.ts'
-import { openRedis, redisService } from '../../shared/redis/connections.ts'
+import { Unavailable } from '../../shared/kernel/errors.ts'
+import { group } from '../../shared/kernel/lifecycle.ts'
+import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
 import { createSessions } from '../../shared/sessions/create-sessions.ts'
 import { createFlawedSessions, type Flaw, type ServedSessions } from './flawed-sessions.ts'
 

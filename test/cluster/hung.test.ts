@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { openRedis } from '../../shared/redis/connections.ts'
+import { openRedis } from '../../shared/kernel/redis/connections.ts'
 import { sessionKeys } from '../../shared/sessions/keys.ts'
 import { copyBuild, routesModule } from '../support/built-copy.ts'
 import { cleanUpAfterEach } from '../support/clean-up.ts'

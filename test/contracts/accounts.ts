@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import type { Account, AccountStore, NewAccount } from '../../shared/accounts/accounts.ts'
 import { UnstorableText } from '../../shared/accounts/stored-text.ts'
-import { deadlineIn } from '../../shared/lifecycle.ts'
+import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 
 /** One database of an implementation, new and empty. */
 export interface AccountsSubject {

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import type { AccountStore } from '../../shared/accounts/accounts.ts'
 import { createAuditIds, type AuditEntry } from '../../shared/accounts/audit.ts'
-import { deadlineIn } from '../../shared/lifecycle.ts'
+import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 
 const nextId = createAuditIds()
 

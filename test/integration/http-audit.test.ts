@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { Unavailable } from '../../shared/errors.ts'
+import { Unavailable } from '../../shared/kernel/errors.ts'
 import { eventually } from '../support/eventually.ts'
 import { password, startHttpApp, type HttpApp } from '../support/http-app.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { Unavailable } from '../../shared/errors.ts'
-import { deadlineIn } from '../../shared/lifecycle.ts'
+import { Unavailable } from '../../shared/kernel/errors.ts'
+import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { eventually } from '../support/eventually.ts'
 import { password, startHttpApp, type HttpApp } from '../support/http-app.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { Redis } from 'ioredis'
-import { Unavailable } from '../../shared/errors.ts'
+import { Unavailable } from '../../shared/kernel/errors.ts'
 import type { Subject } from '../../shared/sessions/sessions.ts'
 import { hashToken } from '../../shared/sessions/token.ts'
 import { cleanUpAfterEach } from '../support/clean-up.ts'

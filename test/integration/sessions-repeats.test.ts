@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { openRedis } from '../../shared/redis/connections.ts'
+import { openRedis } from '../../shared/kernel/redis/connections.ts'
 import { sessionKeys } from '../../shared/sessions/keys.ts'
 import { createSessionScripts } from '../../shared/sessions/scripts.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'

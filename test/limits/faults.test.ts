@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { Unavailable } from '../../shared/errors.ts'
+import { Unavailable } from '../../shared/kernel/errors.ts'
 import type { LimitPolicy } from '../../shared/limits/policy.ts'
 import type { RateLimiter } from '../../shared/limits/rate-limiter.ts'
 import { eventually } from '../support/eventually.ts'

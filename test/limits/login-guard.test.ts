@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { systemClock } from '../../shared/clock.ts'
-import { Unavailable } from '../../shared/errors.ts'
+import { systemClock } from '../../shared/kernel/clock.ts'
+import { Unavailable } from '../../shared/kernel/errors.ts'
 import { createLoginGuard, type LoginGuard, type LoginGuardOptions } from '../../shared/limits/login-guard.ts'
 import { withScriptClock } from './redis-doubles.ts'
 import { createWorld, type World } from './world.ts'

@@ -1,9 +1,9 @@
 import { expect } from 'chai'
-import { systemClock, type Clock } from '../../shared/clock.ts'
-import { Unavailable } from '../../shared/errors.ts'
+import { systemClock, type Clock } from '../../shared/kernel/clock.ts'
+import { Unavailable } from '../../shared/kernel/errors.ts'
 import type { LimitRule } from '../../shared/limits/policy.ts'
 import { createRateLimiter } from '../../shared/limits/rate-limiter.ts'
-import { deadlineIn } from '../../shared/lifecycle.ts'
+import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { eventually } from '../support/eventually.ts'
 import { admitted, createWorld, policy, type World } from './world.ts'
 

@@ -1,6 +1,6 @@
 /** A Redis and workers of a rate limiter within the test's own process. */
 import type { Redis } from 'ioredis'
-import { systemClock, type Clock } from '../../shared/clock.ts'
+import { systemClock, type Clock } from '../../shared/kernel/clock.ts'
 import { openLimitBus } from '../../shared/limits/bus.ts'
 import type { LimitPolicy, LimitRule } from '../../shared/limits/policy.ts'
 import {
@@ -8,8 +8,8 @@ import {
   type RateLimiter,
   type RateLimiterOptions,
 } from '../../shared/limits/rate-limiter.ts'
-import { deadlineIn } from '../../shared/lifecycle.ts'
-import { openRedis } from '../../shared/redis/connections.ts'
+import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
+import { openRedis } from '../../shared/kernel/redis/connections.ts'
 import { startRedis, type TestRedis, type TestRedisOptions } from '../support/redis.ts'
 
 export interface World {

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import type { Redis } from 'ioredis'
 import { pino } from 'pino'
 import { z } from 'zod'
-import { deadlineIn } from '../../shared/lifecycle.ts'
+import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { defineJob } from '../../shared/queues/job.ts'
 import { createQueues, type Queues } from '../../shared/queues/queues.ts'
 import {
@@ -12,7 +12,7 @@ import {
 } from '../../shared/queues/schedule-registry.ts'
 import { createScheduleViews } from '../../shared/queues/schedule-views.ts'
 import { defineSchedule } from '../../shared/queues/schedule.ts'
-import { openRedis } from '../../shared/redis/connections.ts'
+import { openRedis } from '../../shared/kernel/redis/connections.ts'
 import { eventually } from '../support/eventually.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 

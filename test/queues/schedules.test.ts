@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { Redis } from 'ioredis'
-import { openRedis } from '../../shared/redis/connections.ts'
+import { openRedis } from '../../shared/kernel/redis/connections.ts'
 import { eventually } from '../support/eventually.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import type { DeclaredSchedule, JobProcessOptions, Run } from './fixtures/job-process-options.ts'

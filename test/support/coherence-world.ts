@@ -16,7 +16,7 @@ import {
   type MemberEffects,
   type Renewal,
 } from '../../shared/sessions/coherence/member-state.ts'
-import type { Clock } from '../../shared/clock.ts'
+import type { Clock } from '../../shared/kernel/clock.ts'
 import type { Stamp } from '../../shared/sessions/scripts.ts'
 import { identityOf } from './identities.ts'
 import { createManualClock } from './manual-clock.ts'

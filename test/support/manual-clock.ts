@@ -1,4 +1,4 @@
-import type { Clock } from '../../shared/clock.ts'
+import type { Clock } from '../../shared/kernel/clock.ts'
 
 /** A clock that moves only when it is told to. */
 export interface ManualClock extends Clock {

@@ -5,7 +5,7 @@ import { urlOf, type Endpoint } from '../../shared/redis/embedded/endpoint.ts'
 import { findRedisServer, type FoundServer } from '../../shared/redis/embedded/find-server.ts'
 import { findGuard } from '../../shared/redis/embedded/guard.ts'
 import { startRedisProcess, type RedisProcess } from '../../shared/redis/embedded/redis-process.ts'
-import { deadlineIn } from '../../shared/lifecycle.ts'
+import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { trackChild } from './children.ts'
 import { freePort } from './free-port.ts'
 

@@ -1,5 +1,5 @@
-import { openRedis, redisService } from '../../shared/redis/connections.ts'
-import { deadlineIn, group } from '../../shared/lifecycle.ts'
+import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
+import { deadlineIn, group } from '../../shared/kernel/lifecycle.ts'
 import {
   createSessions,
   type SessionOptions,

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import type { AccountStore, NewAccount } from '../../shared/accounts/accounts.ts'
 import { ensureFirstAdministrator } from '../../shared/accounts/first-administrator.ts'
-import { ConfigurationError } from '../../shared/errors.ts'
+import { ConfigurationError } from '../../shared/kernel/errors.ts'
 import { rejectionOf } from '../contracts/accounts.ts'
 
 const passwords = { hash: async (password: string) => `hash of ${password}` }

@@ -2,8 +2,8 @@ import { expect } from 'chai'
 import { pino } from 'pino'
 import { createAuditWriter, type AuditWriter } from '../../server/web/audit-writer.ts'
 import type { AuditEntry } from '../../shared/accounts/audit.ts'
-import { Unavailable } from '../../shared/errors.ts'
-import { deadlineIn } from '../../shared/lifecycle.ts'
+import { Unavailable } from '../../shared/kernel/errors.ts'
+import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { eventually } from '../support/eventually.ts'
 
 function entry(action: string, details: AuditEntry['details'] = {}): Omit<AuditEntry, 'id'> {

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import { loadConfig, type Config, type Facts } from '../../shared/config.ts'
 import { readAssignment } from '../../shared/config/assignment.ts'
-import { ConfigurationError } from '../../shared/errors.ts'
+import { ConfigurationError } from '../../shared/kernel/errors.ts'
 
 type Variables = Record<string, string>
 

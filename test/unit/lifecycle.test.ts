@@ -1,5 +1,11 @@
 import { expect } from 'chai'
-import { createServiceStack, deadlineIn, group, remaining, type Service } from '../../shared/lifecycle.ts'
+import {
+  createServiceStack,
+  deadlineIn,
+  group,
+  remaining,
+  type Service,
+} from '../../shared/kernel/lifecycle.ts'
 
 /** A service that writes down what happens to it. */
 function recorded(name: string, events: string[], faults: { start?: Error; stop?: Error } = {}): Service {

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import type { Clock } from '../../shared/clock.ts'
+import type { Clock } from '../../shared/kernel/clock.ts'
 import type { Invalidation } from '../../shared/sessions/coherence/invalidation.ts'
 import {
   MemberState,

@@ -7,8 +7,8 @@ import { availableCpus } from '../../server/cluster/available-cpus.ts'
 import { claimPort } from '../../server/cluster/claim-port.ts'
 import { createDataDirectory } from '../../server/cluster/data-directory.ts'
 import { chooseDurability, redisProblems, type RedisFacts } from '../../server/cluster/redis-facts.ts'
-import { ConfigurationError } from '../../shared/errors.ts'
-import { deadlineIn } from '../../shared/lifecycle.ts'
+import { ConfigurationError } from '../../shared/kernel/errors.ts'
+import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 
 async function problemsOf(attempt: Promise<unknown>): Promise<string> {
   const failure = await attempt.then(

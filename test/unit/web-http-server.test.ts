@@ -4,7 +4,7 @@ import type { RequestListener } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { pino } from 'pino'
 import { createHttpServer, type HttpServer, type HttpServerOptions } from '../../server/web/http-server.ts'
-import { deadlineIn } from '../../shared/lifecycle.ts'
+import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { eventually } from '../support/eventually.ts'
 
 describe('The HTTP server', () => {

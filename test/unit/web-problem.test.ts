@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { asProblem, invalidFields, problem, problemBody } from '../../server/web/problem.ts'
-import { Unavailable } from '../../shared/errors.ts'
+import { Unavailable } from '../../shared/kernel/errors.ts'
 
 describe('A problem', () => {
   it('has type, title, status, detail and the id of its request', () => {

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
 import { openAccounts } from '../../../shared/accounts/open-accounts.ts'
 import type { Config } from '../../../shared/config.ts'
-import { messageOf, Unavailable } from '../../../shared/errors.ts'
-import { deadlineIn } from '../../../shared/lifecycle.ts'
-import { withoutUrlSecrets } from '../../../shared/redact.ts'
+import { messageOf, Unavailable } from '../../../shared/kernel/errors.ts'
+import { deadlineIn } from '../../../shared/kernel/lifecycle.ts'
+import { withoutUrlSecrets } from '../../../shared/kernel/redact.ts'
 import { findingsAbout, type Finding } from './finding.ts'
 
 const { ok, problem } = findingsAbout('database')

@@ -1,5 +1,5 @@
 import type { Config } from '../../../shared/config.ts'
-import { messageOf } from '../../../shared/errors.ts'
+import { messageOf } from '../../../shared/kernel/errors.ts'
 import { localUrl } from '../../cluster/announcements.ts'
 import { claimPort } from '../../cluster/claim-port.ts'
 import { documentTitle } from '../../web/openapi.ts'

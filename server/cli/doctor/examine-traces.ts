@@ -1,5 +1,5 @@
 import type { Config } from '../../../shared/config.ts'
-import { messageOf } from '../../../shared/errors.ts'
+import { messageOf } from '../../../shared/kernel/errors.ts'
 import { findingsAbout, type Finding } from './finding.ts'
 
 const { ok, warning } = findingsAbout('traces')

@@ -3,7 +3,7 @@
  * examined whatever the others are like, so that all that is wrong is known at once.
  */
 import type { Config } from '../../../shared/config.ts'
-import { ConfigurationError, messageOf } from '../../../shared/errors.ts'
+import { ConfigurationError, messageOf } from '../../../shared/kernel/errors.ts'
 import { askServer, ServerNotRunning } from '../ask-server.ts'
 import { examineDatabase } from './examine-database.ts'
 import { examinePorts } from './examine-ports.ts'

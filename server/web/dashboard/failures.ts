@@ -1,4 +1,4 @@
-import { Unavailable } from '../../../shared/errors.ts'
+import { Unavailable } from '../../../shared/kernel/errors.ts'
 import { problem, Problem } from '../problem.ts'
 
 /** The longest that anything on the dashboard may take; Redis' own commands are given up much earlier. */

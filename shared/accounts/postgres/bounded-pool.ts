@@ -7,8 +7,8 @@
  */
 import type { PostgresPool, PostgresPoolClient } from 'kysely'
 import pg, { type PoolClient, type QueryConfig } from 'pg'
-import { Unavailable } from '../../errors.ts'
-import { deadlineIn, remaining, type Deadline } from '../../lifecycle.ts'
+import { Unavailable } from '../../kernel/errors.ts'
+import { deadlineIn, remaining, type Deadline } from '../../kernel/lifecycle.ts'
 
 export interface BoundedPoolOptions {
   readonly url: string

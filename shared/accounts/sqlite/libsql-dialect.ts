@@ -23,8 +23,8 @@ import {
   type QueryResult,
 } from 'kysely'
 import Database from 'libsql'
-import { ConfigurationError, messageOf, Unavailable } from '../../errors.ts'
-import { deadlineIn, remaining, type Deadline } from '../../lifecycle.ts'
+import { ConfigurationError, messageOf, Unavailable } from '../../kernel/errors.ts'
+import { deadlineIn, remaining, type Deadline } from '../../kernel/lifecycle.ts'
 
 export interface LibsqlOptions {
   readonly file: string

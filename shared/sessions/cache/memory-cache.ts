@@ -1,4 +1,4 @@
-import type { Clock } from '../../clock.ts'
+import type { Clock } from '../../kernel/clock.ts'
 import type { SessionCache } from './session-cache.ts'
 import type { SessionMemory } from './session-memory.ts'
 

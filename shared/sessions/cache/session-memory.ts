@@ -6,7 +6,7 @@
  * anyway while its request is served; it never leaves it.
  */
 import { LRUCache } from 'lru-cache'
-import type { Clock } from '../../clock.ts'
+import type { Clock } from '../../kernel/clock.ts'
 import type { Identity } from '../sessions.ts'
 import type { Fill } from './session-cache.ts'
 

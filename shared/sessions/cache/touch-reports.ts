@@ -1,5 +1,5 @@
-import type { Clock } from '../../clock.ts'
-import type { Service } from '../../lifecycle.ts'
+import type { Clock } from '../../kernel/clock.ts'
+import type { Service } from '../../kernel/lifecycle.ts'
 import type { SessionMemory } from './session-memory.ts'
 
 export interface TouchReportOptions {

@@ -9,7 +9,7 @@
  *
  * Source: the protocol model in docs/model (coherence.pml); the names there are `winc`, `applied`, `lease`.
  */
-import type { Clock } from '../../clock.ts'
+import type { Clock } from '../../kernel/clock.ts'
 import type { Stamp } from '../scripts.ts'
 import type { Invalidation } from './invalidation.ts'
 

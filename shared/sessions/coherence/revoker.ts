@@ -5,7 +5,7 @@
  * Source: `Revoker` of docs/model/coherence.pml. Time is only ever measured on this process' monotonic clock, from
  * after the reply that is waited for; leases are never judged by Redis' clock.
  */
-import type { Clock } from '../../clock.ts'
+import type { Clock } from '../../kernel/clock.ts'
 import { ackPollMs, maximumLeaseMs, revocationPatienceMs, surely } from '../constants.ts'
 import type { Member } from '../replies.ts'
 import type { Recorded } from '../scripts.ts'
