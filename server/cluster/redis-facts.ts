@@ -5,11 +5,7 @@ import type { DurabilityMode } from '../../shared/sessions/scripts.ts'
 import type { Durability } from '../../shared/config.ts'
 import { ConfigurationError, messageOf } from '../../shared/kernel/errors.ts'
 import { deadlineIn, remaining } from '../../shared/kernel/lifecycle.ts'
-import {
-  isSupported,
-  supportedVersions,
-  type ServerVersion,
-} from '../../shared/redis/embedded/server-version.ts'
+import { isSupported, supportedVersions, type ServerVersion } from './embedded-redis/server-version.ts'
 
 export interface RedisFacts {
   readonly server: ServerVersion

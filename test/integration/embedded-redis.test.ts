@@ -8,9 +8,17 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { ConfigurationError } from '../../shared/kernel/errors.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
-import { createEmbeddedRedis, type EmbeddedRedis } from '../../shared/redis/embedded/embedded-redis.ts'
-import { findRedisServer } from '../../shared/redis/embedded/find-server.ts'
-import { findGuard, portableGuard, utilLinuxGuard, type Guard } from '../../shared/redis/embedded/guard.ts'
+import {
+  createEmbeddedRedis,
+  type EmbeddedRedis,
+} from '../../server/cluster/embedded-redis/embedded-redis.ts'
+import { findRedisServer } from '../../server/cluster/embedded-redis/find-server.ts'
+import {
+  findGuard,
+  portableGuard,
+  utilLinuxGuard,
+  type Guard,
+} from '../../server/cluster/embedded-redis/guard.ts'
 import { parseRedisUrl } from '../../shared/kernel/redis/connections.ts'
 import { isAlive, trackChild } from '../support/children.ts'
 import { eventually } from '../support/eventually.ts'

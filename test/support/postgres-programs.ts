@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process'
 import { access, constants, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { missingPackages } from '../../shared/redis/embedded/fetch-server.ts'
+import { missingPackages } from '../../server/cluster/embedded-redis/fetch-server.ts'
 
 const run = promisify(execFile)
 

@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import { remaining, type Deadline } from '../../kernel/lifecycle.ts'
+import { remaining, type Deadline } from '../../../shared/kernel/lifecycle.ts'
 
 /** Where a server of ours listens. */
 export type Endpoint = { readonly path: string } | { readonly host: string; readonly port: number }

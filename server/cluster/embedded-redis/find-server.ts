@@ -1,6 +1,6 @@
 import { access, constants, readFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
-import { ConfigurationError, messageOf } from '../../kernel/errors.ts'
+import { ConfigurationError, messageOf } from '../../../shared/kernel/errors.ts'
 import { cachedServer, fetchServer } from './fetch-server.ts'
 import { askVersion, isSupported, supportedVersions } from './server-version.ts'
 import type { RedisServer, ServerVersion } from './server-version.ts'
