@@ -32,7 +32,7 @@ const { readAssignment } = await import('../shared/config/assignment.ts')
 const { loadConfig } = await import('../shared/config.ts')
 const { ConfigurationError, messageOf } = await import('../shared/kernel/errors.ts')
 const { deadlineIn } = await import('../shared/kernel/lifecycle.ts')
-const { openTracing } = await import('../shared/tracing/tracing.ts')
+const { openTracing } = await import('../shared/telemetry/tracing/tracing.ts')
 
 const notForked =
   'Another program forked this as a worker of its own, but the server forks its workers by itself. ' +
@@ -54,7 +54,7 @@ try {
 async function runPrimary(): Promise<void> {
   fatal = await refusal()
   const { availableCpus } = await import('./cluster/available-cpus.ts')
-  const { createLogger } = await import('../shared/log.ts')
+  const { createLogger } = await import('../shared/telemetry/log.ts')
   const { createPrimary } = await import('./cluster/primary.ts')
 
   const config = loadConfig(process.env, { cpus: availableCpus(), cwd: process.cwd() })

@@ -24,7 +24,7 @@ const { loadConfig } = await import('../shared/config.ts')
 const { ConfigurationError, messageOf } = await import('../shared/kernel/errors.ts')
 const { deadlineIn } = await import('../shared/kernel/lifecycle.ts')
 const { watchForStalls } = await import('../shared/stalls/stall-watch.ts')
-const { openTracing } = await import('../shared/tracing/tracing.ts')
+const { openTracing } = await import('../shared/telemetry/tracing/tracing.ts')
 const { startHeartbeat } = await import('../shared/vitals.ts')
 
 const assignment = readAssignment(process.env)

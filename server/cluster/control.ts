@@ -1,5 +1,5 @@
 import { messageOf } from '../../shared/kernel/errors.ts'
-import type { Logger } from '../../shared/log.ts'
+import type { Logger } from '../../shared/telemetry/log.ts'
 import {
   mostWorkers,
   parseControlRequest,

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import type { Config } from '../../shared/config.ts'
-import type { Logger } from '../../shared/log.ts'
+import type { Logger } from '../../shared/telemetry/log.ts'
 import { createSessionScripts, type DurabilityMode } from '../../shared/sessions/scripts.ts'
 import { sessionScriptSettings } from './prepare-redis.ts'
 import { about } from './slot.ts'

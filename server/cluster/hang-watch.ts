@@ -7,7 +7,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import type { Service } from '../../shared/kernel/lifecycle.ts'
-import type { Logger } from '../../shared/log.ts'
+import type { Logger } from '../../shared/telemetry/log.ts'
 import { about } from './slot.ts'
 import type { WorkerHandle } from './worker-handle.ts'
 

@@ -3,15 +3,15 @@
  * frozen is told apart by `lockstep_worker_up` and keeps its last readings, and the others are not held up by it.
  *
  * Workers are also asked between scrapes, so that a kill -9 takes the counts of a few seconds along, not of all the
- * time since the last scrape. What a worker counted before is kept (shared/metrics/ledger.ts).
+ * time since the last scrape. What a worker counted before is kept (shared/telemetry/metrics/ledger.ts).
  */
 import cluster, { type Worker } from 'node:cluster'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Service } from '../../shared/kernel/lifecycle.ts'
-import { measure, parseMeasured } from '../../shared/metrics/answer-primary.ts'
-import { createMetricsLedger } from '../../shared/metrics/ledger.ts'
-import { createProcessMeter } from '../../shared/metrics/process-meter.ts'
-import { reading, type Reading } from '../../shared/metrics/reading.ts'
+import { measure, parseMeasured } from '../../shared/telemetry/metrics/answer-primary.ts'
+import { createMetricsLedger } from '../../shared/telemetry/metrics/ledger.ts'
+import { createProcessMeter } from '../../shared/telemetry/metrics/process-meter.ts'
+import { reading, type Reading } from '../../shared/telemetry/metrics/reading.ts'
 import { endOf } from './worker-handle.ts'
 
 export interface MetricsCollectionOptions {

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { Service } from '../../shared/kernel/lifecycle.ts'
-import type { Logger } from '../../shared/log.ts'
-import { exposition, expositionContentType } from '../../shared/metrics/exposition.ts'
-import type { Reading } from '../../shared/metrics/reading.ts'
+import type { Logger } from '../../shared/telemetry/log.ts'
+import { exposition, expositionContentType } from '../../shared/telemetry/metrics/exposition.ts'
+import type { Reading } from '../../shared/telemetry/metrics/reading.ts'
 import { claimPort } from './claim-port.ts'
 
 export interface MetricsServerOptions {

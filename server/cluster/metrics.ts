@@ -1,6 +1,6 @@
 import type { Config } from '../../shared/config.ts'
 import { group, type Service } from '../../shared/kernel/lifecycle.ts'
-import type { Logger } from '../../shared/log.ts'
+import type { Logger } from '../../shared/telemetry/log.ts'
 import { collectMetrics } from './metrics-collection.ts'
 import { createMetricsServer } from './metrics-server.ts'
 import type { Supervisor } from './supervisor.ts'

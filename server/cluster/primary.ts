@@ -5,7 +5,7 @@
 import { hostname } from 'node:os'
 import type { Config } from '../../shared/config.ts'
 import { createServiceStack, deadlineIn, type Service } from '../../shared/kernel/lifecycle.ts'
-import type { Logger } from '../../shared/log.ts'
+import type { Logger } from '../../shared/telemetry/log.ts'
 import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
 import { firstAdministratorText, listeningText, localUrl } from './announcements.ts'
 import { claimPort } from './claim-port.ts'

@@ -5,7 +5,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { WorkerRole } from '../../shared/config/assignment.ts'
-import type { Logger } from '../../shared/log.ts'
+import type { Logger } from '../../shared/telemetry/log.ts'
 import { backoffMs, type Backoff } from './backoff.ts'
 import { describeExit, WorkerHandle, type ForkOptions, type WorkerProgram } from './worker-handle.ts'
 

@@ -17,7 +17,7 @@ import {
   type Service,
 } from '../../shared/kernel/lifecycle.ts'
 import { messageOf } from '../../shared/kernel/errors.ts'
-import type { Logger } from '../../shared/log.ts'
+import type { Logger } from '../../shared/telemetry/log.ts'
 import { defaultBackoff, type Backoff } from './backoff.ts'
 import { refusal, type ControlAnswer } from './control-request.ts'
 import { watchForHangs } from './hang-watch.ts'

@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { createAuditIds, type AuditEntry, type AuditTrail } from '../../shared/accounts/audit.ts'
 import { Unavailable } from '../../shared/kernel/errors.ts'
 import { remaining, type Service } from '../../shared/kernel/lifecycle.ts'
-import type { Logger } from '../../shared/log.ts'
+import type { Logger } from '../../shared/telemetry/log.ts'
 import { namesSecret, redacted, withoutUrlSecrets } from '../../shared/kernel/redact.ts'
 
 export interface AuditWriter extends Service {

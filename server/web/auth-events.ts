@@ -1,4 +1,4 @@
-import type { Logger } from '../../shared/log.ts'
+import type { Logger } from '../../shared/telemetry/log.ts'
 import type { AuditWriter } from './audit-writer.ts'
 import type { AppContext } from './context.ts'
 

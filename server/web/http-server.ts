@@ -7,7 +7,7 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import { Server as NetServer, type AddressInfo, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { Logger } from '../../shared/log.ts'
+import type { Logger } from '../../shared/telemetry/log.ts'
 import { remaining, type Deadline, type Service } from '../../shared/kernel/lifecycle.ts'
 import { endConnection, keepForNext } from './end-connection.ts'
 import { Problem, problem, problemBody, problemContentType } from './problem.ts'

@@ -1,4 +1,9 @@
-import { createHistogram, reading, type Histogram, type Reading } from '../../shared/metrics/reading.ts'
+import {
+  createHistogram,
+  reading,
+  type Histogram,
+  type Reading,
+} from '../../shared/telemetry/metrics/reading.ts'
 import type { Route } from './route.ts'
 
 export interface RequestMeter {

@@ -1,4 +1,4 @@
-import type { Logger } from '../../shared/log.ts'
+import type { Logger } from '../../shared/telemetry/log.ts'
 import type { Queues } from '../../shared/queues/queues.ts'
 import type { Identity, Sessions } from '../../shared/sessions/sessions.ts'
 

@@ -10,7 +10,7 @@ import { Worker, type Job as BullJob, type KeepJobs, type Telemetry } from 'bull
 import type { Redis } from 'ioredis'
 import { systemClock } from '../kernel/clock.ts'
 import { remaining, type Deadline, type Service } from '../kernel/lifecycle.ts'
-import { createSparingWarning } from '../sparing-log.ts'
+import { createSparingWarning } from '../telemetry/sparing-log.ts'
 import type { Log } from './job.ts'
 import type { Queues } from './queues.ts'
 import { createRunningJobs, type RunningJob } from './running-jobs.ts'

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { healthRoutes } from '../../server/web/routes/health.ts'
 import { createReadiness } from '../../server/web/readiness.ts'
 import { loadConfig, type Config } from '../../shared/config.ts'
-import { catalogue } from '../../shared/metrics/catalogue.ts'
+import { catalogue } from '../../shared/telemetry/metrics/catalogue.ts'
 
 const root = path.join(import.meta.dirname, '..', '..')
 const read = (...file: string[]) => readFileSync(path.join(root, ...file), 'utf8')

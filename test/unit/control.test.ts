@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { createControl } from '../../server/cluster/control.ts'
-import { createLogger } from '../../shared/log.ts'
+import { createLogger } from '../../shared/telemetry/log.ts'
 
 /** A control over numbers that change at once; each objection is asked of a Redis that takes its time. */
 function control({ web = 2, jobs = 0, refuses = (_web: number): string | null => null } = {}) {

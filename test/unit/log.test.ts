@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { createLogger, type Logger } from '../../shared/log.ts'
+import { createLogger, type Logger } from '../../shared/telemetry/log.ts'
 
 function capture(pretty = false): { log: Logger; text(): string; last(): Record<string, any> } {
   const lines: string[] = []

@@ -3,14 +3,19 @@ import { EventEmitter } from 'node:events'
 import { createRequestMeter } from '../../server/web/request-meter.ts'
 import { defineRoute } from '../../server/web/route.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
-import { answerPrimary, measure, parseMeasured } from '../../shared/metrics/answer-primary.ts'
-import { catalogue } from '../../shared/metrics/catalogue.ts'
-import { exposition } from '../../shared/metrics/exposition.ts'
-import { createMetricsLedger } from '../../shared/metrics/ledger.ts'
-import { createProcessMeter } from '../../shared/metrics/process-meter.ts'
-import { createQueueMeter } from '../../shared/metrics/queue-meter.ts'
-import { createHistogram, parseReading, reading, type Reading } from '../../shared/metrics/reading.ts'
-import { createSessionMeter } from '../../shared/metrics/session-meter.ts'
+import { answerPrimary, measure, parseMeasured } from '../../shared/telemetry/metrics/answer-primary.ts'
+import { catalogue } from '../../shared/telemetry/metrics/catalogue.ts'
+import { exposition } from '../../shared/telemetry/metrics/exposition.ts'
+import { createMetricsLedger } from '../../shared/telemetry/metrics/ledger.ts'
+import { createProcessMeter } from '../../shared/telemetry/metrics/process-meter.ts'
+import { createQueueMeter } from '../../shared/telemetry/metrics/queue-meter.ts'
+import {
+  createHistogram,
+  parseReading,
+  reading,
+  type Reading,
+} from '../../shared/telemetry/metrics/reading.ts'
+import { createSessionMeter } from '../../shared/telemetry/metrics/session-meter.ts'
 import { createDurations } from '../../shared/queues/durations.ts'
 import type { QueueNumbers } from '../../shared/queues/queues.ts'
 import { eventually } from '../support/eventually.ts'

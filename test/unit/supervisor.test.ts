@@ -9,7 +9,7 @@ import { parsePrimaryMessage, parseWorkerMessage } from '../../server/cluster/me
 import { Supervisor, type SupervisorOptions } from '../../server/cluster/supervisor.ts'
 import type { WorkerHandle } from '../../server/cluster/worker-handle.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
-import { createLogger } from '../../shared/log.ts'
+import { createLogger } from '../../shared/telemetry/log.ts'
 import { isAlive, trackChild } from '../support/children.ts'
 import { eventually } from '../support/eventually.ts'
 

@@ -9,7 +9,7 @@ import { answerProblems } from '../../server/web/middleware/answer-problems.ts'
 import { explainAbsence } from '../../server/web/middleware/explain-absence.ts'
 import { routeRequests } from '../../server/web/routers.ts'
 import { defineRoute, type Method, type Route } from '../../server/web/route.ts'
-import { createLogger } from '../../shared/log.ts'
+import { createLogger } from '../../shared/telemetry/log.ts'
 
 function route(method: Method, path: string, more: object = {}): Route {
   return defineRoute({ method, path, access: 'anyone', summary: '', replies: {}, handler() {}, ...more })

@@ -9,7 +9,7 @@ const patienceMs = 3_000
 export async function examineTraces({ tracing }: Pick<Config, 'tracing'>): Promise<Finding[]> {
   if (tracing === null) return []
   if (tracing.exporter === 'console') return [ok('spans are written into the log')]
-  const { askCollector } = await import('../../../shared/tracing/otlp-exporter.ts')
+  const { askCollector } = await import('../../../shared/telemetry/tracing/otlp-exporter.ts')
   try {
     await askCollector(tracing, patienceMs)
     return [ok('the collector takes them')]

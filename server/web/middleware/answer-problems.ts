@@ -1,4 +1,4 @@
-import type { Logger } from '../../../shared/log.ts'
+import type { Logger } from '../../../shared/telemetry/log.ts'
 import type { AppContext, AppMiddleware } from '../context.ts'
 import { asProblem, problemBody, problemContentType, type Problem } from '../problem.ts'
 

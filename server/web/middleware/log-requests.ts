@@ -1,4 +1,4 @@
-import type { Logger } from '../../../shared/log.ts'
+import type { Logger } from '../../../shared/telemetry/log.ts'
 import type { AppContext, AppMiddleware } from '../context.ts'
 import type { RequestMeter } from '../request-meter.ts'
 

@@ -1,4 +1,4 @@
-import type { RequestFacts, Tracing } from '../../../shared/tracing/tracing.ts'
+import type { RequestFacts, Tracing } from '../../../shared/telemetry/tracing/tracing.ts'
 import type { AppMiddleware, AppState } from '../context.ts'
 import { probes } from '../routes/health.ts'
 

@@ -1,7 +1,7 @@
 import { OTLPTraceExporter as JsonExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { OTLPTraceExporter as ProtobufExporter } from '@opentelemetry/exporter-trace-otlp-proto'
 import type { SpanExporter } from '@opentelemetry/sdk-trace-base'
-import type { TracingConfig } from '../config/tracing.ts'
+import type { TracingConfig } from '../../config/tracing.ts'
 
 /** Sends spans to the collector that the environment names, with the headers and certificates that it names. */
 export function createOtlpExporter(

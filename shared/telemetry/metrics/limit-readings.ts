@@ -1,4 +1,4 @@
-import type { LimiterMetrics } from '../limits/counters.ts'
+import type { LimiterMetrics } from '../../limits/counters.ts'
 import { reading, type Reading } from './reading.ts'
 
 /** What the rate limiter of one worker did. */

@@ -1,6 +1,6 @@
 import { SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api'
 import { tracingChannel, type TracingChannelSubscribers } from 'node:diagnostics_channel'
-import { isUnknownScript, scriptName } from '../kernel/redis/script.ts'
+import { isUnknownScript, scriptName } from '../../kernel/redis/script.ts'
 import { tracerName } from './names.ts'
 
 /** What ioredis publishes of a command. Its `args` hold values, so nothing here tells them. */

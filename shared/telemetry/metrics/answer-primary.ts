@@ -1,4 +1,4 @@
-import type { Service } from '../kernel/lifecycle.ts'
+import type { Service } from '../../kernel/lifecycle.ts'
 import { parseReading, type Reading } from './reading.ts'
 
 /** The channel between a worker and its primary, as `process` is on the side of the worker. */

@@ -1,5 +1,5 @@
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
-import type { Service } from '../kernel/lifecycle.ts'
+import type { Service } from '../../kernel/lifecycle.ts'
 import { reading, type Reading } from './reading.ts'
 
 export interface ProcessMeter extends Service {

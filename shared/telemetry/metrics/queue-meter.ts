@@ -1,5 +1,5 @@
-import { durationBuckets, type Durations } from '../queues/durations.ts'
-import type { Queues } from '../queues/queues.ts'
+import { durationBuckets, type Durations } from '../../queues/durations.ts'
+import type { Queues } from '../../queues/queues.ts'
 import { reading, type HistogramReading, type Reading } from './reading.ts'
 
 export interface QueueMeter {

@@ -1,5 +1,5 @@
-import type { Waited } from '../sessions/coherence/revoker.ts'
-import type { SessionService } from '../sessions/create-sessions.ts'
+import type { Waited } from '../../sessions/coherence/revoker.ts'
+import type { SessionService } from '../../sessions/create-sessions.ts'
 import { createHistogram, reading, type Reading } from './reading.ts'
 
 export interface SessionMeter {

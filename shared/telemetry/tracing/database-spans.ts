@@ -1,5 +1,5 @@
 import { SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
-import type { ObservedQuery } from '../accounts/account-store.ts'
+import type { ObservedQuery } from '../../accounts/account-store.ts'
 import { tracerName } from './names.ts'
 
 /**

@@ -4,9 +4,9 @@
  */
 import type { Telemetry } from 'bullmq'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { ObservedQuery } from '../accounts/account-store.ts'
-import type { Config } from '../config.ts'
-import type { Service } from '../kernel/lifecycle.ts'
+import type { ObservedQuery } from '../../accounts/account-store.ts'
+import type { Config } from '../../config.ts'
+import type { Service } from '../../kernel/lifecycle.ts'
 import { createLogger, type LogOptions, type Logger } from '../log.ts'
 
 /** `start` and `stop` are those of the exporter: what is recorded goes out until `stop`, at its deadline at the latest. */
