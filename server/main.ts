@@ -28,7 +28,7 @@ const brokenGraceMs = 2_000
 /** How long an event loop may stand still before it is told where; the primary waits longer before it kills. */
 const stallMs = 5_000
 
-const { readAssignment } = await import('../shared/config/assignment.ts')
+const { readAssignment } = await import('../shared/process/assignment.ts')
 const { loadConfig } = await import('../shared/config.ts')
 const { ConfigurationError, messageOf } = await import('../shared/kernel/errors.ts')
 const { deadlineIn } = await import('../shared/kernel/lifecycle.ts')
@@ -117,7 +117,7 @@ async function runPrimary(): Promise<void> {
 }
 
 async function runWebWorker(self: Worker, slot: number): Promise<void> {
-  const { connectToPrimary } = await import('./cluster/primary-handle.ts')
+  const { connectToPrimary } = await import('../shared/process/primary-handle.ts')
   const primary = connectToPrimary(self)
   fatal = (cause) => void primary.failed(messageOf(cause)).finally(() => process.exit(exitCode.failed))
   // A terminal or a script may send a signal to all of us at once: the primary decides what it means for us.
@@ -133,8 +133,8 @@ async function runWebWorker(self: Worker, slot: number): Promise<void> {
 
   const { createWebWorker } = await import('./web/worker.ts')
   const { routes } = await import('./routes.ts')
-  const { watchForStalls } = await import('../shared/stalls/stall-watch.ts')
-  const { startHeartbeat } = await import('../shared/vitals.ts')
+  const { watchForStalls } = await import('../shared/process/stalls/stall-watch.ts')
+  const { startHeartbeat } = await import('../shared/process/vitals.ts')
   const worker = createWebWorker({
     config,
     slot,

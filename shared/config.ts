@@ -14,7 +14,7 @@ import {
   origins,
   redisAddress,
 } from './config/addresses.ts'
-import { assignmentVariables } from './config/assignment.ts'
+import { assignmentVariables } from './process/assignment.ts'
 import { createEnvironmentReader, type Environment, type EnvironmentReader } from './config/environment.ts'
 import {
   duration,

@@ -19,13 +19,13 @@ const stallMs = 5_000
 /** What a terminal or a script may send to all of us at once: the primary decides what it means for each worker. */
 const primarySignals = ['SIGINT', 'SIGHUP', 'SIGUSR2', 'SIGTTIN', 'SIGTTOU'] as const
 
-const { readAssignment } = await import('../shared/config/assignment.ts')
+const { readAssignment } = await import('../shared/process/assignment.ts')
 const { loadConfig } = await import('../shared/config.ts')
 const { ConfigurationError, messageOf } = await import('../shared/kernel/errors.ts')
 const { deadlineIn } = await import('../shared/kernel/lifecycle.ts')
-const { watchForStalls } = await import('../shared/stalls/stall-watch.ts')
+const { watchForStalls } = await import('../shared/process/stalls/stall-watch.ts')
 const { openTracing } = await import('../shared/telemetry/tracing/tracing.ts')
-const { startHeartbeat } = await import('../shared/vitals.ts')
+const { startHeartbeat } = await import('../shared/process/vitals.ts')
 
 const assignment = readAssignment(process.env)
 /** pm2 has a channel to each of its processes too, but stops them by a signal. */

@@ -2,7 +2,12 @@
 import { realpath } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
-import type { Command, ControlAnswer, ControlRequest, ControlResults } from '../cluster/control-request.ts'
+import type {
+  Command,
+  ControlAnswer,
+  ControlRequest,
+  ControlResults,
+} from '../../shared/process/control-request.ts'
 import { controlSocketPath } from '../cluster/control-socket.ts'
 import type { Progress } from '../cluster/supervisor.ts'
 import { CommandFailed } from './command.ts'

@@ -13,7 +13,7 @@ import path from 'node:path'
 import { remaining, type Service } from '../../shared/kernel/lifecycle.ts'
 import type { Logger } from '../../shared/telemetry/log.ts'
 import type { Control } from './control.ts'
-import { refusal, type ControlAnswer } from './control-request.ts'
+import { refusal, type ControlAnswer } from '../../shared/process/control-request.ts'
 import type { Progress } from './supervisor.ts'
 
 export interface ControlSocketOptions {

@@ -9,7 +9,7 @@ import {
   type ControlAnswer,
   type ControlResults,
   type WorkerCounts,
-} from './control-request.ts'
+} from '../../shared/process/control-request.ts'
 import type { Hosts } from './hosts.ts'
 import { SlotRetired } from './slot.ts'
 import { SupervisorStopping, type Supervisor, type TellProgress } from './supervisor.ts'

@@ -6,7 +6,7 @@ import { openRedis, redisService } from '../../shared/kernel/redis/connections.t
 import type { Route } from '../web/route.ts'
 import { createWebWorker } from '../web/worker.ts'
 import { firstAdministratorText } from './announcements.ts'
-import type { WorkerState } from './control-request.ts'
+import type { WorkerState } from '../../shared/process/control-request.ts'
 import { foundLimits } from './found-limits.ts'
 import { followHosts } from './hosts.ts'
 import { describeLoneWorker, standInForPrimary } from './pm2-stand-in.ts'

@@ -10,7 +10,7 @@ import { openRedis, redisService } from '../../shared/kernel/redis/connections.t
 import { firstAdministratorText, listeningText, localUrl } from './announcements.ts'
 import { claimPort } from './claim-port.ts'
 import { createControl, type Control } from './control.ts'
-import { refusal, type ControlAnswer } from './control-request.ts'
+import { refusal, type ControlAnswer } from '../../shared/process/control-request.ts'
 import { serveControl } from './control-socket.ts'
 import { createDataDirectory } from './data-directory.ts'
 import { forgetDeparted } from './departures.ts'

@@ -14,7 +14,7 @@ import { openRedis, redisService } from '../../shared/kernel/redis/connections.t
 import { createSessions, type SessionService } from '../../shared/sessions/create-sessions.ts'
 import type { Tracing } from '../../shared/telemetry/tracing/tracing.ts'
 import { localUrl } from '../cluster/announcements.ts'
-import type { AskPrimary } from '../cluster/primary-handle.ts'
+import type { AskPrimary } from '../../shared/process/primary-handle.ts'
 import { jobs } from '../jobs.ts'
 import { limits as policies } from '../limits.ts'
 import { createApp } from './app.ts'

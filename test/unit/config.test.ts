@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { loadConfig, type Config, type Facts } from '../../shared/config.ts'
-import { readAssignment } from '../../shared/config/assignment.ts'
+import { readAssignment } from '../../shared/process/assignment.ts'
 import { ConfigurationError } from '../../shared/kernel/errors.ts'
 
 type Variables = Record<string, string>

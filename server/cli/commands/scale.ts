@@ -1,4 +1,4 @@
-import { mostWorkers } from '../../cluster/control-request.ts'
+import { mostWorkers } from '../../../shared/process/control-request.ts'
 import { askServer } from '../ask-server.ts'
 import { UsageError, type Command } from '../command.ts'
 import { readArguments } from '../read-arguments.ts'

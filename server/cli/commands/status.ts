@@ -1,4 +1,4 @@
-import type { WorkerStatus } from '../../cluster/control-request.ts'
+import type { WorkerStatus } from '../../../shared/process/control-request.ts'
 import { askServer } from '../ask-server.ts'
 import type { Command } from '../command.ts'
 import { isoTime, table } from '../output.ts'

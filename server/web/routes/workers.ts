@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import { workerRoles } from '../../../shared/config/assignment.ts'
+import { workerRoles } from '../../../shared/process/assignment.ts'
 import {
   mostWorkers,
   workerStates,
   type ControlAnswer,
   type WorkerStatus,
-} from '../../cluster/control-request.ts'
-import type { AskPrimary } from '../../cluster/primary-handle.ts'
+} from '../../../shared/process/control-request.ts'
+import type { AskPrimary } from '../../../shared/process/primary-handle.ts'
 import type { RecordAuthEvent } from '../auth-events.ts'
 import { problem, Problem } from '../problem.ts'
 import { defineRoute, type Access, type Route } from '../route.ts'

@@ -8,7 +8,7 @@
  */
 import path from 'node:path'
 import { Worker } from 'node:worker_threads'
-import type { LogOptions } from '../telemetry/log.ts'
+import type { LogOptions } from '../../telemetry/log.ts'
 
 export interface StallWatchOptions {
   /** How the log is written: by the thread, since the main thread can't. */

@@ -1,5 +1,5 @@
 /** Everything that the primary and its workers say to each other. What arrives is checked here, once. */
-import type { Vitals } from '../../shared/vitals.ts'
+import type { Vitals } from './vitals.ts'
 import type { ControlAnswer } from './control-request.ts'
 
 /** What a worker tells of itself once a second. Job workers hold neither lease nor sessions. */

@@ -23,7 +23,7 @@ for (;;) {
 }
 
 async function tell(stack: string[] | null): Promise<void> {
-  const { createLogger } = await import('../telemetry/log.ts')
+  const { createLogger } = await import('../../telemetry/log.ts')
   createLogger(log).error(
     {
       stalledMs: stillMs,

@@ -2,7 +2,7 @@
  * What the primary tells a worker that it forks, in variables of our own beside the public ones. Nobody else
  * sets them (NODE_APP_INSTANCE would not do: under pm2 all workers that we fork inherit the same value).
  */
-import type { Environment } from './environment.ts'
+import type { Environment } from '../config/environment.ts'
 
 export const workerRoles = ['web', 'jobs'] as const
 export type WorkerRole = (typeof workerRoles)[number]

@@ -3,7 +3,7 @@
  * on behalf of an administrator. One grammar for both: what arrives is checked here, once.
  */
 import { z } from 'zod'
-import { workerRoles, type WorkerRole } from '../../shared/config/assignment.ts'
+import { workerRoles, type WorkerRole } from './assignment.ts'
 
 export const mostWorkers = 256
 
