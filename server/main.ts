@@ -29,7 +29,7 @@ const brokenGraceMs = 2_000
 const stallMs = 5_000
 
 const { readAssignment } = await import('../shared/process/assignment.ts')
-const { loadConfig } = await import('../shared/config.ts')
+const { loadConfig } = await import('../shared/config/config.ts')
 const { ConfigurationError, messageOf } = await import('../shared/kernel/errors.ts')
 const { deadlineIn } = await import('../shared/kernel/lifecycle.ts')
 const { openTracing } = await import('../shared/telemetry/tracing/tracing.ts')

@@ -20,7 +20,7 @@ const stallMs = 5_000
 const primarySignals = ['SIGINT', 'SIGHUP', 'SIGUSR2', 'SIGTTIN', 'SIGTTOU'] as const
 
 const { readAssignment } = await import('../shared/process/assignment.ts')
-const { loadConfig } = await import('../shared/config.ts')
+const { loadConfig } = await import('../shared/config/config.ts')
 const { ConfigurationError, messageOf } = await import('../shared/kernel/errors.ts')
 const { deadlineIn } = await import('../shared/kernel/lifecycle.ts')
 const { watchForStalls } = await import('../shared/process/stalls/stall-watch.ts')

@@ -1,5 +1,5 @@
 import { openAccounts } from '../shared/accounts/open-accounts.ts'
-import type { Config } from '../shared/config.ts'
+import type { Config } from '../shared/config/config.ts'
 import { group, type Service } from '../shared/kernel/lifecycle.ts'
 import type { Logger } from '../shared/telemetry/log.ts'
 import { createMailer } from '../shared/mail/create-mailer.ts'

@@ -1,4 +1,4 @@
-import type { Config } from '../../shared/config.ts'
+import type { Config } from '../../shared/config/config.ts'
 import type { Output } from './output.ts'
 import type { Questions } from './questions.ts'
 

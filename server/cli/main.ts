@@ -1,5 +1,5 @@
 /** The entry of the `lockstep` command, and the only place of it that knows the environment and exit codes. */
-import { loadConfig } from '../../shared/config.ts'
+import { loadConfig } from '../../shared/config/config.ts'
 import { ConfigurationError, messageOf } from '../../shared/kernel/errors.ts'
 import { availableCpus } from '../cluster/available-cpus.ts'
 import { CommandFailed, Interrupted, UsageError, type Command } from './command.ts'

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import type { Config } from '../../shared/config.ts'
+import type { Config } from '../../shared/config/config.ts'
 import type { Logger } from '../../shared/telemetry/log.ts'
 import { createSessionScripts, type DurabilityMode } from '../../shared/sessions/scripts.ts'
 import { sessionScriptSettings } from './prepare-redis.ts'

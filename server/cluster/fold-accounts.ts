@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import Database from 'libsql'
-import type { DatabaseTarget } from '../../shared/config.ts'
+import type { DatabaseTarget } from '../../shared/config/config.ts'
 import type { Service } from '../../shared/kernel/lifecycle.ts'
 
 /**

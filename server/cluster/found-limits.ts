@@ -1,4 +1,4 @@
-import type { RedisTarget } from '../../shared/config.ts'
+import type { RedisTarget } from '../../shared/config/config.ts'
 import { systemClock } from '../../shared/kernel/clock.ts'
 import { createRateLimiter } from '../../shared/limits/rate-limiter.ts'
 import { deadlineIn, group } from '../../shared/kernel/lifecycle.ts'

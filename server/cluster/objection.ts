@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
-import type { Config } from '../../shared/config.ts'
+import type { Config } from '../../shared/config/config.ts'
 import { messageOf } from '../../shared/kernel/errors.ts'
 import { settingsKey } from '../web/runtime-settings.ts'
 

@@ -1,7 +1,7 @@
 import { ensureFirstAdministrator } from '../../shared/accounts/first-administrator.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { createPasswords } from '../../shared/accounts/passwords.ts'
-import type { Config } from '../../shared/config.ts'
+import type { Config } from '../../shared/config/config.ts'
 import { Unavailable } from '../../shared/kernel/errors.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { withoutUrlSecrets } from '../../shared/kernel/redact.ts'

@@ -1,5 +1,5 @@
 import path from 'node:path'
-import type { Config, RedisTarget } from '../../shared/config.ts'
+import type { Config, RedisTarget } from '../../shared/config/config.ts'
 import { ConfigurationError } from '../../shared/kernel/errors.ts'
 import { deadlineIn, type ServiceStack } from '../../shared/kernel/lifecycle.ts'
 import type { Logger } from '../../shared/telemetry/log.ts'

@@ -3,7 +3,7 @@
  * in order; each step may refuse, and then what the steps before it started is undone.
  */
 import { hostname } from 'node:os'
-import type { Config } from '../../shared/config.ts'
+import type { Config } from '../../shared/config/config.ts'
 import { createServiceStack, deadlineIn, type Service } from '../../shared/kernel/lifecycle.ts'
 import type { Logger } from '../../shared/telemetry/log.ts'
 import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'

@@ -1,5 +1,5 @@
 import type { AccountStore, Passwords } from '../../shared/accounts/accounts.ts'
-import type { Config } from '../../shared/config.ts'
+import type { Config } from '../../shared/config/config.ts'
 import type { Logger } from '../../shared/telemetry/log.ts'
 import type { Queues } from '../../shared/queues/queues.ts'
 import type { ScheduleViews } from '../../shared/queues/schedule-views.ts'

@@ -1,7 +1,7 @@
 /** The rate limits of the server: their policies, and the parts that keep them. */
 import type { Redis } from 'ioredis'
 import { systemClock } from '../../shared/kernel/clock.ts'
-import type { Config } from '../../shared/config.ts'
+import type { Config } from '../../shared/config/config.ts'
 import { openLimitBus } from '../../shared/limits/bus.ts'
 import { createLoginGuard, type LoginGuard } from '../../shared/limits/login-guard.ts'
 import type { LimitPolicy } from '../../shared/limits/policy.ts'

@@ -2,7 +2,7 @@
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { z } from 'zod'
-import { cacheModes, logLevels, type Config, type LimitRule } from '../../shared/config.ts'
+import { cacheModes, logLevels, type Config, type LimitRule } from '../../shared/config/config.ts'
 import { formatLimitRule, limitRule } from '../../shared/config/limit-rule.ts'
 import { Refusal } from '../../shared/config/grammar.ts'
 import type { SessionService } from '../../shared/sessions/create-sessions.ts'

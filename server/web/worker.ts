@@ -1,7 +1,7 @@
 import { createPasswords } from '../../shared/accounts/passwords.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { passwordProblem } from '../../shared/accounts/password-rules.ts'
-import type { Config } from '../../shared/config.ts'
+import type { Config } from '../../shared/config/config.ts'
 import { group, type Service } from '../../shared/kernel/lifecycle.ts'
 import type { Logger } from '../../shared/telemetry/log.ts'
 import { createQueues } from '../../shared/queues/queues.ts'

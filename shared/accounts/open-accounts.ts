@@ -1,4 +1,4 @@
-import type { DatabaseTarget } from '../config.ts'
+import type { DatabaseTarget } from '../config/config.ts'
 import type { AccountStoreOptions } from './account-store.ts'
 import type { AccountStore } from './accounts.ts'
 import { openPostgresAccounts } from './postgres/open-postgres.ts'

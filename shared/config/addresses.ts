@@ -1,7 +1,7 @@
 /** The grammars of everything that names a place: hosts, origins, mail addresses, Redis, the database. */
 import { isIP } from 'node:net'
 import path from 'node:path'
-import type { DatabaseTarget, RedisTarget } from '../config.ts'
+import type { DatabaseTarget, RedisTarget } from './config.ts'
 import { refuse, type Grammar } from './grammar.ts'
 
 function parseUrl(text: string): URL | null {

@@ -1,4 +1,4 @@
-import type { LimitRule } from '../config.ts'
+import type { LimitRule } from './config.ts'
 import { duration, Refusal, refuse, type Grammar } from './grammar.ts'
 
 const window = duration('1s', '7d', '1m')

@@ -8,7 +8,7 @@
  */
 import { pino, type DestinationStream, type Logger } from 'pino'
 import { prettyFactory, type PrettyOptions } from 'pino-pretty'
-import type { LogLevel } from '../config.ts'
+import type { LogLevel } from '../config/config.ts'
 import { namesSecret, redacted, withoutUrlSecrets } from '../kernel/redact.ts'
 
 export type { Logger } from 'pino'

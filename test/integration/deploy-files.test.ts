@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { healthRoutes } from '../../server/web/routes/health.ts'
 import { createReadiness } from '../../server/web/readiness.ts'
-import { loadConfig, type Config } from '../../shared/config.ts'
+import { loadConfig, type Config } from '../../shared/config/config.ts'
 import { catalogue } from '../../shared/telemetry/metrics/catalogue.ts'
 
 const root = path.join(import.meta.dirname, '..', '..')

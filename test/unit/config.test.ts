@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { loadConfig, type Config, type Facts } from '../../shared/config.ts'
+import { loadConfig, type Config, type Facts } from '../../shared/config/config.ts'
 import { readAssignment } from '../../shared/process/assignment.ts'
 import { ConfigurationError } from '../../shared/kernel/errors.ts'
 

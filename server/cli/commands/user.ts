@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { passwordProblem } from '../../../shared/accounts/password-rules.ts'
 import { roles as allRoles, type Role } from '../../../shared/accounts/accounts.ts'
-import type { Config } from '../../../shared/config.ts'
+import type { Config } from '../../../shared/config/config.ts'
 import { listed } from '../../../shared/config/grammar.ts'
 import { email as emailField, line } from '../../web/routes/fields.ts'
 import { subjectOf } from '../../web/routes/representations.ts'

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { openAccounts } from '../../../shared/accounts/open-accounts.ts'
-import type { Config } from '../../../shared/config.ts'
+import type { Config } from '../../../shared/config/config.ts'
 import { messageOf, Unavailable } from '../../../shared/kernel/errors.ts'
 import { deadlineIn } from '../../../shared/kernel/lifecycle.ts'
 import { withoutUrlSecrets } from '../../../shared/kernel/redact.ts'

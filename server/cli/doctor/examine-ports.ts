@@ -1,4 +1,4 @@
-import type { Config } from '../../../shared/config.ts'
+import type { Config } from '../../../shared/config/config.ts'
 import { messageOf } from '../../../shared/kernel/errors.ts'
 import { localUrl } from '../../cluster/announcements.ts'
 import { claimPort } from '../../cluster/claim-port.ts'

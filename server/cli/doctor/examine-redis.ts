@@ -1,6 +1,6 @@
 import path from 'node:path'
 import type { Redis } from 'ioredis'
-import type { Config, RedisTarget } from '../../../shared/config.ts'
+import type { Config, RedisTarget } from '../../../shared/config/config.ts'
 import { ConfigurationError, messageOf } from '../../../shared/kernel/errors.ts'
 import { deadlineIn } from '../../../shared/kernel/lifecycle.ts'
 import { withoutUrlSecrets } from '../../../shared/kernel/redact.ts'

@@ -2,7 +2,7 @@
  * Looks at everything that the server depends on, without starting it and without changing anything. Each part is
  * examined whatever the others are like, so that all that is wrong is known at once.
  */
-import type { Config } from '../../../shared/config.ts'
+import type { Config } from '../../../shared/config/config.ts'
 import { ConfigurationError, messageOf } from '../../../shared/kernel/errors.ts'
 import { askServer, ServerNotRunning } from '../ask-server.ts'
 import { examineDatabase } from './examine-database.ts'

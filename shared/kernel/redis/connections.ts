@@ -7,7 +7,7 @@
  * sent again: only its sender knows whether doing it twice is harmless.
  */
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
-import type { RedisTarget } from '../../config.ts'
+import type { RedisTarget } from '../../config/config.ts'
 import { messageOf } from '../errors.ts'
 import { remaining, type Deadline, type Service } from '../lifecycle.ts'
 

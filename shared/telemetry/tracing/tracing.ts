@@ -5,7 +5,7 @@
 import type { Telemetry } from 'bullmq'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { ObservedQuery } from '../../accounts/account-store.ts'
-import type { Config } from '../../config.ts'
+import type { Config } from '../../config/config.ts'
 import type { Service } from '../../kernel/lifecycle.ts'
 import { createLogger, type LogOptions, type Logger } from '../log.ts'
 

@@ -3,7 +3,7 @@
  * or every problem at once out. Durations are milliseconds.
  */
 import path from 'node:path'
-import { firstAdministratorProblem } from './accounts/first-administrator.ts'
+import { firstAdministratorProblem } from '../accounts/first-administrator.ts'
 import {
   databaseAddress,
   host,
@@ -13,22 +13,14 @@ import {
   origin,
   origins,
   redisAddress,
-} from './config/addresses.ts'
-import { assignmentVariables } from './process/assignment.ts'
-import { createEnvironmentReader, type Environment, type EnvironmentReader } from './config/environment.ts'
-import {
-  duration,
-  oneOf,
-  shownDuration,
-  size,
-  switchWord,
-  wholeNumber,
-  type Grammar,
-} from './config/grammar.ts'
-import { limitRule } from './config/limit-rule.ts'
-import { readTracing, type TracingConfig } from './config/tracing.ts'
-import { misspelt } from './config/unknown-variables.ts'
-import { ConfigurationError } from './kernel/errors.ts'
+} from './addresses.ts'
+import { assignmentVariables } from '../process/assignment.ts'
+import { createEnvironmentReader, type Environment, type EnvironmentReader } from './environment.ts'
+import { duration, oneOf, shownDuration, size, switchWord, wholeNumber, type Grammar } from './grammar.ts'
+import { limitRule } from './limit-rule.ts'
+import { readTracing, type TracingConfig } from './tracing.ts'
+import { misspelt } from './unknown-variables.ts'
+import { ConfigurationError } from '../kernel/errors.ts'
 
 export const cacheModes = ['coherent', 'redis', 'memory', 'none'] as const
 export type CacheMode = (typeof cacheModes)[number]
