@@ -3,7 +3,7 @@
  */
 import type { Redis } from 'ioredis'
 import { loadScript, runScript, type Script } from '../kernel/redis/script.ts'
-import { maximumLeaseMs } from './constants.ts'
+import { maximumLeaseMs } from '../coherence/constants.ts'
 import type { SessionKeys } from './keys.ts'
 import {
   asCount,

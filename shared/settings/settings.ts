@@ -11,7 +11,7 @@ import { z } from 'zod'
 import { Unavailable } from '../kernel/errors.ts'
 import { loadScript, runScript } from '../kernel/redis/script.ts'
 
-/** How all workers are told, and told again; see the follower of shared/sessions/coherence. */
+/** How all workers are told, and told again; see the follower of shared/coherence. */
 export interface SettingsBus {
   announce(kind: string, text: string): Promise<void>
   follow(kind: string, follower: { apply(text: string): void; refresh(): Promise<void> }): void

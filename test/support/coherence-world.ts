@@ -9,13 +9,9 @@
  */
 import { coherentCache, type Guard } from '../../shared/sessions/cache/coherent-cache.ts'
 import { createSessionMemory } from '../../shared/sessions/cache/session-memory.ts'
-import { maximumLeaseMs } from '../../shared/sessions/constants.ts'
-import type { Invalidation } from '../../shared/sessions/coherence/invalidation.ts'
-import {
-  MemberState,
-  type MemberEffects,
-  type Renewal,
-} from '../../shared/sessions/coherence/member-state.ts'
+import { maximumLeaseMs } from '../../shared/coherence/constants.ts'
+import type { Invalidation } from '../../shared/coherence/invalidation.ts'
+import { MemberState, type MemberEffects, type Renewal } from '../../shared/coherence/member-state.ts'
 import type { Clock } from '../../shared/kernel/clock.ts'
 import type { Stamp } from '../../shared/sessions/scripts.ts'
 import { identityOf } from './identities.ts'

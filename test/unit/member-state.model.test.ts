@@ -1,12 +1,8 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Clock } from '../../shared/kernel/clock.ts'
-import type { Invalidation } from '../../shared/sessions/coherence/invalidation.ts'
-import {
-  MemberState,
-  type MemberEffects,
-  type Renewal,
-} from '../../shared/sessions/coherence/member-state.ts'
+import type { Invalidation } from '../../shared/coherence/invalidation.ts'
+import { MemberState, type MemberEffects, type Renewal } from '../../shared/coherence/member-state.ts'
 import type { Stamp } from '../../shared/sessions/scripts.ts'
 import {
   createWorld,

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { MemberState } from '../../shared/sessions/coherence/member-state.ts'
+import { MemberState } from '../../shared/coherence/member-state.ts'
 import { createManualClock } from '../support/manual-clock.ts'
 
 const leaseMs = 1_000

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { maximumLeaseMs } from '../../shared/sessions/constants.ts'
+import { maximumLeaseMs } from '../../shared/coherence/constants.ts'
 import { createSessions, type SessionOptions } from '../../shared/sessions/create-sessions.ts'
 
 describe('The lease that an application asks for', () => {

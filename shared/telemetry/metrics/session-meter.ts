@@ -1,4 +1,4 @@
-import type { Waited } from '../../sessions/coherence/revoker.ts'
+import type { Waited } from '../../coherence/revoker.ts'
 import type { SessionService } from '../../sessions/create-sessions.ts'
 import { createHistogram, reading, type Reading } from './reading.ts'
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../../kernel/clock.ts'
+import type { Clock } from '../kernel/clock.ts'
 
 /** Since when has this process known the incarnation that Redis is in? */
 export interface IncarnationWatch {

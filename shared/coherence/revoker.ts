@@ -5,10 +5,10 @@
  * Source: `Revoker` of docs/model/coherence.pml. Time is only ever measured on this process' monotonic clock, from
  * after the reply that is waited for; leases are never judged by Redis' clock.
  */
-import type { Clock } from '../../kernel/clock.ts'
-import { ackPollMs, maximumLeaseMs, revocationPatienceMs, surely } from '../constants.ts'
-import type { Member } from '../replies.ts'
-import type { Recorded } from '../scripts.ts'
+import type { Clock } from '../kernel/clock.ts'
+import { ackPollMs, maximumLeaseMs, revocationPatienceMs, surely } from './constants.ts'
+import type { Member } from '../sessions/replies.ts'
+import type { Recorded } from '../sessions/scripts.ts'
 import type { IncarnationWatch } from './incarnation-watch.ts'
 
 export interface RevokerDependencies {
