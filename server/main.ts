@@ -53,7 +53,7 @@ try {
 
 async function runPrimary(): Promise<void> {
   fatal = await refusal()
-  const { availableCpus } = await import('./cluster/available-cpus.ts')
+  const { availableCpus } = await import('./cluster/boot/available-cpus.ts')
   const { createLogger } = await import('../shared/telemetry/log.ts')
   const { createPrimary } = await import('./cluster/primary.ts')
 
@@ -182,7 +182,7 @@ async function runUnderPm2(pmId: number): Promise<void> {
     destination: { write: (line) => void process.stdout.write(line) },
   })
 
-  const { createLoneWorker } = await import('./cluster/lone-worker.ts')
+  const { createLoneWorker } = await import('./cluster/pm2/lone-worker.ts')
   const { routes } = await import('./routes.ts')
   const worker = createLoneWorker({
     config,
@@ -228,7 +228,7 @@ async function runUnderPm2(pmId: number): Promise<void> {
 
 /** Ends a process that can't start, with every reason. */
 async function refusal(): Promise<(cause: unknown) => void> {
-  const { problemsText } = await import('./cluster/announcements.ts')
+  const { problemsText } = await import('./cluster/boot/announcements.ts')
   return (cause) => {
     const misconfigured = cause instanceof ConfigurationError
     process.stderr.write(problemsText(misconfigured ? cause.problems : [messageOf(cause)]))

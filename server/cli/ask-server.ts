@@ -8,8 +8,8 @@ import type {
   ControlRequest,
   ControlResults,
 } from '../../shared/process/control-request.ts'
-import { controlSocketPath } from '../cluster/control-socket.ts'
-import type { Progress } from '../cluster/supervisor.ts'
+import { controlSocketPath } from '../cluster/control/control-socket.ts'
+import type { Progress } from '../cluster/supervision/supervisor.ts'
 import { CommandFailed } from './command.ts'
 
 /** Nothing listens there. */

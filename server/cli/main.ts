@@ -1,7 +1,7 @@
 /** The entry of the `lockstep` command, and the only place of it that knows the environment and exit codes. */
 import { loadConfig } from '../../shared/config/config.ts'
 import { ConfigurationError, messageOf } from '../../shared/kernel/errors.ts'
-import { availableCpus } from '../cluster/available-cpus.ts'
+import { availableCpus } from '../cluster/boot/available-cpus.ts'
 import { CommandFailed, Interrupted, UsageError, type Command } from './command.ts'
 import { commands } from './commands.ts'
 import { commandHelp, generalHelp, help, start, version, type Described } from './help.ts'

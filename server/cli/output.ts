@@ -2,7 +2,7 @@
  * What a command says: lines for people, or JSON for programs. Standard output holds the outcome alone unless it is a
  * terminal, so that it can be piped into another program.
  */
-import type { Progress } from '../cluster/supervisor.ts'
+import type { Progress } from '../cluster/supervision/supervisor.ts'
 import { usageText } from './help.ts'
 
 export interface OutputStream {

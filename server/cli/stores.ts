@@ -14,7 +14,7 @@ import { openRedis, redisService } from '../../shared/kernel/redis/connections.t
 import { createSessions } from '../../shared/sessions/create-sessions.ts'
 import type { DurabilityMode } from '../../shared/sessions/scripts.ts'
 import type { Sessions } from '../../shared/sessions/sessions.ts'
-import { prepareRedis } from '../cluster/prepare-redis.ts'
+import { prepareRedis } from '../cluster/boot/prepare-redis.ts'
 import { askServer, ServerNotRunning } from './ask-server.ts'
 import { CommandFailed } from './command.ts'
 

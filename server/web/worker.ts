@@ -13,7 +13,7 @@ import { createSessionMeter } from '../../shared/telemetry/metrics/session-meter
 import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
 import { createSessions, type SessionService } from '../../shared/sessions/create-sessions.ts'
 import type { Tracing } from '../../shared/telemetry/tracing/tracing.ts'
-import { localUrl } from '../cluster/announcements.ts'
+import { localUrl } from '../cluster/boot/announcements.ts'
 import type { AskPrimary } from '../../shared/process/primary-handle.ts'
 import { jobs } from '../jobs.ts'
 import { limits as policies } from '../limits.ts'

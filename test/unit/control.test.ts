@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { createControl } from '../../server/cluster/control.ts'
+import { createControl } from '../../server/cluster/control/control.ts'
 import { createLogger } from '../../shared/telemetry/log.ts'
 
 /** A control over numbers that change at once; each objection is asked of a Redis that takes its time. */

@@ -6,7 +6,7 @@ import { deadlineIn } from '../../../shared/kernel/lifecycle.ts'
 import { withoutUrlSecrets } from '../../../shared/kernel/redact.ts'
 import { openRedis, redisService } from '../../../shared/kernel/redis/connections.ts'
 import { findRedisServer } from '../../cluster/embedded-redis/find-server.ts'
-import { askRedis, chooseDurability, redisProblems, type RedisFacts } from '../../cluster/redis-facts.ts'
+import { askRedis, chooseDurability, redisProblems, type RedisFacts } from '../../cluster/boot/redis-facts.ts'
 import type { RunningServer } from './examine.ts'
 import { findingsAbout, type Finding } from './finding.ts'
 

@@ -1,8 +1,8 @@
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Config } from '../../../shared/config/config.ts'
-import { availableCpus } from '../../cluster/available-cpus.ts'
-import { objectionTo } from '../../cluster/data-directory.ts'
+import { availableCpus } from '../../cluster/boot/available-cpus.ts'
+import { objectionTo } from '../../cluster/boot/data-directory.ts'
 import { findingsAbout, type Finding } from './finding.ts'
 
 export interface SystemFacts {

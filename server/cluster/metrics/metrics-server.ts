@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { Service } from '../../shared/kernel/lifecycle.ts'
-import type { Logger } from '../../shared/telemetry/log.ts'
-import { exposition, expositionContentType } from '../../shared/telemetry/metrics/exposition.ts'
-import type { Reading } from '../../shared/telemetry/metrics/reading.ts'
-import { claimPort } from './claim-port.ts'
+import type { Service } from '../../../shared/kernel/lifecycle.ts'
+import type { Logger } from '../../../shared/telemetry/log.ts'
+import { exposition, expositionContentType } from '../../../shared/telemetry/metrics/exposition.ts'
+import type { Reading } from '../../../shared/telemetry/metrics/reading.ts'
+import { claimPort } from '../boot/claim-port.ts'
 
 export interface MetricsServerOptions {
   readonly host: string

@@ -4,9 +4,9 @@ import {
   assignmentEnvironment,
   type WorkerAssignment,
   type WorkerRole,
-} from '../../shared/process/assignment.ts'
-import type { ControlAnswer, WorkerState } from '../../shared/process/control-request.ts'
-import { parseWorkerMessage, type Heartbeat, type PrimaryMessage } from '../../shared/process/messages.ts'
+} from '../../../shared/process/assignment.ts'
+import type { ControlAnswer, WorkerState } from '../../../shared/process/control-request.ts'
+import { parseWorkerMessage, type Heartbeat, type PrimaryMessage } from '../../../shared/process/messages.ts'
 import { closeUntaken } from './untaken-connections.ts'
 
 /** A program to run as a worker. */

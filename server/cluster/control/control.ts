@@ -1,5 +1,5 @@
-import { messageOf } from '../../shared/kernel/errors.ts'
-import type { Logger } from '../../shared/telemetry/log.ts'
+import { messageOf } from '../../../shared/kernel/errors.ts'
+import type { Logger } from '../../../shared/telemetry/log.ts'
 import {
   mostWorkers,
   parseControlRequest,
@@ -9,10 +9,10 @@ import {
   type ControlAnswer,
   type ControlResults,
   type WorkerCounts,
-} from '../../shared/process/control-request.ts'
-import type { Hosts } from './hosts.ts'
-import { SlotRetired } from './slot.ts'
-import { SupervisorStopping, type Supervisor, type TellProgress } from './supervisor.ts'
+} from '../../../shared/process/control-request.ts'
+import type { Hosts } from '../boot/hosts.ts'
+import { SlotRetired } from '../supervision/slot.ts'
+import { SupervisorStopping, type Supervisor, type TellProgress } from '../supervision/supervisor.ts'
 
 export interface ControlParts {
   readonly supervisor: Pick<Supervisor, 'reload' | 'scale' | 'drain' | 'count' | 'has'>

@@ -4,8 +4,8 @@
  * has no worker any more. At most times there is one process here; while one takes over from another there are two.
  */
 import { setTimeout as pause } from 'node:timers/promises'
-import type { WorkerRole } from '../../shared/process/assignment.ts'
-import type { Logger } from '../../shared/telemetry/log.ts'
+import type { WorkerRole } from '../../../shared/process/assignment.ts'
+import type { Logger } from '../../../shared/telemetry/log.ts'
 import { backoffMs, type Backoff } from './backoff.ts'
 import { describeExit, WorkerHandle, type ForkOptions, type WorkerProgram } from './worker-handle.ts'
 

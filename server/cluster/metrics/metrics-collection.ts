@@ -7,12 +7,12 @@
  */
 import cluster, { type Worker } from 'node:cluster'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Service } from '../../shared/kernel/lifecycle.ts'
-import { measure, parseMeasured } from '../../shared/telemetry/metrics/answer-primary.ts'
-import { createMetricsLedger } from '../../shared/telemetry/metrics/ledger.ts'
-import { createProcessMeter } from '../../shared/telemetry/metrics/process-meter.ts'
-import { reading, type Reading } from '../../shared/telemetry/metrics/reading.ts'
-import { endOf } from './worker-handle.ts'
+import type { Service } from '../../../shared/kernel/lifecycle.ts'
+import { measure, parseMeasured } from '../../../shared/telemetry/metrics/answer-primary.ts'
+import { createMetricsLedger } from '../../../shared/telemetry/metrics/ledger.ts'
+import { createProcessMeter } from '../../../shared/telemetry/metrics/process-meter.ts'
+import { reading, type Reading } from '../../../shared/telemetry/metrics/reading.ts'
+import { endOf } from '../supervision/worker-handle.ts'
 
 export interface MetricsCollectionOptions {
   /** Which worker this process is, as in `X-Worker`; null when it is none of ours. */

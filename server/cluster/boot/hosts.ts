@@ -8,9 +8,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
-import { workerRoles } from '../../shared/process/assignment.ts'
-import type { Service } from '../../shared/kernel/lifecycle.ts'
-import { workerStates, type WorkerStatus } from '../../shared/process/control-request.ts'
+import { workerRoles } from '../../../shared/process/assignment.ts'
+import type { Service } from '../../../shared/kernel/lifecycle.ts'
+import { workerStates, type WorkerStatus } from '../../../shared/process/control-request.ts'
 
 export interface HostsOptions {
   readonly redis: Redis

@@ -1,9 +1,9 @@
 import { hostname } from 'node:os'
-import { startHeartbeat, type Vitals } from '../../shared/process/vitals.ts'
-import type { WebWorker } from '../web/worker.ts'
-import { refusal, type WorkerState, type WorkerStatus } from '../../shared/process/control-request.ts'
-import type { Hosts } from './hosts.ts'
-import type { AskPrimary } from '../../shared/process/primary-handle.ts'
+import { startHeartbeat, type Vitals } from '../../../shared/process/vitals.ts'
+import type { WebWorker } from '../../web/worker.ts'
+import { refusal, type WorkerState, type WorkerStatus } from '../../../shared/process/control-request.ts'
+import type { Hosts } from '../boot/hosts.ts'
+import type { AskPrimary } from '../../../shared/process/primary-handle.ts'
 
 /**
  * Answers in the place of the primary that a worker of pm2's cluster mode does not have: it knows all workers by what

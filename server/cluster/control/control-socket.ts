@@ -10,11 +10,11 @@ import { chmod, mkdtemp, rm, symlink } from 'node:fs/promises'
 import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { remaining, type Service } from '../../shared/kernel/lifecycle.ts'
-import type { Logger } from '../../shared/telemetry/log.ts'
+import { remaining, type Service } from '../../../shared/kernel/lifecycle.ts'
+import type { Logger } from '../../../shared/telemetry/log.ts'
 import type { Control } from './control.ts'
-import { refusal, type ControlAnswer } from '../../shared/process/control-request.ts'
-import type { Progress } from './supervisor.ts'
+import { refusal, type ControlAnswer } from '../../../shared/process/control-request.ts'
+import type { Progress } from '../supervision/supervisor.ts'
 
 export interface ControlSocketOptions {
   readonly dataDir: string

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
-import { ConfigurationError } from '../../shared/kernel/errors.ts'
+import { ConfigurationError } from '../../../shared/kernel/errors.ts'
 
 /**
  * Proves that the server can listen there, and gives the port: a free one for port 0, so that every worker, and

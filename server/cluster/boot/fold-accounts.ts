@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import Database from 'libsql'
-import type { DatabaseTarget } from '../../shared/config/config.ts'
-import type { Service } from '../../shared/kernel/lifecycle.ts'
+import type { DatabaseTarget } from '../../../shared/config/config.ts'
+import type { Service } from '../../../shared/kernel/lifecycle.ts'
 
 /**
  * Leaves all accounts in the file itself, when it is stopped: after all workers. SQLite keeps the latest changes in a

@@ -6,8 +6,8 @@
  * nobody was silent.
  */
 import { readFile } from 'node:fs/promises'
-import type { Service } from '../../shared/kernel/lifecycle.ts'
-import type { Logger } from '../../shared/telemetry/log.ts'
+import type { Service } from '../../../shared/kernel/lifecycle.ts'
+import type { Logger } from '../../../shared/telemetry/log.ts'
 import { about } from './slot.ts'
 import type { WorkerHandle } from './worker-handle.ts'
 

@@ -13,8 +13,8 @@ import { closeSync, openSync } from 'node:fs'
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import Database from 'libsql'
-import { ConfigurationError, messageOf } from '../../shared/kernel/errors.ts'
-import type { Service } from '../../shared/kernel/lifecycle.ts'
+import { ConfigurationError, messageOf } from '../../../shared/kernel/errors.ts'
+import type { Service } from '../../../shared/kernel/lifecycle.ts'
 
 /** Which has no such permissions. */
 const isWindows = process.platform === 'win32'

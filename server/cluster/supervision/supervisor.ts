@@ -7,7 +7,7 @@
  * ends there, and the workers of before go on. Nothing outlives `stop`: who does not obey is killed.
  */
 import cluster from 'node:cluster'
-import type { WorkerRole } from '../../shared/process/assignment.ts'
+import type { WorkerRole } from '../../../shared/process/assignment.ts'
 import {
   deadlineIn,
   group,
@@ -15,11 +15,11 @@ import {
   StoppedWhileStarting,
   type Deadline,
   type Service,
-} from '../../shared/kernel/lifecycle.ts'
-import { messageOf } from '../../shared/kernel/errors.ts'
-import type { Logger } from '../../shared/telemetry/log.ts'
+} from '../../../shared/kernel/lifecycle.ts'
+import { messageOf } from '../../../shared/kernel/errors.ts'
+import type { Logger } from '../../../shared/telemetry/log.ts'
 import { defaultBackoff, type Backoff } from './backoff.ts'
-import { refusal, type ControlAnswer } from '../../shared/process/control-request.ts'
+import { refusal, type ControlAnswer } from '../../../shared/process/control-request.ts'
 import { watchForHangs } from './hang-watch.ts'
 import { recycleWorkers } from './recycling.ts'
 import { Slot, SlotRetired, type Step, type TellStep } from './slot.ts'

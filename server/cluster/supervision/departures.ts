@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis'
-import type { Config } from '../../shared/config/config.ts'
-import type { Logger } from '../../shared/telemetry/log.ts'
-import { createSessionScripts, type DurabilityMode } from '../../shared/sessions/scripts.ts'
-import { sessionScriptSettings } from './prepare-redis.ts'
+import type { Config } from '../../../shared/config/config.ts'
+import type { Logger } from '../../../shared/telemetry/log.ts'
+import { createSessionScripts, type DurabilityMode } from '../../../shared/sessions/scripts.ts'
+import { sessionScriptSettings } from '../boot/prepare-redis.ts'
 import { about } from './slot.ts'
 import type { WorkerHandle } from './worker-handle.ts'
 

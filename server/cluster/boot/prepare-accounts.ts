@@ -1,10 +1,10 @@
-import { ensureFirstAdministrator } from '../../shared/accounts/first-administrator.ts'
-import { openAccounts } from '../../shared/accounts/open-accounts.ts'
-import { createPasswords } from '../../shared/accounts/passwords.ts'
-import type { Config } from '../../shared/config/config.ts'
-import { Unavailable } from '../../shared/kernel/errors.ts'
-import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
-import { withoutUrlSecrets } from '../../shared/kernel/redact.ts'
+import { ensureFirstAdministrator } from '../../../shared/accounts/first-administrator.ts'
+import { openAccounts } from '../../../shared/accounts/open-accounts.ts'
+import { createPasswords } from '../../../shared/accounts/passwords.ts'
+import type { Config } from '../../../shared/config/config.ts'
+import { Unavailable } from '../../../shared/kernel/errors.ts'
+import { deadlineIn } from '../../../shared/kernel/lifecycle.ts'
+import { withoutUrlSecrets } from '../../../shared/kernel/redact.ts'
 import type { FirstAdministrator } from './announcements.ts'
 
 /**

@@ -1,8 +1,8 @@
-import type { RedisTarget } from '../../shared/config/config.ts'
-import { systemClock } from '../../shared/kernel/clock.ts'
-import { createRateLimiter } from '../../shared/limits/rate-limiter.ts'
-import { deadlineIn, group } from '../../shared/kernel/lifecycle.ts'
-import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
+import type { RedisTarget } from '../../../shared/config/config.ts'
+import { systemClock } from '../../../shared/kernel/clock.ts'
+import { createRateLimiter } from '../../../shared/limits/rate-limiter.ts'
+import { deadlineIn, group } from '../../../shared/kernel/lifecycle.ts'
+import { openRedis, redisService } from '../../../shared/kernel/redis/connections.ts'
 
 /**
  * Says that nothing has been counted before, so that the limits on wrong passwords need not wait until whatever may

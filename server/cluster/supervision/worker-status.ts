@@ -1,4 +1,4 @@
-import type { WorkerStatus } from '../../shared/process/control-request.ts'
+import type { WorkerStatus } from '../../../shared/process/control-request.ts'
 import type { Supervisor } from './supervisor.ts'
 import type { WorkerHandle } from './worker-handle.ts'
 

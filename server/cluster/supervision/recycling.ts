@@ -1,5 +1,5 @@
-import type { Service } from '../../shared/kernel/lifecycle.ts'
-import type { Logger } from '../../shared/telemetry/log.ts'
+import type { Service } from '../../../shared/kernel/lifecycle.ts'
+import type { Logger } from '../../../shared/telemetry/log.ts'
 import { about, SlotRetired, type Slot } from './slot.ts'
 import type { WorkerHandle } from './worker-handle.ts'
 
