@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { IncomingMessage } from 'node:http'
-import { clientAddress, isSecure, requestOrigin } from '../../server/web/forwarded.ts'
+import { clientAddress, isSecure, requestOrigin } from '../../server/http/forwarded.ts'
 
 function request(headers: Record<string, string>, remoteAddress?: string, encrypted = false) {
   return { headers, socket: { remoteAddress, encrypted } } as unknown as IncomingMessage

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { RequestListener } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { pino } from 'pino'
-import { createHttpServer, type HttpServer, type HttpServerOptions } from '../../server/web/http-server.ts'
+import { createHttpServer, type HttpServer, type HttpServerOptions } from '../../server/http/http-server.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { eventually } from '../support/eventually.ts'
 

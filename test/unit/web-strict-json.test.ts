@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { JsonFault, parseStrictJson } from '../../server/web/strict-json.ts'
+import { JsonFault, parseStrictJson } from '../../server/http/strict-json.ts'
 
 describe('Strict JSON', () => {
   it('is read as JSON.parse reads it', () => {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { AppMiddleware } from '../context.ts'
-import { clientAddress, isSecure } from '../forwarded.ts'
+import { clientAddress, isSecure } from '../../http/forwarded.ts'
 
 const wellFormedId = /^[A-Za-z0-9._-]{1,64}$/
 

@@ -1,5 +1,5 @@
 import type { AppContext, AppMiddleware } from '../context.ts'
-import { requestOrigin } from '../forwarded.ts'
+import { requestOrigin } from '../../http/forwarded.ts'
 import { problem } from '../problem.ts'
 
 /**

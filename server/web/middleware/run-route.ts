@@ -1,8 +1,8 @@
 import type { z } from 'zod'
 import type { AppContext, AppMiddleware } from '../context.ts'
-import { fieldErrors } from '../field-errors.ts'
+import { fieldErrors } from '../../http/field-errors.ts'
 import { invalidFields, problem } from '../problem.ts'
-import { readFormBody, readJsonBody } from '../request-body.ts'
+import { readFormBody, readJsonBody } from '../../http/request-body.ts'
 import type { Input, Route } from '../route.ts'
 
 const nothing: Input = { body: undefined, params: undefined, query: undefined }
