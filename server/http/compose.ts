@@ -1,4 +1,4 @@
-import type { AppMiddleware } from '../web/context.ts'
+import type { AppMiddleware } from '../web/routing/context.ts'
 
 /**
  * One middleware of many, each around all that follow it. Made once, where koa-compose works for every request, and

@@ -24,7 +24,7 @@ import { passwordResetRequests } from './password-reset-requests.ts'
 import { createReadiness, probeRedis, type SessionsDetail } from './readiness.ts'
 import { createRequestMeter } from './request-meter.ts'
 import { openLimits } from './limits.ts'
-import type { Route } from './route.ts'
+import type { Route } from './routing/route.ts'
 import { followRuntimeSettings } from './runtime-settings.ts'
 import { signInNotices } from './sign-in-notices.ts'
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { rateLimit } from '../../server/web/middleware/rate-limit.ts'
-import { defineRoute } from '../../server/web/route.ts'
+import { rateLimit } from '../../server/web/pipeline/rate-limit.ts'
+import { defineRoute } from '../../server/web/routing/route.ts'
 import type { RateLimiter } from '../../shared/limits/rate-limiter.ts'
 import { eventually } from '../support/eventually.ts'
 import { startHttpApp, type HttpApp } from '../support/http-app.ts'

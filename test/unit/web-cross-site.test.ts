@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import type { AppContext } from '../../server/web/context.ts'
-import { refuseCrossSite } from '../../server/web/middleware/refuse-cross-site.ts'
+import type { AppContext } from '../../server/web/routing/context.ts'
+import { refuseCrossSite } from '../../server/web/pipeline/refuse-cross-site.ts'
 
 type Outcome = 'passes' | 'is refused'
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import type { AppContext } from '../../server/web/context.ts'
-import { refuseMalformed } from '../../server/web/middleware/refuse-malformed.ts'
+import type { AppContext } from '../../server/web/routing/context.ts'
+import { refuseMalformed } from '../../server/web/pipeline/refuse-malformed.ts'
 
 function look(rawHeaders: string[], headers: object = { host: 'a' }, httpVersion = '1.1'): void {
   const req = { rawHeaders, headers, httpVersion }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Identity } from '../../../shared/sessions/sessions.ts'
-import { requireIdentity } from '../context.ts'
-import { defineRoute, type Route } from '../route.ts'
+import { requireIdentity } from '../routing/context.ts'
+import { defineRoute, type Route } from '../routing/route.ts'
 import { presentSession, presentUser, sessionSchema, userSchema } from './representations.ts'
 
 /**

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { AppContext } from '../context.ts'
+import type { AppContext } from '../routing/context.ts'
 import { assetPaths, answerPage } from '../pages/page.ts'
 import { answerProblemAsPage } from '../pages/problem-page.ts'
 import { resetPage } from '../pages/reset-page.ts'
-import { defineRoute, type Route } from '../route.ts'
+import { defineRoute, type Route } from '../routing/route.ts'
 
 /** The page that mails link to, and the files that all pages are made with. */
 export function pageRoutes(): Route[] {

@@ -3,9 +3,9 @@ import type { AccountStore, Passwords } from '../../../shared/accounts/accounts.
 import { hashResetToken } from '../../../shared/accounts/password-reset-tokens.ts'
 import type { Sessions } from '../../../shared/sessions/sessions.ts'
 import type { RecordAuthEvent } from '../auth-events.ts'
-import type { AppContext } from '../context.ts'
-import { problem, revocationUnconfirmed } from '../problem.ts'
-import { defineRoute, type Route } from '../route.ts'
+import type { AppContext } from '../routing/context.ts'
+import { problem, revocationUnconfirmed } from '../routing/problem.ts'
+import { defineRoute, type Route } from '../routing/route.ts'
 import { email, newPassword } from './fields.ts'
 import { requireAcceptable, type PasswordProblem } from './password.ts'
 

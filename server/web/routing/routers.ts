@@ -8,7 +8,7 @@
  * and paths that have no route for the method.
  */
 import { Router } from '@koa/router'
-import { compose } from '../http/compose.ts'
+import { compose } from '../../http/compose.ts'
 import type { AppContext, AppMiddleware } from './context.ts'
 import { problem } from './problem.ts'
 import type { Route } from './route.ts'

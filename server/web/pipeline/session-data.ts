@@ -7,8 +7,8 @@
 import session from 'koa-session'
 import { isDeepStrictEqual } from 'node:util'
 import type { DataChanges, SessionData, Sessions } from '../../../shared/sessions/sessions.ts'
-import { requireIdentity, type App, type AppContext, type AppMiddleware } from '../context.ts'
-import { problem } from '../problem.ts'
+import { requireIdentity, type App, type AppContext, type AppMiddleware } from '../routing/context.ts'
+import { problem } from '../routing/problem.ts'
 
 export function createSessionDataMiddleware(
   app: App,

@@ -1,5 +1,5 @@
-import type { AppMiddleware } from '../context.ts'
-import { methods } from '../route.ts'
+import type { AppMiddleware } from '../routing/context.ts'
+import { methods } from '../routing/route.ts'
 
 const preflightHeaders = {
   'Access-Control-Allow-Methods': ['HEAD', ...methods].join(', '),

@@ -1,5 +1,5 @@
 import { isWellFormedToken } from '../../../shared/sessions/token.ts'
-import type { AppMiddleware } from '../context.ts'
+import type { AppMiddleware } from '../routing/context.ts'
 import { readCookie, sessionCookieName } from '../session-cookie.ts'
 
 /**
