@@ -1,8 +1,8 @@
 import { expect } from 'chai'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { healthRoutes } from '../../server/web/routes/health.ts'
-import { createReadiness } from '../../server/web/readiness.ts'
+import { healthRoutes } from '../../server/web/features/health/health.ts'
+import { createReadiness } from '../../server/web/features/health/readiness.ts'
 import { loadConfig, type Config } from '../../shared/config/config.ts'
 import { catalogue } from '../../shared/telemetry/metrics/catalogue.ts'
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { pino } from 'pino'
-import { createAuditWriter, type AuditWriter } from '../../server/web/audit-writer.ts'
+import { createAuditWriter, type AuditWriter } from '../../server/web/features/audit/audit-writer.ts'
 import type { AuditEntry } from '../../shared/accounts/audit.ts'
 import { Unavailable } from '../../shared/kernel/errors.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'

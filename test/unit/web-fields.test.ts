@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { email, line } from '../../server/web/routes/fields.ts'
+import { email, line } from '../../server/web/routing/fields.ts'
 
 describe('An e-mail address', () => {
   for (const good of [

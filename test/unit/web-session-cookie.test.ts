@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { readCookie, sessionCookieName } from '../../server/web/session-cookie.ts'
+import { readCookie, sessionCookieName } from '../../server/web/features/auth/session-cookie.ts'
 
 describe('The session cookie', () => {
   const cases: [header: string | undefined, value: string | null][] = [

@@ -2,7 +2,7 @@ import type { Config } from '../../../shared/config/config.ts'
 import { messageOf } from '../../../shared/kernel/errors.ts'
 import { localUrl } from '../../cluster/boot/announcements.ts'
 import { claimPort } from '../../cluster/boot/claim-port.ts'
-import { documentTitle } from '../../web/openapi.ts'
+import { documentTitle } from '../../web/features/docs/openapi.ts'
 import type { RunningServer } from './examine.ts'
 import { findingsAbout, type Finding } from './finding.ts'
 

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis'
 import { z } from 'zod'
 import type { Config } from '../../../shared/config/config.ts'
 import { messageOf } from '../../../shared/kernel/errors.ts'
-import { settingsKey } from '../../web/runtime-settings.ts'
+import { settingsKey } from '../../web/features/settings/runtime-settings.ts'
 
 const storedSchema = z.object({ overrides: z.object({ cacheMode: z.string().optional() }) })
 

@@ -1,6 +1,6 @@
 import { isWellFormedToken } from '../../../shared/sessions/token.ts'
 import type { AppMiddleware } from '../routing/context.ts'
-import { readCookie, sessionCookieName } from '../session-cookie.ts'
+import { readCookie, sessionCookieName } from '../features/auth/session-cookie.ts'
 
 /**
  * Notes what the request shows as proof of a session, without asking whether it is one. A Bearer token decides

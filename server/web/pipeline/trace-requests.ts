@@ -1,6 +1,6 @@
 import type { RequestFacts, Tracing } from '../../../shared/telemetry/tracing/tracing.ts'
 import type { AppMiddleware, AppState } from '../routing/context.ts'
-import { probes } from '../routes/health.ts'
+import { probes } from '../features/health/health.ts'
 
 /** Their traces would be most of all traces, and tell nothing. */
 const untraced: ReadonlySet<string> = new Set(Object.values(probes))

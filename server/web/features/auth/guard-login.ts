@@ -1,0 +1,41 @@
+import { emailKey } from '../../../../shared/accounts/email-key.ts'
+import { Unavailable } from '../../../../shared/kernel/errors.ts'
+import type { LoginAttempt, LoginGuard } from '../../../../shared/limits/login-guard.ts'
+import type { AppContext } from '../../routing/context.ts'
+import { Problem, problem } from '../../routing/problem.ts'
+
+/** A guess that may be tried; to be taken back when it was right, or was not tried after all. */
+export interface ReservedGuess {
+  refund(): Promise<void>
+}
+
+/**
+ * Reserves a guess at the account before its password is hashed. Refuses with 429 beyond the limits, 503 when they
+ * can't be known.
+ */
+export async function reserveGuess(
+  guard: LoginGuard,
+  ctx: AppContext,
+  email: string,
+): Promise<ReservedGuess> {
+  const attempt = await guard.attempt({ ip: ctx.state.clientIp ?? 'unknown', account: emailKey(email) })
+  if (!attempt.allowed) throw refusal(attempt)
+  return attempt
+}
+
+/** Was it refused because it was wrong? */
+export function isWrongGuess(fault: unknown): boolean {
+  return fault instanceof Problem && fault.type === 'invalid-credentials'
+}
+
+function refusal({ reason, retryAfterMs, violated }: Extract<LoginAttempt, { allowed: false }>): Error {
+  const retryAfterSeconds = Math.max(1, Math.ceil(retryAfterMs / 1_000))
+  if (reason === 'quarantine') {
+    const cause = new Error('what was counted of wrong passwords is lost and has to be waited out')
+    return new Unavailable('redis', { cause, retryAfterSeconds })
+  }
+  return problem('quota-exceeded', `too many attempts: please try again in ${retryAfterSeconds} s`, {
+    headers: { 'Retry-After': String(retryAfterSeconds) },
+    members: { 'violated-policies': violated },
+  })
+}

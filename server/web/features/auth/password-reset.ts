@@ -1,0 +1,98 @@
+import { z } from 'zod'
+import type { AccountStore, Passwords } from '../../../../shared/accounts/accounts.ts'
+import { hashResetToken } from '../../../../shared/accounts/password-reset-tokens.ts'
+import type { Sessions } from '../../../../shared/sessions/sessions.ts'
+import type { RecordAuthEvent } from './auth-events.ts'
+import type { AppContext } from '../../routing/context.ts'
+import { problem, revocationUnconfirmed } from '../../routing/problem.ts'
+import { defineRoute, type Route } from '../../routing/route.ts'
+import { email, newPassword } from '../../routing/fields.ts'
+import { requireAcceptable, type PasswordProblem } from './password.ts'
+
+/**
+ * Has a mail sent with a link to set a new password, if the address has an account. Resolves when that will be done;
+ * takes the same time, and resolves alike, whether there is an account or not. Rejects with `Unavailable`.
+ */
+export type RequestPasswordReset = (email: string) => Promise<void>
+
+export interface PasswordResetParts {
+  readonly sessions: Pick<Sessions, 'revokeUser'>
+  readonly accounts: Pick<AccountStore, 'findResetToken' | 'resetPassword'>
+  readonly passwords: Pick<Passwords, 'hash'>
+  readonly passwordProblem: PasswordProblem
+  readonly requestPasswordReset: RequestPasswordReset
+  readonly recordAuthEvent: RecordAuthEvent
+}
+
+/** For those who forgot their password. */
+export function passwordResetRoutes(parts: PasswordResetParts): Route[] {
+  const { sessions, accounts, passwords, requestPasswordReset, recordAuthEvent } = parts
+
+  async function request(ctx: AppContext, address: string): Promise<void> {
+    await requestPasswordReset(address)
+    recordAuthEvent(ctx, 'password-reset-requested', {})
+    ctx.status = 202
+    ctx.body = { message: 'if there is an account with this address, a mail is on its way to it' }
+  }
+
+  /**
+   * Sessions are ended before the password is set and again after. The first time proves that Redis can confirm
+   * it while the token is still unused: an `unconfirmed` then leaves everything as it was, and asking again with
+   * the same token finishes the job. The second time ends what signed in with the old password in between.
+   */
+  async function confirm(ctx: AppContext, token: string, wanted: string): Promise<void> {
+    const tokenHash = hashResetToken(token)
+    const owner = await accounts.findResetToken(tokenHash, Date.now())
+    if (!owner || owner.disabled) throw invalidToken()
+    requireAcceptable(parts.passwordProblem, wanted, owner)
+    const hash = await passwords.hash(wanted)
+
+    await endSessions(
+      owner.id,
+      'nothing was changed, because the sessions could not be ended: please ask again',
+    )
+    const account = await accounts.resetPassword(tokenHash, hash, Date.now())
+    if (!account) throw invalidToken()
+    recordAuthEvent(ctx, 'password-reset', { user: account.id })
+    await endSessions(
+      account.id,
+      'the password was changed, but a session may be left: sign in with it and log out everywhere',
+    )
+    ctx.status = 204
+  }
+
+  async function endSessions(userId: string, ifUnconfirmed: string): Promise<void> {
+    const ended = await sessions.revokeUser(userId)
+    if (ended.outcome === 'unconfirmed') throw revocationUnconfirmed(ifUnconfirmed, ended.cause)
+  }
+
+  return [
+    defineRoute({
+      method: 'POST',
+      path: '/api/v1/auth/password-reset/request',
+      access: 'anyone',
+      summary: 'Ask for a mail with a link to set a new password',
+      body: z.strictObject({ email }),
+      replies: {
+        202: {
+          description: 'Always, whether there is such an account or not',
+          body: z.strictObject({ message: z.string() }),
+        },
+      },
+      handler: (ctx, { body }) => request(ctx, body.email),
+    }),
+    defineRoute({
+      method: 'POST',
+      path: '/api/v1/auth/password-reset/confirm',
+      access: 'anyone',
+      summary: 'Set a new password with the token of the mail; all sessions of the user end',
+      body: z.strictObject({ token: z.string().max(256), newPassword }),
+      replies: { 204: { description: 'Changed, and all sessions have ended' } },
+      handler: (ctx, { body }) => confirm(ctx, body.token, body.newPassword),
+    }),
+  ]
+}
+
+function invalidToken() {
+  return problem('invalid-token', 'the token is unknown, was used or is too old: ask for a new mail')
+}

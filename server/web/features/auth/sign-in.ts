@@ -1,0 +1,124 @@
+/** Signing in and out with a browser, and without scripts. Other ways into what the API does, under its rules. */
+import { z } from 'zod'
+import type { Identity, Sessions } from '../../../../shared/sessions/sessions.ts'
+import type { RecordAuthEvent } from './auth-events.ts'
+import type { AppContext } from '../../routing/context.ts'
+import { localPath } from '../pages/local-path.ts'
+import { answerPage, redirect } from '../pages/page.ts'
+import { answerProblemAsPage, sentence } from '../pages/problem-page.ts'
+import { signedInPage, signInPage, type SignInFacts } from './pages/sign-in-page.ts'
+import { Problem } from '../../routing/problem.ts'
+import { defineRoute, type Route } from '../../routing/route.ts'
+import { email, givenPassword } from '../../routing/fields.ts'
+import { createLogout } from './sessions.ts'
+
+export interface SignInParts {
+  readonly sessions: Pick<Sessions, 'authenticate' | 'revoke'>
+  /** `POST /api/v1/auth/login`, with its limits and its rotation. */
+  readonly login: Route
+  readonly recordAuthEvent: RecordAuthEvent
+}
+
+const query = z.strictObject({
+  next: z.string().optional().describe('where to go on, a path of this site; anything else is not followed'),
+  out: z.literal('1').optional(),
+})
+type Query = z.output<typeof query>
+
+const form = z.strictObject({ email, password: givenPassword, remember: z.literal('on').optional() })
+type Form = z.output<typeof form>
+
+const page = { 200: { description: 'The page' } }
+
+export function signInRoutes(parts: SignInParts): Route[] {
+  const { sessions, login } = parts
+  const logout = createLogout(parts)
+
+  async function show(ctx: AppContext, { next, out }: Query): Promise<void> {
+    const facts = { path: ctx.path, next: localPath(next) }
+    const identity = await whoIsIt(ctx)
+    if (identity) return answerPage(ctx, signedInPage(identity, facts))
+    const notice = out ? { notice: 'You have signed out.' } : {}
+    answerPage(ctx, signInPage({ ...facts, ...notice }))
+  }
+
+  /** Only for what the page says: it opens nothing, so an outage is no reason to say no. */
+  async function whoIsIt({ state: { token } }: AppContext): Promise<Identity | null> {
+    try {
+      return token === null ? null : await sessions.authenticate(token)
+    } catch {
+      return null
+    }
+  }
+
+  async function signIn(ctx: AppContext, fields: Form, { next }: Query): Promise<void> {
+    const { email, password, remember } = fields
+    const body = { email, password, remember: remember === 'on', transport: 'cookie' }
+    try {
+      await login.handler(ctx, { body, params: undefined, query: undefined })
+    } catch (fault) {
+      if (!(fault instanceof Problem) || fault.status >= 500) throw fault
+      return answerRefusal(ctx, fault, email)
+    }
+    redirect(ctx, localPath(next) ?? '/sign-in')
+  }
+
+  return [
+    defineRoute({
+      method: 'GET',
+      path: '/sign-in',
+      access: 'anyone',
+      inMaintenance: 'open',
+      summary: 'The form to sign in; for who has done so, the way out',
+      query,
+      replies: page,
+      presentProblem: answerProblemAsPage,
+      handler: (ctx, { query }) => show(ctx, query),
+    }),
+    defineRoute({
+      method: 'POST',
+      path: '/sign-in',
+      access: 'anyone',
+      inMaintenance: 'open',
+      summary: 'Sign in with the form; goes on to `next`',
+      form: true,
+      query,
+      body: form,
+      replies: { 303: { description: 'Signed in' }, 401: { description: 'The page again, with the reason' } },
+      presentProblem: answerRefusal,
+      handler: (ctx, { body, query }) => signIn(ctx, body, query),
+    }),
+    defineRoute({
+      method: 'POST',
+      path: '/sign-out',
+      access: 'anyone',
+      inMaintenance: 'open',
+      summary: 'Sign out with a form; the session has ended everywhere when this is answered',
+      form: true,
+      replies: { 303: { description: 'Signed out' } },
+      presentProblem: answerProblemAsPage,
+      async handler(ctx) {
+        await logout(ctx)
+        redirect(ctx, '/sign-in?out=1')
+      },
+    }),
+  ]
+}
+
+/** The form again, with the reason. Everything but the password stays as it was. */
+function answerRefusal(ctx: AppContext, problem: Problem, email?: string): void {
+  const { 'WWW-Authenticate': _forPrograms, ...headers } = problem.headers
+  ctx.set(headers)
+  const facts: SignInFacts = {
+    path: ctx.path,
+    next: localPath(new URLSearchParams(ctx.querystring).get('next') ?? undefined),
+    fault: faultOf(problem),
+  }
+  answerPage(ctx, signInPage(email === undefined ? facts : { ...facts, email }), problem.status)
+}
+
+function faultOf({ type, message }: Problem): string {
+  if (type === 'invalid-fields') return 'Please give your e-mail address and your password.'
+  if (type === 'csrf') return 'Please sign in on this page: the form came from another site.'
+  return sentence(message)
+}

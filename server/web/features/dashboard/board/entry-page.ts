@@ -1,0 +1,67 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { html } from '../../pages/html.ts'
+import type { Board } from './board.ts'
+
+/**
+ * What the page may load and run: files of ours, and no more than bull-board needs. Parts of it make styles of their
+ * own, which `board-page.js` marks with the nonce of the answer.
+ */
+export function boardPolicy(nonce: string): string {
+  return [
+    "default-src 'none'",
+    "script-src 'self'",
+    `style-src 'self' 'nonce-${nonce}'`,
+    "img-src 'self' data:",
+    "font-src 'self'",
+    "connect-src 'self'",
+    "worker-src 'self'",
+    "base-uri 'self'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ')
+}
+
+/** For the files: a worker goes by the policy that its script came with, not by that of the page. */
+export const filePolicy = "default-src 'none'; script-src 'self'; frame-ancestors 'none'"
+
+export interface PageFacts {
+  /** What leads from the document to the board. */
+  readonly base: string
+  readonly nonce: string
+}
+
+const baseElement = '<base href="<%= basePath %>" />'
+
+/**
+ * bull-board's page, made to work under that policy: nothing inline, nothing from outside. Reads the template once,
+ * and throws when a new version of it has something that would not work.
+ *
+ * @param script a file of ours that runs before bull-board's own
+ */
+export function loadEntryPage(board: Board, script: string): (facts: PageFacts) => string {
+  const { viewsPath, page, uiConfig } = board
+  const { name, params } = page.handler({ basePath: '', uiConfig })
+  const template = readFileSync(join(viewsPath, name), 'utf8')
+    .replace(/<link\b[^>]*href="https?:[^>]*>/g, '')
+    .replace(/<div id="root">.*?<\/style>\s*<\/div>/s, '<div id="root">Loading …</div>')
+    .replace(baseElement, `${baseElement}<script src="${script}" nonce="<%= nonce %>"></script>`)
+  refuseUnfit(template, script)
+
+  return ({ base, nonce }) => {
+    const values: Record<string, string | undefined> = { ...params, basePath: base, nonce }
+    return template.replace(/<%([-=])\s*(\w+)\s*%>/g, (_, kind: string, field: string) => {
+      const value = values[field]
+      if (value === undefined) throw new Error(`bull-board's page asks for ${field}`)
+      return kind === '-' ? value : html`${value}`.text
+    })
+  }
+}
+
+function refuseUnfit(template: string, script: string): void {
+  if (!template.includes(script)) throw new Error(`bull-board's page has no ${baseElement}`)
+  // Browsers take this one for data.
+  const rest = template.replace(/<script id="__UI_CONFIG__" type="application\/json">.*?<\/script>/s, '')
+  const unfit = /https?:|<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)/.exec(rest)?.[0]
+  if (unfit !== undefined) throw new Error(`bull-board's page has ${unfit}, which our policy does not allow`)
+}

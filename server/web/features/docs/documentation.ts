@@ -1,0 +1,38 @@
+import { z } from 'zod'
+import { describeRoutes } from './openapi.ts'
+import { defineRoute, type Route } from '../../routing/route.ts'
+
+/** Where to start reading, and `/openapi.json`, which describes `routes` and these two. */
+export function documentationRoutes(routes: readonly Route[]): Route[] {
+  let document: string | undefined
+
+  const own: Route[] = [
+    defineRoute({
+      method: 'GET',
+      path: '/',
+      access: 'anyone',
+      inMaintenance: 'open',
+      summary: 'Where to find what',
+      replies: {
+        200: { description: 'Links', body: z.strictObject({ name: z.string(), documentation: z.string() }) },
+      },
+      handler(ctx) {
+        ctx.body = { name: 'Lockstep', documentation: '/openapi.json' }
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/openapi.json',
+      access: 'anyone',
+      inMaintenance: 'open',
+      summary: 'This API as an OpenAPI document',
+      replies: { 200: { description: 'OpenAPI 3.1', body: z.looseObject({ openapi: z.string() }) } },
+      handler(ctx) {
+        document ??= JSON.stringify(describeRoutes([...routes, ...own]))
+        ctx.type = 'application/json'
+        ctx.body = document
+      },
+    }),
+  ]
+  return own
+}

@@ -1,0 +1,109 @@
+/** The API as an OpenAPI 3.1 document, made of the routes themselves: what it says is what they check. */
+import { z } from 'zod'
+import { problemContentType } from '../../routing/problem.ts'
+import type { Reply, Route } from '../../routing/route.ts'
+
+type Json = Record<string, unknown>
+
+/** How a server like this one is known from outside. */
+export const documentTitle = 'Lockstep'
+
+export function describeRoutes(routes: readonly Route[]): Json {
+  const paths: Record<string, Json> = {}
+  for (const route of routes) {
+    const path = route.path.replace(/:([^/]+)/g, '{$1}')
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: describeRoute(route) }
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: documentTitle,
+      version: 'v1',
+      description:
+        'Errors are problem details (RFC 9457); switch on `type`. Requests with the session cookie that change ' +
+        'something need `Sec-Fetch-Site: same-origin` or a matching `Origin`.',
+    },
+    paths,
+    components: {
+      securitySchemes: {
+        cookie: { type: 'apiKey', in: 'cookie', name: 'sid', description: '`__Host-sid` over TLS' },
+        bearer: { type: 'http', scheme: 'bearer' },
+      },
+      schemas: { Problem: schemaOf(problemSchema, 'output') },
+    },
+  }
+}
+
+const problemSchema = z.looseObject({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  requestId: z.string().optional(),
+  errors: z.array(z.strictObject({ field: z.string(), message: z.string() })).optional(),
+})
+
+function describeRoute(route: Route): Json {
+  const { summary, access, params, query, body, bodyOptional } = route
+  const parameters = [...parametersOf(params, 'path'), ...parametersOf(query, 'query')]
+  return {
+    summary,
+    ...(typeof access === 'object' ? { description: `Needs the role ${access.roles.join(' or ')}.` } : {}),
+    security: access === 'anyone' ? [] : [{ cookie: [] }, { bearer: [] }],
+    ...(parameters.length > 0 ? { parameters } : {}),
+    ...(body === null
+      ? {}
+      : { requestBody: { required: !bodyOptional, content: json(schemaOf(body, 'input')) } }),
+    responses: responsesOf(route),
+  }
+}
+
+function parametersOf(schema: z.ZodType | null, place: 'path' | 'query'): Json[] {
+  if (schema === null) return []
+  const { properties = {}, required = [] } = schemaOf(schema, 'input') as {
+    properties?: Record<string, Json>
+    required?: string[]
+  }
+  return Object.entries(properties).map(([name, property]) => ({
+    name,
+    in: place,
+    required: place === 'path' || required.includes(name),
+    schema: property,
+  }))
+}
+
+/** What the route says, and what every route of its kind may answer. */
+function responsesOf({ method, replies, access, body, params, query }: Route): Json {
+  const usual: Partial<Record<number, Reply>> = {
+    400: { description: 'Malformed' },
+    ...(access === 'anyone' ? {} : { 401: { description: 'Not signed in, or the session has ended' } }),
+    ...(method === 'GET' && typeof access !== 'object'
+      ? {}
+      : { 403: { description: 'Not allowed, or cross-site' } }),
+    ...(body ? { 413: { description: 'Body too large' }, 415: { description: 'Not application/json' } } : {}),
+    ...(body || params || query ? { 422: { description: 'Invalid fields, each named in `errors`' } } : {}),
+    503: { description: 'Not possible right now; Retry-After says when to ask again' },
+  }
+  const problem = { [mediaType(problemContentType)]: { schema: { $ref: '#/components/schemas/Problem' } } }
+  return Object.fromEntries(
+    Object.entries<Reply>({ ...usual, ...replies } as Record<number, Reply>).map(
+      ([status, { description, body }]) => {
+        const content = Number(status) >= 400 ? problem : body && json(schemaOf(body, 'output'))
+        return [status, { description, ...(content ? { content } : {}) }]
+      },
+    ),
+  )
+}
+
+function json(schema: Json): Json {
+  return { 'application/json': { schema } }
+}
+
+function schemaOf(schema: z.ZodType, io: 'input' | 'output'): Json {
+  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io, target: 'draft-2020-12' })
+  return rest
+}
+
+function mediaType(contentType: string): string {
+  return contentType.split(';')[0] ?? contentType
+}

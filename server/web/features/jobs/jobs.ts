@@ -1,0 +1,111 @@
+import { z } from 'zod'
+import type { AnyJob, Enqueuers } from '../../../../shared/queues/job.ts'
+import { InvalidPayload } from '../../../../shared/queues/payload.ts'
+import type { EnqueueOptions, Queues } from '../../../../shared/queues/queues.ts'
+import { requireIdentity, type AppContext } from '../../routing/context.ts'
+import { invalidFields, problem } from '../../routing/problem.ts'
+import { defineRoute, type Route } from '../../routing/route.ts'
+
+export interface JobRouteParts {
+  readonly queues: Pick<Queues, 'jobs' | 'enqueue' | 'find'>
+}
+
+/** Those who may read the dashboard may look at any job. */
+const mayReadAll: readonly string[] = ['viewer', 'operator', 'admin']
+
+const longestDelayMs = 366 * 24 * 60 * 60 * 1_000
+
+const newJob = z.strictObject({
+  data: z.unknown().optional().describe("the job's payload, checked by the job itself"),
+  delayMs: z.int().min(0).max(longestDelayMs).optional().describe('do it so many milliseconds later'),
+  dedupeKey: z
+    .string()
+    .min(1)
+    .max(256)
+    .optional()
+    .describe('asking again with the same key within a day is answered with the same job'),
+})
+type NewJob = z.output<typeof newJob>
+
+const jobId = z.string().regex(/^[\w@.-]{1,200}$/, 'is not the id of a job')
+const jobName = z.string().max(64)
+
+const jobSchema = z.strictObject({
+  id: z.string(),
+  name: z.string(),
+  state: z.string().describe("BullMQ's word: waiting, prioritized, delayed, active, completed or failed"),
+  progress: z.unknown(),
+  result: z.unknown().optional(),
+  failedReason: z.string().optional(),
+})
+
+const noSuchKind = 'there is no such job, or none that can be asked for here'
+const noSuchJob = 'there is no such job (any more), or it is not yours'
+
+/** Asking for jobs, as far as each job lets one, and looking at one's own. */
+export function jobRoutes({ queues }: JobRouteParts): Route[] {
+  async function enqueue(ctx: AppContext, name: string, asked: NewJob): Promise<void> {
+    const { user } = requireIdentity(ctx).identity
+    const job = queues.jobs.get(name)
+    if (!job || job.enqueue === 'nobody') throw problem('not-found', noSuchKind)
+    if (!mayEnqueue(job.enqueue, user.roles))
+      throw problem('forbidden', `your roles do not allow the job ${name}`)
+    const { data = {}, ...options } = asked
+    const { id } = await enqueueChecked(job, data, { ...options, by: user.id })
+    ctx.status = 202
+    ctx.set('Location', `/api/v1/jobs/${name}/${id}`)
+    ctx.body = { id }
+  }
+
+  async function enqueueChecked(job: AnyJob, data: unknown, options: EnqueueOptions) {
+    try {
+      return await queues.enqueue(job, data, options)
+    } catch (failure) {
+      if (!(failure instanceof InvalidPayload)) throw failure
+      const inData = (field: string) => (field === '' ? 'data' : `data.${field}`)
+      throw invalidFields(failure.problems.map(({ field, message }) => ({ field: inData(field), message })))
+    }
+  }
+
+  async function show(ctx: AppContext, name: string, id: string): Promise<void> {
+    const { user } = requireIdentity(ctx).identity
+    const found = await queues.find(name, id)
+    const mine = found?.by === user.id
+    if (!found || !(mine || user.roles.some((role) => mayReadAll.includes(role)))) {
+      throw problem('not-found', noSuchJob)
+    }
+    const { by: _by, attempts: _attempts, ...job } = found
+    ctx.body = job
+  }
+
+  return [
+    defineRoute({
+      method: 'POST',
+      path: '/api/v1/jobs/:name',
+      access: 'signed-in',
+      summary: 'Ask for a job; 202 means that it will be done',
+      params: z.strictObject({ name: jobName }),
+      body: newJob,
+      replies: {
+        202: { description: 'Taken', body: z.strictObject({ id: z.string() }) },
+        403: { description: 'The job is for other roles' },
+        404: { description: 'No such job' },
+      },
+      handler: (ctx, { params, body }) => enqueue(ctx, params.name, body),
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/v1/jobs/:name/:id',
+      access: 'signed-in',
+      summary: 'How a job is doing: for who asked for it, and for viewers, operators and administrators',
+      params: z.strictObject({ name: jobName, id: jobId }),
+      replies: { 200: { description: 'The job', body: jobSchema }, 404: { description: 'No such job' } },
+      handler: (ctx, { params }) => show(ctx, params.name, params.id),
+    }),
+  ]
+}
+
+function mayEnqueue(enqueuers: Enqueuers, roles: readonly string[]): boolean {
+  if (enqueuers === 'nobody') return false
+  return enqueuers === 'anyone signed in' || roles.some((role) => enqueuers.includes(role))
+}

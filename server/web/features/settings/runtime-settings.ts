@@ -1,0 +1,77 @@
+/** What administrators may change while the server runs, for all workers at once. */
+import type { Redis } from 'ioredis'
+import type { Logger } from 'pino'
+import { z } from 'zod'
+import { cacheModes, logLevels, type Config, type LimitRule } from '../../../../shared/config/config.ts'
+import { formatLimitRule, limitRule } from '../../../../shared/config/limit-rule.ts'
+import { Refusal } from '../../../../shared/config/grammar.ts'
+import type { SessionService } from '../../../../shared/sessions/create-sessions.ts'
+import { createSettings, type Settings } from '../../../../shared/settings/settings.ts'
+
+const limitText = z.string().refine((text) => !(limitRule.parse(text) instanceof Refusal), {
+  error: () => `must be ${limitRule.accepts}, such as ${limitRule.example}`,
+})
+
+export const runtimeSettingsSchema = z.strictObject({
+  /** Only administrators, sign-in and health checks are served. */
+  maintenance: z.boolean(),
+  cacheMode: z.enum(cacheModes),
+  logLevel: z.enum(logLevels),
+  limitApi: limitText,
+  limitLoginIp: limitText,
+  limitLoginAccount: limitText,
+})
+export type RuntimeSettings = z.output<typeof runtimeSettingsSchema>
+
+/** Where they lie in Redis. */
+export const settingsKey = '{sx}:settings'
+
+export interface RuntimeSettingsParts {
+  readonly config: Pick<Config, 'sessions' | 'log' | 'limits'>
+  readonly redis: Redis
+  readonly sessions: SessionService
+  readonly log: Logger
+  /** Other than the usual. */
+  readonly key?: string
+  /** Called with the rules of the limits whenever one of them changes. */
+  readonly onLimits?: (limits: Config['limits']) => void
+}
+
+/** Lets this worker follow the settings that all workers share. */
+export function followRuntimeSettings(parts: RuntimeSettingsParts): Settings<RuntimeSettings> {
+  const { config, redis, sessions, log, key = settingsKey, onLimits = () => {} } = parts
+  return createSettings({
+    redis,
+    key,
+    bus: sessions,
+    schema: runtimeSettingsSchema,
+    defaults: {
+      maintenance: false,
+      cacheMode: config.sessions.cache,
+      logLevel: config.log.level,
+      limitApi: formatLimitRule(config.limits.api),
+      limitLoginIp: formatLimitRule(config.limits.loginIp),
+      limitLoginAccount: formatLimitRule(config.limits.loginAccount),
+    },
+    onChange(now, before) {
+      if (now.cacheMode !== before.cacheMode) sessions.setCacheMode(now.cacheMode)
+      if (now.logLevel !== before.logLevel) log.level = now.logLevel
+      onLimits(limitsOf(now))
+    },
+    onInvalid: (err) => log.warn({ err }, 'the settings in Redis are not readable and are not followed'),
+  })
+}
+
+function limitsOf(settings: RuntimeSettings): Config['limits'] {
+  return {
+    api: ruleOf(settings.limitApi),
+    loginIp: ruleOf(settings.limitLoginIp),
+    loginAccount: ruleOf(settings.limitLoginAccount),
+  }
+}
+
+function ruleOf(text: string): LimitRule {
+  const rule = limitRule.parse(text)
+  if (rule instanceof Refusal) throw new TypeError(`not a limit: ${text}`)
+  return rule
+}

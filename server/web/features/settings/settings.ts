@@ -1,0 +1,112 @@
+import { z } from 'zod'
+import type { Settings, SettingsView } from '../../../../shared/settings/settings.ts'
+import type { RecordAuthEvent } from '../auth/auth-events.ts'
+import { requireIdentity } from '../../routing/context.ts'
+import { invalidFields } from '../../routing/problem.ts'
+import { defineRoute, type Access, type Route } from '../../routing/route.ts'
+import { runtimeSettingsSchema, type RuntimeSettings } from './runtime-settings.ts'
+
+export interface SettingsRouteParts {
+  readonly settings: Settings<RuntimeSettings>
+  /** How many web workers share the sessions: a cache that is true in one process only must not be chosen. */
+  readonly webWorkers: () => Promise<number>
+  readonly recordAuthEvent: RecordAuthEvent
+}
+
+const access: Access = { roles: ['admin'] }
+const path = '/api/v1/admin/settings'
+const { maintenance, cacheMode, logLevel, limitApi: limit } = runtimeSettingsSchema.shape
+
+const limits = z.strictObject({ api: limit, loginIp: limit, loginAccount: limit })
+const view = z.strictObject({
+  maintenance,
+  cacheMode,
+  logLevel,
+  limits,
+  overridden: z.array(z.string()).describe('those that differ from the configuration'),
+  version: z.int(),
+})
+const changes = z
+  .strictObject({
+    maintenance: maintenance.nullable(),
+    cacheMode: cacheMode.nullable(),
+    logLevel: logLevel.nullable(),
+    limits: z.strictObject({
+      api: limit.nullable().optional(),
+      loginIp: limit.nullable().optional(),
+      loginAccount: limit.nullable().optional(),
+    }),
+  })
+  .partial()
+  .describe('null goes back to the configuration')
+
+/** The state that all workers share, as administrators see and change it. */
+export function settingsRoutes({ settings, webWorkers, recordAuthEvent }: SettingsRouteParts): Route[] {
+  return [
+    defineRoute({
+      method: 'GET',
+      path,
+      access,
+      summary: 'The settings that all workers follow',
+      replies: { 200: { description: 'The settings', body: view } },
+      handler(ctx) {
+        ctx.body = present(settings.current())
+      },
+    }),
+    defineRoute({
+      method: 'PATCH',
+      path,
+      access,
+      summary: 'Change settings; effective on every worker when this is answered',
+      body: changes,
+      replies: { 200: { description: 'The settings as they are now', body: view } },
+      async handler(ctx, { body: { limits: rules, ...others } }) {
+        if (others.cacheMode === 'memory') requireLoneWorker(await webWorkers())
+        const changed = {
+          ...others,
+          limitApi: rules?.api,
+          limitLoginIp: rules?.loginIp,
+          limitLoginAccount: rules?.loginAccount,
+        }
+        const named = Object.entries(changed).filter(([, value]) => value !== undefined)
+        if (named.length === 0) {
+          ctx.body = present(settings.current())
+          return
+        }
+        const after = await settings.change(Object.fromEntries(named))
+        recordAuthEvent(ctx, 'settings-changed', {
+          user: requireIdentity(ctx).identity.user.id,
+          changed: named.map(([name]) => name),
+        })
+        ctx.body = present(after)
+      },
+    }),
+  ]
+}
+
+function present({ values, overridden, version }: SettingsView<RuntimeSettings>): z.output<typeof view> {
+  const { limitApi, limitLoginIp, limitLoginAccount, ...others } = values
+  const names: Record<string, string> = {
+    limitApi: 'limits.api',
+    limitLoginIp: 'limits.loginIp',
+    limitLoginAccount: 'limits.loginAccount',
+  }
+  return {
+    ...others,
+    limits: { api: limitApi, loginIp: limitLoginIp, loginAccount: limitLoginAccount },
+    overridden: overridden.map((name) => names[name] ?? name),
+    version,
+  }
+}
+
+function requireLoneWorker(webWorkers: number): void {
+  if (webWorkers < 2) return
+  throw invalidFields([
+    {
+      field: 'cacheMode',
+      message:
+        `memory is right for one worker only, and here are ${webWorkers}: ` +
+        'a session logged out on worker A would live on in worker B',
+    },
+  ])
+}
