@@ -99,16 +99,20 @@ export function createApp(parts: AppParts): App {
   app.use(refuseMalformed())
   app.use(crossOrigin(corsOrigins))
   app.use(
-    routeRequests(groups, [
-      readCredentials(),
-      refuseCrossSite({ trustProxy, publicOrigin: publicUrl === null ? null : new URL(publicUrl).origin }),
-      authenticate(sessions),
-      limitRoutes(parts.limits.limiter, groups.flat()),
-      admit(),
-      refuseInMaintenance(() => parts.settings.current().values.maintenance),
-      gateAnswers(sessions),
-      runRoutes(),
-    ]),
+    routeRequests(
+      groups,
+      [
+        readCredentials(),
+        refuseCrossSite({ trustProxy, publicOrigin: publicUrl === null ? null : new URL(publicUrl).origin }),
+        authenticate(sessions),
+        limitRoutes(parts.limits.limiter, groups.flat()),
+        admit(),
+        refuseInMaintenance(() => parts.settings.current().values.maintenance),
+        gateAnswers(sessions),
+        runRoutes(),
+      ],
+      parts.routes,
+    ),
   )
   app.use(explainAbsence())
 

@@ -154,6 +154,71 @@ describe('Mounted routes', () => {
 
   it('may not be two for one request', () => {
     const twins = [[route('GET', '/x/:a')], [route('GET', '/x/:b')]]
-    expect(() => routeRequests(twins, [])).to.throw('registered twice')
+    expect(() => routeRequests(twins, [])).to.throw('GET /x/:b is registered twice: GET /x/:a')
+  })
+})
+
+describe('A path', () => {
+  const id = { params: z.strictObject({ id: z.string() }) }
+  const ours = [route('GET', '/sign-in'), route('POST', '/sign-in'), route('GET', '/queues/:id', id)]
+
+  /** Which route answers, of those of the server and of those of an application that were registered before them. */
+  async function answeredBy(own: readonly Route[], method: string, path: string): Promise<string | null> {
+    const app: App = new Koa()
+    let reached: string | null = null
+    app.use((ctx, next) => {
+      Object.assign(ctx.state, { route: null, params: {} })
+      return next()
+    })
+    const answer: AppMiddleware = (ctx) => {
+      reached = `${ctx.state.route?.method} ${ctx.state.route?.path}`
+      ctx.body = 'reached'
+    }
+    app.use(routeRequests([own, ours], [answer], own))
+    const server = createServer(app.callback()).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const sent = request({ port, method, path, agent: false }).end()
+    const [response] = (await once(sent, 'response')) as [IncomingMessage]
+    response.resume()
+    await once(response, 'end')
+    server.close()
+    return reached
+  }
+
+  it('belongs to one route whatever its query', async () => {
+    const own = [route('GET', '/:id', id), route('POST', '/:id', id)]
+    for (const query of ['', '?', '?next=/x', '??', '?a=/b?c']) {
+      expect(await answeredBy(own, 'GET', `/sign-in${query}`)).to.equal('GET /sign-in')
+      expect(await answeredBy(own, 'HEAD', `/sign-in${query}`)).to.equal('GET /sign-in')
+      expect(await answeredBy(own, 'POST', `/sign-in${query}`)).to.equal('POST /sign-in')
+      expect(await answeredBy(own, 'GET', `http://here.example/sign-in${query}`)).to.equal('GET /sign-in')
+      expect(await answeredBy(own, 'GET', `/abc${query}`)).to.equal('GET /:id')
+    }
+  })
+
+  it('is not taken from a more specific route by one that was registered before it', async () => {
+    const own = [route('GET', '/x/:id', id), route('GET', '/x/new')]
+    expect(await answeredBy(own, 'GET', '/x/new')).to.equal('GET /x/new')
+    expect(await answeredBy(own, 'GET', '/x/new?')).to.equal('GET /x/new')
+    expect(await answeredBy(own, 'GET', '/x/old')).to.equal('GET /x/:id')
+  })
+
+  it('of the server is not shadowed by a route of the application: that is refused, by name', () => {
+    const refused = (...own: Route[]) => {
+      for (const groups of [
+        [own, ours],
+        [ours, own],
+      ]) {
+        expect(() => routeRequests(groups, [], own)).to.throw(TypeError, "the application's route GET")
+      }
+    }
+    refused(route('GET', '/sign-in'))
+    refused(route('GET', '/queues/new'))
+    refused(route('GET', '/queues/:other'))
+    refused(route('GET', '/:any/new'))
+    refused(route('GET', '/:a/new'), route('GET', '/old/:b'))
+    const harmless = [route('GET', '/:code'), route('POST', '/queues/new'), route('GET', '/:a/:b')]
+    expect(() => routeRequests([harmless, ours], [], harmless)).not.to.throw()
   })
 })

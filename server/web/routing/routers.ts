@@ -3,42 +3,46 @@
  * handler past them.
  *
  * Paths are compared as they were sent: no case folding, no trailing slash, so that there is one way to write each
- * path and a proxy's rules in front of us mean the same paths as ours. So a route without parameters is found by its
- * whole URL in a table. For all others there is @koa/router, one router a group: paths with parameters, queries, HEAD,
- * and paths that have no route for the method.
+ * path and a proxy's rules in front of us mean the same paths as ours. A path belongs to one route, whatever its query
+ * (`precedence.ts`). So a route without parameters is found in a table. For all others there is @koa/router: paths
+ * with parameters, HEAD, and paths that have no route for the method.
  */
 import { Router } from '@koa/router'
 import { compose } from '../../http/compose.ts'
 import type { AppContext, AppMiddleware } from './context.ts'
 import { problem } from './problem.ts'
+import { bySpecificity, refuseShadows } from './precedence.ts'
 import type { Route } from './route.ts'
 
-/** Routes that are looked for together. */
+/** Routes that belong together. */
 export type RouteGroup = readonly Route[]
 
-/** Throws when two routes could answer the same request. */
+/** Throws when two routes could answer the same request; `application` are those of them that are not the server's. */
 export function routeRequests(
   groups: readonly RouteGroup[],
   guards: readonly AppMiddleware[],
+  application: readonly Route[] = [],
 ): AppMiddleware {
-  refuseTwins(groups.flat())
+  refuseShadows(groups.flat(), application)
   const fixed = new Map<string, Map<string, AppMiddleware>>()
-  const routers = groups.map((group) => {
-    const router = new Router({ strict: true, sensitive: true })
-    for (const route of group) {
-      const guarded = compose([choose(route), ...guards])
-      router.register(route.path, [route.method], [guarded] as never)
-      if (!route.path.includes(':')) addTo(fixed, route, guarded)
-    }
-    return router.routes() as unknown as AppMiddleware
-  })
-  const search = compose(routers)
+  const router = new Router({ strict: true, sensitive: true })
+  for (const route of bySpecificity(groups.flat())) {
+    const guarded = compose([choose(route), ...guards])
+    router.register(route.path, [route.method], [guarded] as never)
+    if (!route.path.includes(':')) addTo(fixed, route, guarded)
+  }
+  const search = router.routes() as unknown as AppMiddleware
 
   return function routeRequest(ctx, next) {
-    const { url, method } = ctx.req
-    const found = fixed.get(url as string)?.get(method as string)
+    const { url = '', method = '' } = ctx.req
+    const found = (fixed.get(url) ?? fixed.get(withoutQuery(url)))?.get(method)
     return found === undefined ? search(ctx, next) : found(ctx, next)
   }
+}
+
+function withoutQuery(url: string): string {
+  const start = url.indexOf('?')
+  return start < 0 ? url : url.slice(0, start)
 }
 
 function addTo(
@@ -65,17 +69,8 @@ function choose(route: Route): AppMiddleware {
 
 function requireWellEncoded(url: string): void {
   try {
-    decodeURIComponent(url.split('?', 1)[0] ?? '')
+    decodeURIComponent(withoutQuery(url))
   } catch {
     throw problem('malformed-request', 'the path has a broken percent encoding')
-  }
-}
-
-function refuseTwins(routes: readonly Route[]): void {
-  const shapes = new Set<string>()
-  for (const { method, path } of routes) {
-    const shape = `${method} ${path.replace(/:[^/]+/g, ':')}`
-    if (shapes.has(shape)) throw new TypeError(`${method} ${path} is registered twice`)
-    shapes.add(shape)
   }
 }

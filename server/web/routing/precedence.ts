@@ -1,0 +1,77 @@
+/**
+ * Which of several routes answers a path. The more specific one does, whatever the order in which they were named: the
+ * segments are compared from the left, and a fixed one comes before a parameter.
+ *
+ * The application must not depend on that order by accident. Its `/:code` may stand beside our `/sign-in`, which stays
+ * ours. Its `/admin/queues/new` would take a path away from our `/admin/queues/:name`, and of its own `/:a/new` and
+ * `/old/:b` neither is more specific at `/old/new`: such routes are refused.
+ */
+import type { Route } from './route.ts'
+
+/** Routes in the order in which a request is compared with them. */
+export function bySpecificity(routes: readonly Route[]): Route[] {
+  return routes
+    .map((route) => ({ route, segments: segmentsOf(route.path) }))
+    .sort((one, other) => compare(one.segments, other.segments))
+    .map(({ route }) => route)
+}
+
+/** Throws, by their names, when two routes could answer one request and nobody decided which. */
+export function refuseShadows(routes: readonly Route[], application: readonly Route[]): void {
+  const own = new Set(application)
+  const name = (route: Route) =>
+    `${own.has(route) ? "the application's route " : ''}${route.method} ${route.path}`
+  const segments = new Map(routes.map((route) => [route, segmentsOf(route.path)]))
+
+  for (const [index, later] of routes.entries()) {
+    for (const earlier of routes.slice(0, index)) {
+      if (earlier.method !== later.method) continue
+      const relation = relate(segments.get(earlier) ?? [], segments.get(later) ?? [])
+      if (relation === 'apart') continue
+      if (relation === 'same') throw new TypeError(`${name(later)} is registered twice: ${name(earlier)}`)
+      if (!own.has(earlier) && !own.has(later)) continue
+      if (relation === 'ambiguous') {
+        throw new TypeError(`${name(later)} and ${name(earlier)} could answer the same path: rename one`)
+      }
+      const [special, general] = relation === 'narrower' ? [earlier, later] : [later, earlier]
+      if (own.has(special) && !own.has(general)) {
+        throw new TypeError(`${name(special)} would shadow the server's ${name(general)}: rename it`)
+      }
+    }
+  }
+}
+
+/** `narrower`: each path of the one is also a path of the other. `ambiguous`: some are, and others on both sides are not. */
+type Relation = 'apart' | 'same' | 'narrower' | 'wider' | 'ambiguous'
+
+function relate(one: readonly string[], other: readonly string[]): Relation {
+  if (one.length !== other.length) return 'apart'
+  let narrower = false
+  let wider = false
+  for (const [index, segment] of one.entries()) {
+    const facing = other[index] as string
+    if (isParameter(segment) && isParameter(facing)) continue
+    if (isParameter(segment) && facing !== '') wider = true
+    else if (isParameter(facing) && segment !== '') narrower = true
+    else if (segment !== facing) return 'apart'
+  }
+  if (narrower && wider) return 'ambiguous'
+  if (narrower || wider) return narrower ? 'narrower' : 'wider'
+  return 'same'
+}
+
+function compare(one: readonly string[], other: readonly string[]): number {
+  for (const [index, segment] of one.entries()) {
+    const difference = Number(isParameter(segment)) - Number(isParameter(other[index] ?? ''))
+    if (difference !== 0) return difference
+  }
+  return 0
+}
+
+function segmentsOf(path: string): string[] {
+  return path.split('/').slice(1)
+}
+
+function isParameter(segment: string): boolean {
+  return segment.startsWith(':')
+}
