@@ -9,7 +9,8 @@ import type { Tracing } from '../../shared/telemetry/tracing/tracing.ts'
 import type { AskPrimary } from '../../shared/process/primary-handle.ts'
 import type { AuditWriter } from './features/audit/audit-writer.ts'
 import { createAuthEvents } from './features/auth/auth-events.ts'
-import type { App } from './routing/context.ts'
+import type { App, AppMiddleware } from './routing/context.ts'
+import { inTurn } from '../http/compose.ts'
 import { createKoa } from '../http/create-koa.ts'
 import { answerProblems } from './pipeline/answer-problems.ts'
 import { admit } from './pipeline/admit.ts'
@@ -90,15 +91,16 @@ export function createApp(parts: AppParts): App {
   const { trustProxy, exposeWorker, corsOrigins, publicUrl } = config.http
   const app = createKoa()
   const groups = routeGroups(app, parts)
+  const use = (layer: AppMiddleware) => app.use(inTurn(layer))
 
-  if (parts.tracing) app.use(traceRequests(parts.tracing))
-  app.use(identifyRequests({ trustProxy, worker: exposeWorker ? parts.workerId : null }))
-  app.use(securityHeaders())
-  app.use(logRequests(log, parts.requestMeter))
-  app.use(answerProblems(log))
-  app.use(refuseMalformed())
-  app.use(crossOrigin(corsOrigins))
-  app.use(
+  if (parts.tracing) use(traceRequests(parts.tracing))
+  use(identifyRequests({ trustProxy, worker: exposeWorker ? parts.workerId : null }))
+  use(securityHeaders())
+  use(logRequests(log, parts.requestMeter))
+  use(answerProblems(log))
+  use(refuseMalformed())
+  use(crossOrigin(corsOrigins))
+  use(
     routeRequests(
       groups,
       [
@@ -114,7 +116,7 @@ export function createApp(parts: AppParts): App {
       parts.routes,
     ),
   )
-  app.use(explainAbsence())
+  use(explainAbsence())
 
   // What breaks once the answer is Koa's to send. Mostly the client went away; otherwise the body of a route was
   // nothing that can be sent, and Koa answers a bare 500.

@@ -8,7 +8,7 @@
  * with parameters, HEAD, and paths that have no route for the method.
  */
 import { Router } from '@koa/router'
-import { compose } from '../../http/compose.ts'
+import { compose, inTurn } from '../../http/compose.ts'
 import type { AppContext, AppMiddleware } from './context.ts'
 import { problem } from './problem.ts'
 import { bySpecificity, refuseShadows } from './precedence.ts'
@@ -27,7 +27,7 @@ export function routeRequests(
   const fixed = new Map<string, Map<string, AppMiddleware>>()
   const router = new Router({ strict: true, sensitive: true })
   for (const route of bySpecificity(groups.flat())) {
-    const guarded = compose([choose(route), ...guards])
+    const guarded = compose([choose(route), ...guards].map(inTurn))
     router.register(route.path, [route.method], [guarded] as never)
     if (!route.path.includes(':')) addTo(fixed, route, guarded)
   }
