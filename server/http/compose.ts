@@ -1,4 +1,4 @@
-import type { AppMiddleware } from '../web/routing/context.ts'
+import type { AppMiddleware } from '../../shared/app/context.ts'
 
 const synchronous = new WeakSet<AppMiddleware>()
 

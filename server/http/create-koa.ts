@@ -1,6 +1,6 @@
 import Koa from 'koa'
 import { compose } from './compose.ts'
-import type { App, AppContext, AppMiddleware } from '../web/routing/context.ts'
+import type { App, AppContext, AppMiddleware } from '../../shared/app/context.ts'
 
 interface RequestHandling {
   handleRequest(ctx: AppContext, run: AppMiddleware): Promise<void> | void

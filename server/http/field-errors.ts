@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { FieldError } from '../web/routing/problem.ts'
+import type { FieldError } from '../../shared/app/problem.ts'
 
 const most = 20
 

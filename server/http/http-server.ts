@@ -10,7 +10,7 @@ import type { Duplex } from 'node:stream'
 import type { Logger } from '../../shared/telemetry/log.ts'
 import { remaining, type Deadline, type Service } from '../../shared/kernel/lifecycle.ts'
 import { endConnection, keepForNext } from './end-connection.ts'
-import { Problem, problem, problemBody, problemContentType } from '../web/routing/problem.ts'
+import { Problem, problem, problemBody, problemContentType } from '../../shared/app/problem.ts'
 
 export interface HttpServer extends Service {
   /** The port that it listens on, once started. */

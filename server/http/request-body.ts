@@ -4,7 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
-import { problem, type Problem } from '../web/routing/problem.ts'
+import { problem, type Problem } from '../../shared/app/problem.ts'
 import { JsonFault, parseStrictJson } from './strict-json.ts'
 
 export const bodyLimitBytes = 64 * 1024

@@ -4,7 +4,7 @@ import {
   type Histogram,
   type Reading,
 } from '../../shared/telemetry/metrics/reading.ts'
-import type { Route } from './routing/route.ts'
+import type { Route } from '../../shared/app/route.ts'
 
 export interface RequestMeter {
   /** One answered request; `route` is null when none was found. */

@@ -24,7 +24,7 @@ import { passwordResetRequests } from './features/auth/password-reset-requests.t
 import { createReadiness, probeRedis, type SessionsDetail } from './features/health/readiness.ts'
 import { createRequestMeter } from './request-meter.ts'
 import { openLimits } from './limits.ts'
-import type { Route } from './routing/route.ts'
+import type { Route } from '../../shared/app/route.ts'
 import { followRuntimeSettings } from './features/settings/runtime-settings.ts'
 import { signInNotices } from './features/auth/sign-in-notices.ts'
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { Redis } from 'ioredis'
 import { z } from 'zod'
-import { defineRoute } from '../../server/web/routing/route.ts'
+import { defineRoute } from '../../shared/app/route.ts'
 import { password, startHttpApp, type HttpApp } from '../support/http-app.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 

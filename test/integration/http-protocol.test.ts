@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { defineRoute } from '../../server/web/routing/route.ts'
+import { defineRoute } from '../../shared/app/route.ts'
 import { startHttpApp, type HttpApp, type RequestOptions } from '../support/http-app.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 

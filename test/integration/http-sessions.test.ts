@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { defineRoute } from '../../server/web/routing/route.ts'
+import { defineRoute } from '../../shared/app/route.ts'
 import { cookieSetBy, startHttpApp, type HttpApp } from '../support/http-app.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 

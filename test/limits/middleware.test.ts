@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { rateLimit } from '../../server/web/pipeline/rate-limit.ts'
-import { defineRoute } from '../../server/web/routing/route.ts'
+import { defineRoute } from '../../shared/app/route.ts'
 import type { RateLimiter } from '../../shared/limits/rate-limiter.ts'
 import { eventually } from '../support/eventually.ts'
 import { startHttpApp, type HttpApp } from '../support/http-app.ts'

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { EventEmitter } from 'node:events'
 import { createRequestMeter } from '../../server/web/request-meter.ts'
-import { defineRoute } from '../../server/web/routing/route.ts'
+import { defineRoute } from '../../shared/app/route.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { answerPrimary, measure, parseMeasured } from '../../shared/telemetry/metrics/answer-primary.ts'
 import { catalogue } from '../../shared/telemetry/metrics/catalogue.ts'

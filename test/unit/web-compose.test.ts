@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
 import { inTurn } from '../../server/http/compose.ts'
 import { createKoa } from '../../server/http/create-koa.ts'
-import type { AppMiddleware } from '../../server/web/routing/context.ts'
+import type { AppMiddleware } from '../../shared/app/context.ts'
 
 /** As others write them: `next()` gives a promise, that is the contract of Koa. */
 type PlainKoa = (ctx: Parameters<AppMiddleware>[0], next: () => Promise<void>) => Promise<void> | void

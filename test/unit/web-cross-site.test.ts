@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import type { AppContext } from '../../server/web/routing/context.ts'
+import type { AppContext } from '../../shared/app/context.ts'
 import { refuseCrossSite } from '../../server/web/pipeline/refuse-cross-site.ts'
 
 type Outcome = 'passes' | 'is refused'

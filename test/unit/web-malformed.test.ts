@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import type { AppContext } from '../../server/web/routing/context.ts'
+import type { AppContext } from '../../shared/app/context.ts'
 import { refuseMalformed } from '../../server/web/pipeline/refuse-malformed.ts'
 
 function look(rawHeaders: string[], headers: object = { host: 'a' }, httpVersion = '1.1'): void {

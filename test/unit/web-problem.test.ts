@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { asProblem, invalidFields, problem, problemBody } from '../../server/web/routing/problem.ts'
+import { asProblem, invalidFields, problem, problemBody } from '../../shared/app/problem.ts'
 import { Unavailable } from '../../shared/kernel/errors.ts'
 
 describe('A problem', () => {

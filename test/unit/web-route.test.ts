@@ -4,11 +4,11 @@ import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
 import Koa from 'koa'
 import { z } from 'zod'
-import type { App, AppMiddleware } from '../../server/web/routing/context.ts'
+import type { App, AppMiddleware } from '../../shared/app/context.ts'
 import { answerProblems } from '../../server/web/pipeline/answer-problems.ts'
 import { explainAbsence } from '../../server/web/pipeline/explain-absence.ts'
 import { routeRequests } from '../../server/web/routing/routers.ts'
-import { defineRoute, type Method, type Route } from '../../server/web/routing/route.ts'
+import { defineRoute, type Method, type Route } from '../../shared/app/route.ts'
 import { createLogger } from '../../shared/telemetry/log.ts'
 
 function route(method: Method, path: string, more: object = {}): Route {

@@ -3,7 +3,7 @@ import { createServiceStack, deadlineIn, type Service } from '../../../shared/ke
 import type { Logger } from '../../../shared/telemetry/log.ts'
 import type { Tracing } from '../../../shared/telemetry/tracing/tracing.ts'
 import { openRedis, redisService } from '../../../shared/kernel/redis/connections.ts'
-import type { Route } from '../../web/routing/route.ts'
+import type { Route } from '../../../shared/app/route.ts'
 import { createWebWorker } from '../../web/worker.ts'
 import { firstAdministratorText } from '../boot/announcements.ts'
 import type { WorkerState } from '../../../shared/process/control-request.ts'

@@ -1,5 +1,5 @@
-import type { AppContext, AppMiddleware } from '../routing/context.ts'
-import { problem } from '../routing/problem.ts'
+import type { AppContext, AppMiddleware } from '../../../shared/app/context.ts'
+import { problem } from '../../../shared/app/problem.ts'
 
 /** Lets through only whom the route is for. A route without an access rule is for nobody. */
 export function admit(): AppMiddleware {

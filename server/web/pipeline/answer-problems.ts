@@ -1,6 +1,6 @@
 import type { Logger } from '../../../shared/telemetry/log.ts'
-import type { AppContext, AppMiddleware } from '../routing/context.ts'
-import { asProblem, problemBody, problemContentType, type Problem } from '../routing/problem.ts'
+import type { AppContext, AppMiddleware } from '../../../shared/app/context.ts'
+import { asProblem, problemBody, problemContentType, type Problem } from '../../../shared/app/problem.ts'
 
 /** Turns whatever was thrown into problem+json. The cause of a 5xx goes to the log and nowhere else. */
 export function answerProblems(log: Logger): AppMiddleware {

@@ -1,5 +1,5 @@
 import type { Sessions } from '../../../shared/sessions/sessions.ts'
-import type { AppMiddleware } from '../routing/context.ts'
+import type { AppMiddleware } from '../../../shared/app/context.ts'
 
 /**
  * Finds out who is asking, on routes that are not for anyone; whom the route is for is decided later. A worker that

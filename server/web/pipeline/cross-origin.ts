@@ -1,5 +1,5 @@
-import type { AppMiddleware } from '../routing/context.ts'
-import { methods } from '../routing/route.ts'
+import type { AppMiddleware } from '../../../shared/app/context.ts'
+import { methods } from '../../../shared/app/route.ts'
 
 const preflightHeaders = {
   'Access-Control-Allow-Methods': ['HEAD', ...methods].join(', '),

@@ -1,6 +1,6 @@
-import type { AppContext, AppMiddleware } from '../routing/context.ts'
-import { problem } from '../routing/problem.ts'
-import { methods } from '../routing/route.ts'
+import type { AppContext, AppMiddleware } from '../../../shared/app/context.ts'
+import { problem } from '../../../shared/app/problem.ts'
+import { methods } from '../../../shared/app/route.ts'
 
 /** The end of the chain, for what no route answers: says why, and answers OPTIONS. */
 export function explainAbsence(): AppMiddleware {

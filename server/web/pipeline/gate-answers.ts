@@ -1,6 +1,6 @@
 import type { Sessions } from '../../../shared/sessions/sessions.ts'
-import type { AppMiddleware } from '../routing/context.ts'
-import { problem } from '../routing/problem.ts'
+import type { AppMiddleware } from '../../../shared/app/context.ts'
+import { problem } from '../../../shared/app/problem.ts'
 
 /**
  * The response gate: a session that ended while its request was being served gets no data. Between the check at

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { AppMiddleware } from '../routing/context.ts'
+import type { AppMiddleware } from '../../../shared/app/context.ts'
 import { clientAddress, isSecure } from '../../http/forwarded.ts'
 
 const wellFormedId = /^[A-Za-z0-9._-]{1,64}$/

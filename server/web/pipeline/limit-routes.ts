@@ -1,7 +1,7 @@
 import type { RateLimiter } from '../../../shared/limits/rate-limiter.ts'
-import type { AppMiddleware } from '../routing/context.ts'
+import type { AppMiddleware } from '../../../shared/app/context.ts'
 import { usualPolicy } from '../limits.ts'
-import type { Route } from '../routing/route.ts'
+import type { Route } from '../../../shared/app/route.ts'
 import { rateLimit } from './rate-limit.ts'
 
 /**

@@ -1,5 +1,5 @@
 import type { Logger } from '../../../shared/telemetry/log.ts'
-import type { AppContext, AppMiddleware } from '../routing/context.ts'
+import type { AppContext, AppMiddleware } from '../../../shared/app/context.ts'
 import type { RequestMeter } from '../request-meter.ts'
 
 const slowMs = 1_000

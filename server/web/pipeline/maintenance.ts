@@ -1,5 +1,5 @@
-import type { AppMiddleware } from '../routing/context.ts'
-import { problem } from '../routing/problem.ts'
+import type { AppMiddleware } from '../../../shared/app/context.ts'
+import { problem } from '../../../shared/app/problem.ts'
 
 /**
  * Turns requests away while the server is under maintenance, but for those of administrators and on the routes that

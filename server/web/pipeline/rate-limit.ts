@@ -9,8 +9,8 @@ import {
   retryAfterSeconds,
 } from '../../../shared/limits/headers.ts'
 import type { RateLimiter } from '../../../shared/limits/rate-limiter.ts'
-import type { AppContext, AppMiddleware } from '../routing/context.ts'
-import { problem, type Problem } from '../routing/problem.ts'
+import type { AppContext, AppMiddleware } from '../../../shared/app/context.ts'
+import { problem, type Problem } from '../../../shared/app/problem.ts'
 
 export interface RateLimitOptions {
   readonly limiter: Pick<RateLimiter, 'take' | 'takeAll'>

@@ -1,5 +1,5 @@
 import { isWellFormedToken } from '../../../shared/sessions/token.ts'
-import type { AppMiddleware } from '../routing/context.ts'
+import type { AppMiddleware } from '../../../shared/app/context.ts'
 import { readCookie, sessionCookieName } from '../features/auth/session-cookie.ts'
 
 /**

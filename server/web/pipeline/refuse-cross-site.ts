@@ -1,6 +1,6 @@
-import type { AppContext, AppMiddleware } from '../routing/context.ts'
+import type { AppContext, AppMiddleware } from '../../../shared/app/context.ts'
 import { requestOrigin } from '../../http/forwarded.ts'
-import { problem } from '../routing/problem.ts'
+import { problem } from '../../../shared/app/problem.ts'
 
 /**
  * Refuses what another site makes a browser do with the cookie of somebody who is signed in here. Browsers say

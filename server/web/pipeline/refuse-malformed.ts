@@ -1,5 +1,5 @@
-import type { AppMiddleware } from '../routing/context.ts'
-import { problem } from '../routing/problem.ts'
+import type { AppMiddleware } from '../../../shared/app/context.ts'
+import { problem } from '../../../shared/app/problem.ts'
 
 /** The grammar of RFC 9110, section 7.2: a name, or an address in brackets, and a port. */
 const wellFormedHost = /^(\[[\da-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(:\d*)?$/i

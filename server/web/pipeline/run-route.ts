@@ -1,9 +1,9 @@
 import type { z } from 'zod'
-import type { AppContext, AppMiddleware } from '../routing/context.ts'
+import type { AppContext, AppMiddleware } from '../../../shared/app/context.ts'
 import { fieldErrors } from '../../http/field-errors.ts'
-import { invalidFields, problem } from '../routing/problem.ts'
+import { invalidFields, problem } from '../../../shared/app/problem.ts'
 import { readFormBody, readJsonBody } from '../../http/request-body.ts'
-import type { Input, Route } from '../routing/route.ts'
+import type { Input, Route } from '../../../shared/app/route.ts'
 
 const nothing: Input = { body: undefined, params: undefined, query: undefined }
 

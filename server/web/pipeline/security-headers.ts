@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import helmet from 'helmet'
-import type { AppMiddleware } from '../routing/context.ts'
+import type { AppMiddleware } from '../../../shared/app/context.ts'
 
 /**
  * The headers that tell browsers what not to do with our answers: helmet's, for an API whose answers are never

@@ -7,8 +7,13 @@
 import session from 'koa-session'
 import { isDeepStrictEqual } from 'node:util'
 import type { DataChanges, SessionData, Sessions } from '../../../shared/sessions/sessions.ts'
-import { requireIdentity, type App, type AppContext, type AppMiddleware } from '../routing/context.ts'
-import { problem } from '../routing/problem.ts'
+import {
+  requireIdentity,
+  type App,
+  type AppContext,
+  type AppMiddleware,
+} from '../../../shared/app/context.ts'
+import { problem } from '../../../shared/app/problem.ts'
 
 export function createSessionDataMiddleware(
   app: App,

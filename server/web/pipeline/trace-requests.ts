@@ -1,5 +1,5 @@
 import type { RequestFacts, Tracing } from '../../../shared/telemetry/tracing/tracing.ts'
-import type { AppMiddleware, AppState } from '../routing/context.ts'
+import type { AppMiddleware, AppState } from '../../../shared/app/context.ts'
 import { probes } from '../features/health/health.ts'
 
 /** Their traces would be most of all traces, and tell nothing. */

@@ -6,7 +6,7 @@
  * ours. Its `/admin/queues/new` would take a path away from our `/admin/queues/:name`, and of its own `/:a/new` and
  * `/old/:b` neither is more specific at `/old/new`: such routes are refused.
  */
-import type { Route } from './route.ts'
+import type { Route } from '../../../shared/app/route.ts'
 
 /** Routes in the order in which a request is compared with them. */
 export function bySpecificity(routes: readonly Route[]): Route[] {

@@ -9,10 +9,10 @@
  */
 import { Router } from '@koa/router'
 import { compose, inTurn } from '../../http/compose.ts'
-import type { AppContext, AppMiddleware } from './context.ts'
-import { problem } from './problem.ts'
+import type { AppContext, AppMiddleware } from '../../../shared/app/context.ts'
+import { problem } from '../../../shared/app/problem.ts'
 import { bySpecificity, refuseShadows } from './precedence.ts'
-import type { Route } from './route.ts'
+import type { Route } from '../../../shared/app/route.ts'
 
 /** Routes that belong together. */
 export type RouteGroup = readonly Route[]

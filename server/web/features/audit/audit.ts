@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { AccountStore } from '../../../../shared/accounts/accounts.ts'
 import type { AuditEntry } from '../../../../shared/accounts/audit.ts'
-import { defineRoute, type Route } from '../../routing/route.ts'
+import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 import { id, pageLimit } from '../../routing/fields.ts'
 
 export interface AuditRouteParts {

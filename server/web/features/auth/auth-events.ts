@@ -1,6 +1,6 @@
 import type { Logger } from '../../../../shared/telemetry/log.ts'
 import type { AuditWriter } from '../audit/audit-writer.ts'
-import type { AppContext } from '../../routing/context.ts'
+import type { AppContext } from '../../../../shared/app/context.ts'
 
 /** What happened to a sign-in, a session or an account, as those who watch over the system look for it. */
 export type AuthEvent =

@@ -1,8 +1,8 @@
 import { emailKey } from '../../../../shared/accounts/email-key.ts'
 import { Unavailable } from '../../../../shared/kernel/errors.ts'
 import type { LoginAttempt, LoginGuard } from '../../../../shared/limits/login-guard.ts'
-import type { AppContext } from '../../routing/context.ts'
-import { Problem, problem } from '../../routing/problem.ts'
+import type { AppContext } from '../../../../shared/app/context.ts'
+import { Problem, problem } from '../../../../shared/app/problem.ts'
 
 /** A guess that may be tried; to be taken back when it was right, or was not tried after all. */
 export interface ReservedGuess {

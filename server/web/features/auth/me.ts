@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Identity } from '../../../../shared/sessions/sessions.ts'
-import { requireIdentity } from '../../routing/context.ts'
-import { defineRoute, type Route } from '../../routing/route.ts'
+import { requireIdentity } from '../../../../shared/app/context.ts'
+import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 import { presentSession, presentUser, sessionSchema, userSchema } from './representations.ts'
 
 /**

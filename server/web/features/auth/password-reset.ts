@@ -3,9 +3,9 @@ import type { AccountStore, Passwords } from '../../../../shared/accounts/accoun
 import { hashResetToken } from '../../../../shared/accounts/password-reset-tokens.ts'
 import type { Sessions } from '../../../../shared/sessions/sessions.ts'
 import type { RecordAuthEvent } from './auth-events.ts'
-import type { AppContext } from '../../routing/context.ts'
-import { problem, revocationUnconfirmed } from '../../routing/problem.ts'
-import { defineRoute, type Route } from '../../routing/route.ts'
+import type { AppContext } from '../../../../shared/app/context.ts'
+import { problem, revocationUnconfirmed } from '../../../../shared/app/problem.ts'
+import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 import { email, newPassword } from '../../routing/fields.ts'
 import { requireAcceptable, type PasswordProblem } from './password.ts'
 

@@ -4,8 +4,8 @@
  * one tab (still asking with the old token) would otherwise delete the new cookie that a login or a password
  * change in the other tab has just received.
  */
-import type { AppContext } from '../../routing/context.ts'
-import { problem } from '../../routing/problem.ts'
+import type { AppContext } from '../../../../shared/app/context.ts'
+import { problem } from '../../../../shared/app/problem.ts'
 
 /** Browsers accept `__Host-` only over TLS, without Domain: no sibling host can plant it. */
 export function sessionCookieName(secure: boolean): string {

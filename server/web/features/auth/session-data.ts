@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import type { SessionData } from '../../../../shared/sessions/sessions.ts'
-import type { AppContext, AppMiddleware } from '../../routing/context.ts'
-import { invalidFields, problem } from '../../routing/problem.ts'
-import { defineRoute, type Route } from '../../routing/route.ts'
+import type { AppContext, AppMiddleware } from '../../../../shared/app/context.ts'
+import { invalidFields, problem } from '../../../../shared/app/problem.ts'
+import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 
 const path = '/api/v1/session'
 const mostFields = 64

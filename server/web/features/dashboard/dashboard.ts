@@ -8,7 +8,7 @@ import type { AppControllerRoute, ControllerHandlerReturnType } from '@bull-boar
 import { z } from 'zod'
 import type { Queues } from '../../../../shared/queues/queues.ts'
 import type { RecordAuthEvent } from '../auth/auth-events.ts'
-import { requireIdentity, type AppContext } from '../../routing/context.ts'
+import { requireIdentity, type AppContext } from '../../../../shared/app/context.ts'
 import { openBoard, type Board } from './board/board.ts'
 import { boardPolicy, filePolicy, loadEntryPage } from './board/entry-page.ts'
 import { attempt } from './board/failures.ts'
@@ -16,8 +16,8 @@ import { listStaticFiles, staticFile, type StaticFile } from './board/static-fil
 import { relativeTo } from '../pages/local-path.ts'
 import { preparePage } from '../pages/page.ts'
 import { answerProblemAsPage } from '../pages/problem-page.ts'
-import { Problem, problemBody, problemContentType } from '../../routing/problem.ts'
-import { defineRoute, type Access, type Input, type Route } from '../../routing/route.ts'
+import { Problem, problemBody, problemContentType } from '../../../../shared/app/problem.ts'
+import { defineRoute, type Access, type Input, type Route } from '../../../../shared/app/route.ts'
 
 export interface DashboardParts {
   readonly queues: Pick<Queues, 'jobs' | 'bull' | 'enqueue'>

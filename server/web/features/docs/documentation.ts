@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { describeRoutes } from './openapi.ts'
-import { defineRoute, type Route } from '../../routing/route.ts'
+import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 
 /** Where to start reading, and `/openapi.json`, which describes `routes` and these two. */
 export function documentationRoutes(routes: readonly Route[]): Route[] {

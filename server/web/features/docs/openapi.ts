@@ -1,7 +1,7 @@
 /** The API as an OpenAPI 3.1 document, made of the routes themselves: what it says is what they check. */
 import { z } from 'zod'
-import { problemContentType } from '../../routing/problem.ts'
-import type { Reply, Route } from '../../routing/route.ts'
+import { problemContentType } from '../../../../shared/app/problem.ts'
+import type { Reply, Route } from '../../../../shared/app/route.ts'
 
 type Json = Record<string, unknown>
 

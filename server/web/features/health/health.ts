@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { problem } from '../../routing/problem.ts'
+import { problem } from '../../../../shared/app/problem.ts'
 import type { Readiness } from './readiness.ts'
-import { defineRoute, type Route } from '../../routing/route.ts'
+import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 
 const up = z.strictObject({ status: z.literal('ok') })
 const sessionsDetail = z.strictObject({ cache: z.string(), lease: z.enum(['held', 'lapsed', 'none']) })

@@ -2,9 +2,9 @@ import { z } from 'zod'
 import type { AnyJob, Enqueuers } from '../../../../shared/queues/job.ts'
 import { InvalidPayload } from '../../../../shared/queues/payload.ts'
 import type { EnqueueOptions, Queues } from '../../../../shared/queues/queues.ts'
-import { requireIdentity, type AppContext } from '../../routing/context.ts'
-import { invalidFields, problem } from '../../routing/problem.ts'
-import { defineRoute, type Route } from '../../routing/route.ts'
+import { requireIdentity, type AppContext } from '../../../../shared/app/context.ts'
+import { invalidFields, problem } from '../../../../shared/app/problem.ts'
+import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 
 export interface JobRouteParts {
   readonly queues: Pick<Queues, 'jobs' | 'enqueue' | 'find'>

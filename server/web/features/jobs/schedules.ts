@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { ScheduleView, ScheduleViews } from '../../../../shared/queues/schedule-views.ts'
-import { defineRoute, type Route } from '../../routing/route.ts'
+import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 
 export interface ScheduleRouteParts {
   readonly schedules: ScheduleViews

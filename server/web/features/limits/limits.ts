@@ -2,10 +2,10 @@ import { z } from 'zod'
 import { emailKey } from '../../../../shared/accounts/email-key.ts'
 import type { LoginPolicy } from '../../../../shared/limits/login-guard.ts'
 import type { RecordAuthEvent } from '../auth/auth-events.ts'
-import { requireIdentity } from '../../routing/context.ts'
+import { requireIdentity } from '../../../../shared/app/context.ts'
 import type { Limits } from '../../limits.ts'
-import { problem } from '../../routing/problem.ts'
-import { defineRoute, type Access, type Route } from '../../routing/route.ts'
+import { problem } from '../../../../shared/app/problem.ts'
+import { defineRoute, type Access, type Route } from '../../../../shared/app/route.ts'
 
 export interface LimitRouteParts {
   readonly limits: Pick<Limits, 'limiter' | 'guard'>

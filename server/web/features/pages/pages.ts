@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import type { AppContext } from '../../routing/context.ts'
+import type { AppContext } from '../../../../shared/app/context.ts'
 import { assetPaths, answerPage } from './page.ts'
 import { answerProblemAsPage } from './problem-page.ts'
 import { resetPage } from '../auth/pages/reset-page.ts'
-import { defineRoute, type Route } from '../../routing/route.ts'
+import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 
 /** The page that mails link to, and the files that all pages are made with. */
 export function pageRoutes(): Route[] {

@@ -1,5 +1,5 @@
-import type { AppContext } from '../../routing/context.ts'
-import type { Problem } from '../../routing/problem.ts'
+import type { AppContext } from '../../../../shared/app/context.ts'
+import type { Problem } from '../../../../shared/app/problem.ts'
 import { html } from './html.ts'
 import { relativeTo } from './local-path.ts'
 import { answerPage, redirect } from './page.ts'

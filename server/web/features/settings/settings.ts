@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import type { Settings, SettingsView } from '../../../../shared/settings/settings.ts'
 import type { RecordAuthEvent } from '../auth/auth-events.ts'
-import { requireIdentity } from '../../routing/context.ts'
-import { invalidFields } from '../../routing/problem.ts'
-import { defineRoute, type Access, type Route } from '../../routing/route.ts'
+import { requireIdentity } from '../../../../shared/app/context.ts'
+import { invalidFields } from '../../../../shared/app/problem.ts'
+import { defineRoute, type Access, type Route } from '../../../../shared/app/route.ts'
 import { runtimeSettingsSchema, type RuntimeSettings } from './runtime-settings.ts'
 
 export interface SettingsRouteParts {

@@ -8,8 +8,8 @@ import {
 } from '../../../../shared/process/control-request.ts'
 import type { AskPrimary } from '../../../../shared/process/primary-handle.ts'
 import type { RecordAuthEvent } from '../auth/auth-events.ts'
-import { problem, Problem } from '../../routing/problem.ts'
-import { defineRoute, type Access, type Route } from '../../routing/route.ts'
+import { problem, Problem } from '../../../../shared/app/problem.ts'
+import { defineRoute, type Access, type Route } from '../../../../shared/app/route.ts'
 
 export interface WorkerRouteParts {
   /** Asks the primary of this worker. */

@@ -5,7 +5,7 @@ import type { Job, Queue } from 'bullmq'
 import type { AnyJob } from '../../../../../shared/queues/job.ts'
 import { InvalidPayload } from '../../../../../shared/queues/payload.ts'
 import type { EnqueueOptions, Queues } from '../../../../../shared/queues/queues.ts'
-import { invalidFields, problem } from '../../../routing/problem.ts'
+import { invalidFields, problem } from '../../../../../shared/app/problem.ts'
 import { createRedactor, isRedacted, redactJob } from './redact-job.ts'
 
 /** As many as a page shows at most; whoever asks for more gets these. */

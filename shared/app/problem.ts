@@ -2,7 +2,7 @@
  * Every error that leaves this server, as RFC 9457 problem details. `type` is a bare word that clients switch on:
  * the table below is the list of them.
  */
-import { Unavailable } from '../../../shared/kernel/errors.ts'
+import { Unavailable } from '../kernel/errors.ts'
 
 const kinds = {
   'malformed-request': [400, 'Malformed request'],

@@ -1,5 +1,5 @@
 import type Koa from 'koa'
-import type { Identity, SessionData } from '../../../shared/sessions/sessions.ts'
+import type { Identity, SessionData } from '../sessions/sessions.ts'
 import type { Route } from './route.ts'
 
 /** How the request says whose it is. */
