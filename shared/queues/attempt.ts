@@ -4,6 +4,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { UnrecoverableError, WaitingError, type Job as BullJob } from 'bullmq'
 import type { AnyJob, JobRun, Log } from './job.ts'
+import type { LoadedWork } from './load-work.ts'
 import { InvalidPayload, parsePayload } from './payload.ts'
 import { Interruption, type RunningJob } from './running-jobs.ts'
 import { runSandboxed, type ThreadOptions } from './sandbox.ts'
@@ -12,8 +13,9 @@ import { parseStoredJob } from './stored-job.ts'
 /** How long a handler may take to notice that its signal was aborted, before the job is given away. */
 export const settleMs = 250
 
-/** What all attempts of one process share. */
+/** What all attempts at one job share in this process. */
 export interface AttemptSurroundings<Services> {
+  readonly work: LoadedWork<Services>
   readonly services: Services
   readonly log: Log
   readonly threads: ThreadOptions
@@ -57,7 +59,7 @@ async function startWork<Services>(
   job: AnyJob<Services>,
   bull: BullJob,
   signal: AbortSignal,
-  { services, log, threads }: AttemptSurroundings<Services>,
+  { work, services, log, threads }: AttemptSurroundings<Services>,
 ): Promise<unknown> {
   const { payload, tick } = readStored(bull)
   const run: JobRun<unknown> = {
@@ -69,9 +71,7 @@ async function startWork<Services>(
     log,
     progress: (value) => bull.updateProgress(value as object),
   }
-  return job.work.kind === 'handler'
-    ? job.work.handler(run, services)
-    : runSandboxed(job.work.file, run, threads)
+  return work.kind === 'handler' ? work.handler(run, services) : runSandboxed(work.file, run, threads)
 }
 
 /** Trying again would not make a wrong payload right. */

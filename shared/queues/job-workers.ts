@@ -8,6 +8,7 @@ import { createDurations, type Durations } from './durations.ts'
 import type { AnyJob, Log, Retention } from './job.ts'
 import { jobsByName } from './job.ts'
 import { defaultPrefix } from './keys.ts'
+import { loadWork, type LoadedWork } from './load-work.ts'
 import type { Queues } from './queues.ts'
 import type { ThreadOptions } from './sandbox.ts'
 
@@ -35,7 +36,9 @@ export function createJobWorkers<Services>(options: JobWorkersOptions<Services>)
   const { connect, queues, services, log, prefix = defaultPrefix, threads = {}, telemetry } = options
   const recovery = { ...defaultRecovery, ...options.recovery }
   const durations = createDurations()
-  const consumers = [...jobsByName(options.jobs).values()].map((job) =>
+  const jobs = [...jobsByName(options.jobs).values()]
+  const loaded = new Map<AnyJob<Services>, LoadedWork<Services>>()
+  const consumers = jobs.map((job) =>
     createConsumer({
       queue: job.name,
       queues,
@@ -48,12 +51,23 @@ export function createJobWorkers<Services>(options: JobWorkersOptions<Services>)
       recovery,
       log,
       ...(telemetry ? { telemetry } : {}),
-      process: (bull, token, running) => runAttempt(job, bull, token, running, { services, log, threads }),
+      process(bull, token, running) {
+        const work = loaded.get(job) as LoadedWork<Services>
+        return runAttempt(job, bull, token, running, { work, services, log, threads })
+      },
       onEnd: (outcome, { processedOn, finishedOn }) =>
         durations.add(job.name, outcome, (finishedOn ?? Date.now()) - (processedOn ?? Date.now())),
     }),
   )
-  return { ...together(consumers), durations: durations.read }
+  const all = together(consumers)
+  return {
+    async start() {
+      await Promise.all(jobs.map(async (job) => loaded.set(job, await loadWork(job))))
+      await all.start()
+    },
+    stop: all.stop,
+    durations: durations.read,
+  }
 }
 
 /** Unlike a group, they start and stop at the same time: a drain must not wait for one queue after the other. */

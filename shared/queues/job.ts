@@ -37,6 +37,11 @@ export interface JobRun<Payload> {
 /** Does the work; what it resolves to is kept as the job's result, as JSON. */
 export type Handler<Payload, Services> = (run: JobRun<Payload>, services: Services) => Promise<unknown>
 
+/** What a module exports that holds the handler of a job, for `load`. */
+export interface HandlerModule<Payload, Services> {
+  readonly handler: Handler<Payload, Services>
+}
+
 /** Who may ask for a job over HTTP. The code of this application always may. */
 export type Enqueuers = 'nobody' | 'anyone signed in' | readonly [string, ...string[]]
 
@@ -66,6 +71,7 @@ export interface Job<Stored = unknown, Services = unknown> {
   readonly keepFailed: Retention
   readonly work:
     | { readonly kind: 'handler'; readonly handler: Handler<unknown, Services> }
+    | { readonly kind: 'module'; readonly load: () => Promise<HandlerModule<unknown, Services>> }
     | { readonly kind: 'sandbox'; readonly file: URL }
 }
 
@@ -105,6 +111,11 @@ export function defineJob<Payload extends z.ZodType, Services = unknown>(
   description: JobDescription<Payload> &
     (
       | { readonly handler: Handler<z.output<Payload>, Services> }
+      /**
+       * Imports the module that exports `handler`. Job workers call it as they start; a process that only enqueues
+       * never does, and is spared what the handler needs.
+       */
+      | { readonly load: () => Promise<HandlerModule<z.output<Payload>, Services>> }
       /** A module that exports `handler`, which is run in a thread of its own: for work that never awaits. */
       | { readonly sandbox: URL }
     ),
@@ -122,14 +133,25 @@ export function defineJob<Payload extends z.ZodType, Services = unknown>(
     secretFields: description.secretFields ?? [],
     keepCompleted: description.keepCompleted ?? { count: 1_000, seconds: 24 * 60 * 60 },
     keepFailed: description.keepFailed ?? { count: 5_000, seconds: 7 * 24 * 60 * 60 },
-    work: sandboxed
-      ? { kind: 'sandbox', file: description.sandbox }
-      : // Sound, because it is only ever called with what this payload's schema made.
-        { kind: 'handler', handler: description.handler as Handler<unknown, Services> },
+    work: workOf(description),
   }
   const problems = problemsOf(job)
   if (problems.length > 0) throw new TypeError(`job ${JSON.stringify(job.name)}: ${problems.join('; ')}`)
   return Object.freeze(job)
+}
+
+/** Sound, because a handler is only ever called with what this payload's schema made. */
+function workOf<Payload, Services>(
+  described:
+    | { readonly handler: Handler<Payload, Services> }
+    | { readonly load: () => Promise<HandlerModule<Payload, Services>> }
+    | { readonly sandbox: URL },
+): Job<never, Services>['work'] {
+  if ('sandbox' in described) return { kind: 'sandbox', file: described.sandbox }
+  if ('load' in described) {
+    return { kind: 'module', load: described.load as () => Promise<HandlerModule<unknown, Services>> }
+  }
+  return { kind: 'handler', handler: described.handler as Handler<unknown, Services> }
 }
 
 /** The jobs by name. Throws `TypeError` when two have the same one. */
@@ -179,12 +201,14 @@ function problemsOf(job: AnyJob): string[] {
     [isEnqueuers(enqueue), "enqueue is 'nobody', 'anyone signed in' or a list of roles"],
     [unknown.length === 0, `secretFields names ${unknown.join(', ')}, which the payload does not have`],
     [[job.keepCompleted, job.keepFailed].every(isRetention), 'keep… takes whole numbers of jobs and seconds'],
-    [
-      work.kind === 'sandbox' ? work.file instanceof URL : typeof work.handler === 'function',
-      'it has neither a handler nor a sandbox',
-    ],
+    [isWork(work), 'it has no handler, load or sandbox'],
   ]
   return checks.filter(([ok]) => !ok).map(([, problem]) => problem)
+}
+
+function isWork(work: AnyJob['work']): boolean {
+  if (work.kind === 'sandbox') return work.file instanceof URL
+  return typeof (work.kind === 'module' ? work.load : work.handler) === 'function'
 }
 
 function isEnqueuers(value: Enqueuers): boolean {

@@ -4,10 +4,11 @@ import { pino } from 'pino'
 import { z } from 'zod'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { createJobWorkers, type JobWorkers } from '../../shared/queues/job-workers.ts'
-import { defineJob, sibling, type JobRun } from '../../shared/queues/job.ts'
+import { defineJob, sibling, type Handler, type JobRun } from '../../shared/queues/job.ts'
 import { createQueues, type Queues } from '../../shared/queues/queues.ts'
 import { openRedis } from '../../shared/kernel/redis/connections.ts'
 import { eventually } from '../support/eventually.ts'
+import { rejection } from '../support/rejection.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 
 const forever = (signal: AbortSignal) =>
@@ -46,17 +47,21 @@ describe('job workers', function () {
   const hung = defineJob({ ...sandboxed, name: 'hung', timeoutMs: 500 })
   const jobs = [task, hasty, busy, hung]
 
+  const log = pino({ level: 'silent' })
+
+  function connect(): Redis {
+    const connection = openRedis({ kind: 'single', url: server.url }, 'blocking')
+    connections.push(connection)
+    return connection
+  }
+
   async function startWorkers(recovery = {}): Promise<JobWorkers> {
     const started = createJobWorkers({
-      connect() {
-        const connection = openRedis({ kind: 'single', url: server.url }, 'blocking')
-        connections.push(connection)
-        return connection
-      },
+      connect,
       queues,
       jobs,
       services: undefined,
-      log: pino({ level: 'silent' }),
+      log,
       threads: {
         execArgv: ['--import', new URL('./fixtures/typescript-in-threads.js', import.meta.url).href],
       },
@@ -110,6 +115,33 @@ describe('job workers', function () {
     await server.restart()
     const { id } = await eventually(() => queues.enqueue(task, { n: 7 }), 10_000)
     expect(await finished('task', id)).to.deep.include({ state: 'completed', result: 7 })
+  })
+
+  it('load the handler of a job as they start, and those who only enqueue never do', async () => {
+    let loads = 0
+    const module: { handler?: Handler<{ n: number }, undefined> } = {}
+    const lazy = defineJob({
+      name: 'lazy',
+      payload: z.strictObject({ n: z.number() }),
+      load: async () => {
+        loads += 1
+        return module as Required<typeof module>
+      },
+    })
+    const asking = createQueues({ redis, jobs: [lazy] })
+    const { id } = await asking.enqueue(lazy, { n: 3 })
+    expect(loads).to.equal(0)
+    const options = { connect, queues: asking, jobs: [lazy], services: undefined, log }
+    const broken = createJobWorkers(options)
+    expect(await rejection(broken.start())).to.be.instanceOf(TypeError)
+
+    module.handler = async ({ data }) => data.n + 1
+    const started = createJobWorkers(options)
+    workers.push(started)
+    await started.start()
+    await eventually(async () => expect((await asking.find('lazy', id))?.result).to.equal(4))
+    expect(loads).to.equal(2)
+    await asking.stop(deadlineIn(1_000))
   })
 
   it('do a job with its payload as the schema makes it, and keep the result', async () => {

@@ -24,7 +24,7 @@ describe('the declaration of a job', () => {
     ['an empty list of roles', { enqueue: [] }, /enqueue/],
     ['a secret that the payload does not have', { secretFields: ['pin'] }, /secretFields names pin/],
     ['a negative retention', { keepCompleted: { count: -1, seconds: 1 } }, /keep/],
-    ['no handler', { handler: undefined }, /neither a handler nor a sandbox/],
+    ['no handler', { handler: undefined }, /no handler, load or sandbox/],
   ]
   for (const [what, description, named] of wrong) {
     it(`is refused with ${what}`, () => {
