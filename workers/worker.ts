@@ -1,5 +1,6 @@
 import { openAccounts } from '../shared/accounts/open-accounts.ts'
 import type { Config } from '../shared/config/config.ts'
+import { localUrl } from '../shared/config/local-url.ts'
 import { group, type Service } from '../shared/kernel/lifecycle.ts'
 import type { Logger } from '../shared/telemetry/log.ts'
 import { createMailer } from '../shared/mail/create-mailer.ts'
@@ -46,6 +47,7 @@ export function createJobWorker(options: JobWorkerOptions): Service {
     queues,
     audit: accounts.audit,
     auditRetentionMs: config.auditRetentionMs,
+    publicUrl: config.http.publicUrl ?? localUrl(config.http.host, config.http.port),
   }
   const registry = createScheduleRegistry({ redis, queues, schedules, log })
   const workers = createJobWorkers({ connect, queues, jobs, services, log, recovery, ...telemetry })

@@ -13,7 +13,6 @@ import { createSessionMeter } from '../../shared/telemetry/metrics/session-meter
 import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
 import { createSessions, type SessionService } from '../../shared/sessions/create-sessions.ts'
 import type { Tracing } from '../../shared/telemetry/tracing/tracing.ts'
-import { localUrl } from '../cluster/boot/announcements.ts'
 import type { AskPrimary } from '../../shared/process/primary-handle.ts'
 import { jobs } from '../jobs.ts'
 import { limits as policies } from '../limits.ts'
@@ -69,7 +68,6 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
   const accounts = openAccounts(config.database, tracing ? { onQuery: tracing.query } : {})
   const passwords = createPasswords()
   const queues = createQueues({ redis, jobs, ...(tracing ? { telemetry: tracing.jobs } : {}) })
-  const publicUrl = () => config.http.publicUrl ?? localUrl(config.http.host, http.port)
   const audit = createAuditWriter({ audit: accounts.audit, log })
   const processMeter = createProcessMeter(workerId)
   const sessionMeter = createSessionMeter(workerId)
@@ -118,7 +116,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     passwordProblem,
     queues,
     schedules: createScheduleViews({ redis }),
-    requestPasswordReset: passwordResetRequests(queues, publicUrl),
+    requestPasswordReset: passwordResetRequests(queues),
     noticeSignIn: signInNotices({ sessions, queues, log }),
     audit,
     readiness,

@@ -45,6 +45,12 @@ export interface HandlerModule<Payload, Services> {
 /** Who may ask for a job over HTTP. The code of this application always may. */
 export type Enqueuers = 'nobody' | 'anyone signed in' | readonly [string, ...string[]]
 
+/** Whether somebody with these roles may ask for the job from outside of the code. */
+export function mayEnqueue({ enqueue }: Pick<Job, 'enqueue'>, roles: readonly string[]): boolean {
+  if (enqueue === 'nobody') return false
+  return enqueue === 'anyone signed in' || roles.some((role) => enqueue.includes(role))
+}
+
 export interface Backoff {
   readonly type: 'fixed' | 'exponential'
   readonly delayMs: number

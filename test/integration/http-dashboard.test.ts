@@ -9,6 +9,8 @@ import { createQueues, type Queues } from '../../shared/queues/queues.ts'
 import { createScheduleRegistry } from '../../shared/queues/schedule-registry.ts'
 import { defineSchedule } from '../../shared/queues/schedule.ts'
 import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
+import { jobs as ownJobs } from '../../workers/jobs.ts'
+import { mail } from '../../workers/jobs/mail.ts'
 import { eventually } from '../support/eventually.ts'
 import { startHttpApp, type Answer, type HttpApp } from '../support/http-app.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
@@ -19,6 +21,7 @@ const secret = 'key "to" the/vault'
 const letter = defineJob({
   name: 'letter',
   payload: z.strictObject({ to: z.string(), text: z.string(), nested: z.unknown().optional() }),
+  enqueue: ['operator', 'admin'],
   secretFields: ['text'],
   attempts: 1,
   async handler({ data, progress }) {
@@ -27,7 +30,22 @@ const letter = defineJob({
     return { sent: data.text, password: 'given', link: `https://a.example/x?token=${data.text}` }
   },
 })
-const idle = defineJob({ name: 'idle', payload: z.strictObject({ n: z.number() }), handler: async () => {} })
+const idle = defineJob({
+  name: 'idle',
+  payload: z.strictObject({ n: z.number() }),
+  enqueue: ['operator', 'admin'],
+  handler: async () => {},
+})
+/** Retried and cloned by those who may ask for it, operators not among them. */
+const payout = defineJob({
+  name: 'payout',
+  payload: z.strictObject({ n: z.number() }),
+  enqueue: ['admin'],
+  attempts: 1,
+  handler: async () => {
+    throw new Error('the bank is closed')
+  },
+})
 
 describe('The dashboard of queues', function () {
   this.timeout(30_000)
@@ -41,7 +59,7 @@ describe('The dashboard of queues', function () {
 
   before(async () => {
     server = await startRedis()
-    const jobs = [letter, idle]
+    const jobs = [letter, idle, payout, ...ownJobs]
     app = await startHttpApp({ redisUrl: server.url, jobs })
     redis = openRedis({ kind: 'single', url: server.url }, 'commands')
     queues = createQueues({ redis, jobs })
@@ -57,7 +75,7 @@ describe('The dashboard of queues', function () {
     const workers = createJobWorkers({
       connect: () => openRedis({ kind: 'single', url: server.url }, 'blocking'),
       queues,
-      jobs: [letter],
+      jobs: [letter, payout],
       services: undefined,
       log,
     })
@@ -132,7 +150,11 @@ describe('The dashboard of queues', function () {
       expect(answer.status).to.equal(200)
       expect(answer.headers['cache-control']).to.equal('no-store')
       const shown = answer.json().queues
-      expect(shown.map(({ name }: { name: string }) => name)).to.have.members(['letter', 'idle', 'schedules'])
+      expect(shown.map(({ name }: { name: string }) => name)).to.include.members([
+        'letter',
+        'idle',
+        'schedules',
+      ])
       for (const queue of shown) {
         expect(queue).to.include({ readOnlyMode: true, allowRetries: false, hasWorkers: null })
       }
@@ -235,6 +257,51 @@ describe('The dashboard of queues', function () {
       }
       const hidden = { name: 'letter', data: { to: 'ada', text: '[redacted]' } }
       expectProblem(await ask('operator', '/api/queues/letter/add', 'POST', hidden), 422)
+    })
+
+    it('by no way that makes an operator an administrator: jobs of the server are not written there', async () => {
+      const reset = { email: 'admin@example.com', publicUrl: 'https://evil.example' }
+      const letterToAll = { to: 'admin@example.com', subject: 'hello', text: 'https://evil.example' }
+      for (const [name, data] of [
+        ['password-reset', reset],
+        ['password-reset', { email: 'admin@example.com' }],
+        ['mail', letterToAll],
+      ] as const) {
+        for (const role of ['operator', 'admin']) {
+          const answer = await ask(role, `/api/queues/${name}/add`, 'POST', { name, data })
+          expectProblem(answer, 403, 'forbidden')
+        }
+        expect((await queues.measure())[name]).to.include({ waiting: 0, delayed: 0 })
+      }
+      const { id } = await queues.enqueue(mail, letterToAll, { delayMs: 60_000 })
+      for (const [what, json] of [
+        ['delay', { delay: 1 }],
+        ['priority', { priority: 1 }],
+      ] as const) {
+        expectProblem(await ask('operator', `/api/queues/mail/${id}/${what}`, 'PATCH', json), 403)
+      }
+      expect((await ask('operator', `/api/queues/mail/${id}/clean`, 'PUT')).status).to.equal(204)
+      expectProblem(await ask('operator', '/api/queues/mail/job-schedulers/x/run', 'PUT'), 403)
+    })
+
+    it('by retrying and copying only what one may ask for, with the payload that the job takes', async () => {
+      const { id } = await queues.enqueue(payout, { n: 1 })
+      const failed = () =>
+        eventually(async () => expect((await queues.find('payout', id))?.state).to.equal('failed'))
+      await failed()
+      const retry = (role: string) => ask(role, `/api/queues/payout/${id}/retry`, 'PUT')
+      expectProblem(await retry('operator'), 403, 'forbidden')
+      expectProblem(await ask('operator', '/api/queues/payout/retry/failed', 'PUT'), 403)
+      const copy = { name: 'payout', data: { payload: { n: 1 } } }
+      expectProblem(await ask('operator', '/api/queues/payout/add', 'POST', copy), 403)
+      expect((await retry('admin')).status).to.equal(204)
+      await failed()
+
+      await redis.hset(`{lockstep}:payout:${id}`, 'data', JSON.stringify({ payload: { n: 'all' } }))
+      const unfit = await retry('admin')
+      expectProblem(unfit, 409, 'conflict')
+      expect(unfit.json().detail).to.include('n: ')
+      expectProblem(await ask('admin', '/api/queues/payout/retry/failed', 'PUT'), 409)
     })
 
     it('not on what a job works on, and not on the clock', async () => {

@@ -1,6 +1,6 @@
 import type { Config } from '../../../shared/config/config.ts'
 import { messageOf } from '../../../shared/kernel/errors.ts'
-import { localUrl } from '../../cluster/boot/announcements.ts'
+import { localUrl } from '../../../shared/config/local-url.ts'
 import { claimPort } from '../../cluster/boot/claim-port.ts'
 import { documentTitle } from '../../web/features/docs/openapi.ts'
 import type { RunningServer } from './examine.ts'

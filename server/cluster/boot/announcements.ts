@@ -28,12 +28,6 @@ export function listeningText(url: string, workers: number, email: string): stri
 `
 }
 
-/** How to reach a server that listens there, from this machine. */
-export function localUrl(host: string, port: number): string {
-  const reachable = { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] ?? host
-  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
-}
-
 /** A failed start, for people. */
 export function problemsText(problems: readonly string[]): string {
   return `\nLockstep can't start:\n${problems.map((problem) => `  - ${problem}\n`).join('')}\n`

@@ -13,15 +13,13 @@ const onceInMs = 60_000
  * Asks for the mail as a job: a crash after the answer loses nothing, and a request for an unknown address does the
  * same work as one for a known.
  */
-export function passwordResetRequests(
-  queues: Pick<Queues, 'jobs' | 'enqueue'>,
-  publicUrl: () => string,
-): RequestPasswordReset {
+export function passwordResetRequests(queues: Pick<Queues, 'jobs' | 'enqueue'>): RequestPasswordReset {
   return async function requestPasswordReset(email) {
     const passwordReset = queues.jobs.get(job)
     if (passwordReset === undefined) throw new Error(`there is no job ${job}: mails can't be sent`)
-    const address = createHash('sha256').update(emailKey(email)).digest('base64url')
+    const key = emailKey(email)
+    const address = createHash('sha256').update(key).digest('base64url')
     const dedupeKey = `${address}.${Math.floor(Date.now() / onceInMs)}`
-    await queues.enqueue(passwordReset, { email, publicUrl: publicUrl() }, { dedupeKey })
+    await queues.enqueue(passwordReset, { email: key }, { dedupeKey })
   }
 }

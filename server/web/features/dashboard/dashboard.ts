@@ -9,6 +9,7 @@ import { z } from 'zod'
 import type { Queues } from '../../../../shared/queues/queues.ts'
 import type { RecordAuthEvent } from '../auth/auth-events.ts'
 import { requireIdentity, type AppContext } from '../../../../shared/app/context.ts'
+import { objectionTo } from './board/actions.ts'
 import { openBoard, type Board } from './board/board.ts'
 import { boardPolicy, filePolicy, loadEntryPage } from './board/entry-page.ts'
 import { attempt } from './board/failures.ts'
@@ -35,7 +36,7 @@ export function dashboardRoutes({ queues, recordAuthEvent }: DashboardParts): Ro
   return [
     ...pageRoutes(board, script.path),
     ...[script, ...listStaticFiles(board.staticPath)].map(fileRoute),
-    ...board.api.map((route) => apiRoute(route, board, recordAuthEvent)),
+    ...board.api.map((route) => apiRoute(route, board, queues.jobs, recordAuthEvent)),
   ]
 }
 
@@ -81,7 +82,19 @@ const anyQuery = z.record(z.string(), text)
 const anyBody = z.record(z.string(), z.unknown())
 
 /** bull-board checks queries and bodies itself. */
-function apiRoute(route: AppControllerRoute, board: Board, recordAuthEvent: RecordAuthEvent): Route {
+function apiRoute(
+  route: AppControllerRoute,
+  board: Board,
+  jobs: Queues['jobs'],
+  recordAuthEvent: RecordAuthEvent,
+): Route {
+  /** In the audited part: that somebody tried is worth to know. */
+  function refuseUnlessAllowed(ctx: AppContext, { params }: Input): void {
+    const { queueName = '' } = (params ?? {}) as Record<string, string>
+    const { user } = requireIdentity(ctx).identity
+    const objection = objectionTo(String(route.route), jobs.get(queueName), user.roles)
+    if (objection) throw objection
+  }
   const method = String(route.method).toUpperCase() as Method
   const reads = method === 'GET'
   const run = (input: Input) => runOnBoard(route, board, input)
@@ -98,7 +111,10 @@ function apiRoute(route: AppControllerRoute, board: Board, recordAuthEvent: Reco
     async handler(ctx, input) {
       const { status = 200, body } = reads
         ? forReader(ctx, await run(input))
-        : await audited(ctx, recordAuthEvent, factsOf(route, input), () => run(input))
+        : await audited(ctx, recordAuthEvent, factsOf(route, input), async () => {
+            refuseUnlessAllowed(ctx, input)
+            return run(input)
+          })
       ctx.status = status
       ctx.body = status === 204 ? null : body
     },

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { AnyJob, Enqueuers } from '../../../../shared/queues/job.ts'
+import { mayEnqueue, type AnyJob } from '../../../../shared/queues/job.ts'
 import { InvalidPayload } from '../../../../shared/queues/payload.ts'
 import type { EnqueueOptions, Queues } from '../../../../shared/queues/queues.ts'
 import { requireIdentity, type AppContext } from '../../../../shared/app/context.ts'
@@ -48,8 +48,7 @@ export function jobRoutes({ queues }: JobRouteParts): Route[] {
     const { user } = requireIdentity(ctx).identity
     const job = queues.jobs.get(name)
     if (!job || job.enqueue === 'nobody') throw problem('not-found', noSuchKind)
-    if (!mayEnqueue(job.enqueue, user.roles))
-      throw problem('forbidden', `your roles do not allow the job ${name}`)
+    if (!mayEnqueue(job, user.roles)) throw problem('forbidden', `your roles do not allow the job ${name}`)
     const { data = {}, ...options } = asked
     const { id } = await enqueueChecked(job, data, { ...options, by: user.id })
     ctx.status = 202
@@ -103,9 +102,4 @@ export function jobRoutes({ queues }: JobRouteParts): Route[] {
       handler: (ctx, { params }) => show(ctx, params.name, params.id),
     }),
   ]
-}
-
-function mayEnqueue(enqueuers: Enqueuers, roles: readonly string[]): boolean {
-  if (enqueuers === 'nobody') return false
-  return enqueuers === 'anyone signed in' || roles.some((role) => enqueuers.includes(role))
 }

@@ -3,8 +3,9 @@ import { BullMQAdapter } from '@bull-board/api/bullMQAdapter'
 import type { JobStatus, QueueJobOptions } from '@bull-board/api/typings/app'
 import type { Job, Queue } from 'bullmq'
 import type { AnyJob } from '../../../../../shared/queues/job.ts'
-import { InvalidPayload } from '../../../../../shared/queues/payload.ts'
+import { checkPayload, InvalidPayload } from '../../../../../shared/queues/payload.ts'
 import type { EnqueueOptions, Queues } from '../../../../../shared/queues/queues.ts'
+import { parseStoredJob } from '../../../../../shared/queues/stored-job.ts'
 import { invalidFields, problem } from '../../../../../shared/app/problem.ts'
 import { createRedactor, isRedacted, redactJob } from './redact-job.ts'
 
@@ -91,12 +92,26 @@ export class BoardQueue extends BullMQAdapter {
   }
 
   #shown(job: Job): Job {
-    const { secretFields } = this.#options
+    const { secretFields, job: declared } = this.#options
     const toJSON = job.toJSON.bind(job)
+    const retry: Job['retry'] = job.retry.bind(job)
     return Object.assign(job, {
       toJSON: () => redactJob(toJSON(), secretFields),
       updateData: refuseUpdate,
+      async retry(...how: Parameters<Job['retry']>): Promise<void> {
+        if (declared) refuseUnfitPayload(declared, job.data)
+        await retry(...how)
+      },
     })
+  }
+}
+
+/** What is retried is checked like what is asked for: it may have been written by another version, or another hand. */
+function refuseUnfitPayload(job: AnyJob, data: unknown): void {
+  try {
+    checkPayload(job, parseStoredJob(data).payload)
+  } catch (failure) {
+    throw problem('conflict', `it can't be done again: ${(failure as Error).message}`, { cause: failure })
   }
 }
 
