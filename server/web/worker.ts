@@ -1,7 +1,7 @@
 import { createPasswords } from '../../shared/accounts/passwords.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { passwordProblem } from '../../shared/accounts/password-rules.ts'
-import type { Config } from '../../shared/config/config.ts'
+import type { Config, Durability } from '../../shared/config/config.ts'
 import { group, type Service } from '../../shared/kernel/lifecycle.ts'
 import type { Logger } from '../../shared/telemetry/log.ts'
 import { createQueues } from '../../shared/queues/queues.ts'
@@ -12,6 +12,7 @@ import { createProcessMeter } from '../../shared/telemetry/metrics/process-meter
 import { createSessionMeter } from '../../shared/telemetry/metrics/session-meter.ts'
 import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
 import { createSessions, type SessionService } from '../../shared/sessions/create-sessions.ts'
+import type { DurabilityMode } from '../../shared/sessions/scripts.ts'
 import type { Tracing } from '../../shared/telemetry/tracing/tracing.ts'
 import type { AskPrimary } from '../../shared/process/primary-handle.ts'
 import { jobs } from '../jobs.ts'
@@ -85,8 +86,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     },
     redis,
     subscriber,
-    // The primary has found out what Redis keeps; not knowing, nobody stays signed in over its restart.
-    durability: config.sessions.durability === 'keep' ? 'keep' : 'fence',
+    durability: resolvedDurability(config.sessions.durability),
     onCorrupt: (hash) => log.warn({ session: hash }, 'a session in Redis is corrupted and was refused'),
   })
   const limits = openLimits({ redis, subscriber: limitSubscriber, limits: config.limits, policies })
@@ -157,6 +157,11 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
       return { leaseMs: leaseLeftMs, cachedSessions }
     },
   }
+}
+
+/** The primary has found out what Redis keeps; not knowing, nobody stays signed in over its restart. */
+function resolvedDurability(durability: Durability): DurabilityMode {
+  return durability === 'keep' || durability === 'failover' ? durability : 'fence'
 }
 
 function sessionsDetail({ cacheMode, state }: SessionService): SessionsDetail {

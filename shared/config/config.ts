@@ -28,7 +28,12 @@ export type CacheMode = (typeof cacheModes)[number]
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
 
-export type Durability = 'auto' | 'keep' | 'fence'
+export const durabilities = ['auto', 'keep', 'fence', 'failover', 'durable'] as const
+export type Durability = (typeof durabilities)[number]
+
+/** Who asks Redis which run of it this is: each script, or each new connection where scripts may not call INFO. */
+export const redisIdentities = ['script', 'connection'] as const
+export type RedisIdentity = (typeof redisIdentities)[number]
 
 /** Where Redis is. `embedded` is resolved to a `unix` URL by the primary before any worker starts. */
 export type RedisTarget =
@@ -69,6 +74,9 @@ export interface Config {
   }
   readonly dataDir: string
   readonly redis: RedisTarget
+  /** How many data nodes keep each key, primary and replicas together; null: not declared. */
+  readonly redisNodes: number | null
+  readonly redisIdentity: RedisIdentity
   /** The server program of the embedded Redis; null: found or fetched. */
   readonly redisServerBin: string | null
   readonly database: DatabaseTarget
@@ -151,6 +159,12 @@ function readConfig(reader: EnvironmentReader, { cpus, cwd }: Facts): Config {
     },
     dataDir,
     redis: read('REDIS_URL', redisAddress, { kind: 'embedded' }),
+    redisNodes: read(
+      'REDIS_NODES',
+      wholeNumber(1, 15, 3, ', primary and replicas of one shard together'),
+      null,
+    ),
+    redisIdentity: read('REDIS_IDENTITY', oneOf(redisIdentities), 'script'),
     redisServerBin: read('REDIS_SERVER_BIN', file(cwd), null),
     database: read('DATABASE_URL', databaseAddress(cwd), {
       kind: 'sqlite',
@@ -163,7 +177,7 @@ function readConfig(reader: EnvironmentReader, { cpus, cwd }: Facts): Config {
       rememberAbsoluteMs: read('REMEMBER_ABSOLUTE', sessionTime('30d'), 30 * 86_400_000),
       maxPerUser: read('MAX_SESSIONS_PER_USER', wholeNumber(1, 100_000, 20), 20),
       loginRevokes: read('LOGIN_REVOKES', oneOf(['none', 'others']), 'none'),
-      durability: read('SESSION_DURABILITY', oneOf(['auto', 'keep', 'fence']), 'auto'),
+      durability: read('SESSION_DURABILITY', oneOf(durabilities), 'auto'),
       leaseMs: read('LEASE', lease, 1_000),
     },
     limits: {
@@ -240,6 +254,7 @@ function contradictions(config: Config): string[] {
         `have an effect. Set SESSION_IDLE to at most ${shownDuration(ms)}, or raise ${name}.`,
     )
   }
+  problems.push(...unsupportedDurability(config))
   const weak = firstAdministratorProblem(config.admin)
   if (weak !== null) problems.push(weak)
   const { http, metrics } = config
@@ -249,6 +264,31 @@ function contradictions(config: Config): string[] {
     )
   }
   return problems
+}
+
+/** What the declarations about Redis rule out by themselves; what Redis says of itself is looked at by the primary. */
+function unsupportedDurability({ redis, redisNodes, sessions }: Config): string[] {
+  const { durability } = sessions
+  if (redis.kind === 'embedded') {
+    const own = 'and the embedded Redis is one process, whose file survives its crash'
+    return [
+      ...(redisNodes === null
+        ? []
+        : [`REDIS_NODES=${redisNodes} describes an external Redis, ${own}. Set REDIS_URL.`]),
+      ...(durability === 'failover' || durability === 'durable'
+        ? [
+            `SESSION_DURABILITY=${durability} describes an external Redis, ${own}. Set REDIS_URL, or unset it.`,
+          ]
+        : []),
+    ]
+  }
+  if (durability !== 'failover' || (redisNodes ?? 0) >= 3) return []
+  return [
+    `SESSION_DURABILITY=failover needs REDIS_NODES of 3 or more, and ${
+      redisNodes === null ? 'it is not set' : `REDIS_NODES=${redisNodes}`
+    }: a logout is confirmed by more than half of the data nodes, and one of those must be left when another ` +
+      'fails. Set REDIS_NODES to the number of data nodes of each shard, or SESSION_DURABILITY=fence.',
+  ]
 }
 
 function tooManyForMemory({ sessions, workers: { web } }: Config, { isSet }: EnvironmentReader): string[] {

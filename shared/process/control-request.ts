@@ -57,7 +57,7 @@ export interface WorkerStatus {
 export interface ControlResults {
   status: { readonly host: string; readonly workers: readonly WorkerStatus[] }
   /** The address is that of the embedded Redis; null: everybody finds the external one in the environment. */
-  redis: { readonly embeddedUrl: string | null; readonly durability: 'keep' | 'fence' }
+  redis: { readonly embeddedUrl: string | null; readonly durability: 'keep' | 'fence' | 'failover' }
   reload: { readonly replaced: number }
   scale: WorkerCounts
   drain: { readonly id: string }

@@ -19,8 +19,11 @@ import {
 import type { Device, LoginTicket, SessionData, Subject } from './sessions.ts'
 import { freshValue } from './token.ts'
 
-/** What a Redis restart does to sessions: they go on, or nobody is signed in any more. */
-export type DurabilityMode = 'keep' | 'fence'
+/**
+ * What a failure of Redis does to sessions: they go on, nobody is signed in any more, or they go on where the data
+ * nodes can show that nothing was lost.
+ */
+export type DurabilityMode = 'keep' | 'fence' | 'failover'
 
 /** Every reply tells of which incarnation it speaks, and up to which invalidation. */
 export interface Stamp {

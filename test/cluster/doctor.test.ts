@@ -95,7 +95,7 @@ describe('the doctor', function () {
     expect(text).to.match(/(redis|valkey) \d+\.\d+\.\d+ answers at redis:/)
     expect(text).to.contain('maxmemory-policy is noeviction')
     expect(text).to.contain(
-      'sessions survive a restart of Redis (Redis has appendonly yes and appendfsync always)',
+      'sessions survive a restart of Redis (Redis has appendonly yes and appendfsync always, and no replica)',
     )
     expect(text).to.match(/it uses \d+ MB of 200 MB/)
     expect(text).to.match(/it answers in \d+\.\d ms/)
@@ -105,7 +105,9 @@ describe('the doctor', function () {
   it('says what a restart of Redis will do, and warns of a choice that may revive sessions', async () => {
     const { url } = await redis({ persistence: 'everysec' })
     const careful = about(await findings({ REDIS_URL: url }), 'redis').join('\n')
-    expect(careful).to.contain('a restart of Redis signs everyone out (Redis may lose its last writes')
+    expect(careful).to.contain(
+      'a restart or failover of Redis signs everyone out (Redis may lose its last writes',
+    )
     const risky = about(await findings({ REDIS_URL: url, SESSION_DURABILITY: 'keep' }), 'redis').join('\n')
     expect(risky).to.match(/warning: SESSION_DURABILITY=keep, but Redis may lose .* appendfsync always/)
   })

@@ -26,6 +26,8 @@ describe('the configuration', () => {
       workers: { web: 3, jobs: 1, scheduling: 'round-robin', maxRssBytes: null, maxAgeMs: null },
       dataDir: '/srv/app/.lockstep',
       redis: { kind: 'embedded' },
+      redisNodes: null,
+      redisIdentity: 'script',
       redisServerBin: null,
       database: { kind: 'sqlite', file: '/srv/app/.lockstep/accounts.sqlite' },
       admin: { email: null, password: null },
@@ -91,6 +93,7 @@ describe('the configuration', () => {
         (c) => [c.dataDir, c.database],
         ['/srv/app/data', sqlite('/srv/app/data/accounts.sqlite')],
       ],
+      ['REDIS_IDENTITY', 'connection', (c) => c.redisIdentity, 'connection'],
       ['REDIS_SERVER_BIN', '/usr/bin/redis-server', (c) => c.redisServerBin, '/usr/bin/redis-server'],
       ...[
         'redis://localhost',
@@ -196,6 +199,9 @@ describe('the configuration', () => {
     ['MAX_SESSIONS_PER_USER', '0'],
     ['LOGIN_REVOKES', 'all'],
     ['SESSION_DURABILITY', 'always'],
+    ['REDIS_NODES', '0'],
+    ['REDIS_NODES', '16'],
+    ['REDIS_IDENTITY', 'info'],
     ['LEASE', '50ms'],
     ['LEASE', '3s', undefined],
     ['LIMIT_API', '1000'],
@@ -265,6 +271,24 @@ describe('the configuration', () => {
     expect(problemsOf({ REMEMBER_ABSOLUTE: '10m' })[0]).to.match(
       /SESSION_IDLE=30m is longer than REMEMBER_ABSOLUTE/,
     )
+  })
+
+  it('takes failover only with three declared nodes or more of an external Redis', () => {
+    const external = { REDIS_URL: 'redis+sentinel://a,b,c/shop' }
+    const failover = { ...external, SESSION_DURABILITY: 'failover' }
+    expect(get({ ...failover, REDIS_NODES: '3' })).to.deep.include({ redisNodes: 3 })
+    expect(get({ ...external, SESSION_DURABILITY: 'durable' }).sessions.durability).to.equal('durable')
+    expect(problemsOf(failover)[0]).to.match(/needs REDIS_NODES of 3 or more, and it is not set/)
+    expect(problemsOf({ ...failover, REDIS_NODES: '2' })[0]).to.match(/and REDIS_NODES=2: .*=fence/)
+    const embedded: Variables[] = [
+      { REDIS_NODES: '3' },
+      { SESSION_DURABILITY: 'failover' },
+      { SESSION_DURABILITY: 'durable' },
+    ]
+    for (const env of embedded) {
+      expect(problemsOf(env)).to.have.length(1)
+      expect(problemsOf(env)[0]).to.match(/describes an external Redis.*Set REDIS_URL/)
+    }
   })
 
   it('refuses sessions in the memory of one process with more than one worker, and says what would go wrong', () => {

@@ -6,7 +6,8 @@ import { firstAdministratorText, listeningText } from '../../server/cluster/boot
 import { availableCpus } from '../../server/cluster/boot/available-cpus.ts'
 import { claimPort } from '../../server/cluster/boot/claim-port.ts'
 import { createDataDirectory } from '../../server/cluster/boot/data-directory.ts'
-import { chooseDurability, redisProblems, type RedisFacts } from '../../server/cluster/boot/redis-facts.ts'
+import { chooseDurability, type DurabilityQuestion } from '../../server/cluster/boot/durability.ts'
+import { redisProblems, type RedisFacts } from '../../server/cluster/boot/redis-facts.ts'
 import { localUrl } from '../../shared/config/local-url.ts'
 import { ConfigurationError } from '../../shared/kernel/errors.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
@@ -58,6 +59,8 @@ describe('the examination of Redis', () => {
     evictionPolicy: 'noeviction',
     isReplica: false,
     syncsEveryWrite: false,
+    replicas: 0,
+    clustered: false,
   }
 
   it('accepts Redis 7.0 and Valkey 7.2, and one that hides its policy', () => {
@@ -77,15 +80,67 @@ describe('the examination of Redis', () => {
     expect(problems[1]).to.match(/CONFIG SET maxmemory-policy noeviction/)
     expect(problems[2]).to.match(/read-only replica/)
   })
+})
 
-  it('keeps sessions over a restart only where no acknowledged logout can be lost', () => {
-    const mode = (...args: Parameters<typeof chooseDurability>) => chooseDurability(...args).mode
-    expect(mode('auto', { embedded: true, syncsEveryWrite: false })).to.equal('keep')
-    expect(mode('auto', { embedded: false, syncsEveryWrite: true })).to.equal('keep')
-    expect(mode('auto', { embedded: false, syncsEveryWrite: false })).to.equal('fence')
-    expect(mode('auto', { embedded: false, syncsEveryWrite: null })).to.equal('fence')
-    expect(mode('keep', { embedded: false, syncsEveryWrite: false })).to.equal('keep')
-    expect(mode('fence', { embedded: true, syncsEveryWrite: true })).to.equal('fence')
+describe('what a failure of Redis does to sessions', () => {
+  const alone: DurabilityQuestion = {
+    wanted: 'auto',
+    nodes: null,
+    kind: 'single',
+    facts: { syncsEveryWrite: true, replicas: 0, clustered: false },
+  }
+  const mode = (question: Partial<DurabilityQuestion>, facts: Partial<DurabilityQuestion['facts']> = {}) =>
+    chooseDurability({ ...alone, ...question, facts: { ...alone.facts, ...facts } })
+
+  it('keeps sessions by itself only on one server without replicas that syncs every write, or the embedded one', () => {
+    expect(mode({}).mode).to.equal('keep')
+    expect(mode({ kind: 'embedded' }, { syncsEveryWrite: false }).mode).to.equal('keep')
+    expect(mode({}, { syncsEveryWrite: false }).mode).to.equal('fence')
+    expect(mode({}, { syncsEveryWrite: null }).mode).to.equal('fence')
+    expect(mode({}, { replicas: 1 })).to.deep.include({
+      mode: 'fence',
+      because: 'Redis has 1 replica, which may lack the last writes when it takes over',
+    })
+    expect(mode({}, { clustered: true }).mode).to.equal('fence')
+    expect(mode({ kind: 'sentinel' }).mode).to.equal('fence')
+    expect(mode({ kind: 'cluster' }).mode).to.equal('fence')
+  })
+
+  it('chooses failover by itself only for three declared nodes or more', () => {
+    expect(mode({ kind: 'sentinel', nodes: 3 }, { replicas: 2 }).mode).to.equal('failover')
+    expect(mode({ kind: 'cluster', nodes: 3 }, { replicas: 2 }).mode).to.equal('failover')
+    expect(mode({ kind: 'sentinel', nodes: 2 }, { replicas: 1 }).mode).to.equal('fence')
+  })
+
+  it('does what was chosen, and takes a service that is declared durable at its word', () => {
+    expect(mode({ wanted: 'fence', kind: 'embedded' }).mode).to.equal('fence')
+    expect(mode({ wanted: 'durable', kind: 'cluster' }, { syncsEveryWrite: null })).to.deep.include({
+      mode: 'keep',
+      problems: [],
+      doubts: [],
+    })
+    expect(mode({ wanted: 'durable' }, { syncsEveryWrite: false }).doubts[0]).to.contain('make sure')
+  })
+
+  it('refuses to keep sessions where a replica may take over, and doubts it where writes are not synced', () => {
+    for (const choice of [
+      mode({ wanted: 'keep', kind: 'sentinel' }),
+      mode({ wanted: 'keep', kind: 'cluster' }),
+      mode({ wanted: 'keep' }, { replicas: 2 }),
+    ]) {
+      expect(choice.problems).to.have.length(1)
+      expect(choice.problems[0]).to.match(/SESSION_DURABILITY=keep can't be kept: .*REDIS_NODES/)
+    }
+    expect(mode({ wanted: 'keep' })).to.deep.include({ mode: 'keep', problems: [], doubts: [] })
+    expect(mode({ wanted: 'keep' }, { syncsEveryWrite: false }).doubts[0]).to.contain('appendfsync always')
+  })
+
+  it('refuses a declared number of nodes that is too small, and doubts one that leaves nobody to confirm', () => {
+    const wanted = { wanted: 'failover', kind: 'sentinel', nodes: 3 } as const
+    expect(mode(wanted, { replicas: 4 }).problems[0]).to.contain('Set REDIS_NODES=5')
+    expect(mode({ ...wanted, wanted: 'auto' }, { replicas: 4 }).problems).to.have.length(1)
+    expect(mode(wanted, { replicas: 0 }).doubts[0]).to.contain('no replicas: until 1 follow')
+    expect(mode(wanted, { replicas: 1 })).to.deep.include({ problems: [], doubts: [] })
   })
 })
 

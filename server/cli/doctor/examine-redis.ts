@@ -6,7 +6,8 @@ import { deadlineIn } from '../../../shared/kernel/lifecycle.ts'
 import { withoutUrlSecrets } from '../../../shared/kernel/redact.ts'
 import { openRedis, redisService } from '../../../shared/kernel/redis/connections.ts'
 import { findRedisServer } from '../../cluster/embedded-redis/find-server.ts'
-import { askRedis, chooseDurability, redisProblems, type RedisFacts } from '../../cluster/boot/redis-facts.ts'
+import { chooseDurability } from '../../cluster/boot/durability.ts'
+import { askRedis, redisProblems, type RedisFacts } from '../../cluster/boot/redis-facts.ts'
 import type { RunningServer } from './examine.ts'
 import { findingsAbout, type Finding } from './finding.ts'
 
@@ -25,13 +26,12 @@ export async function examineRedis(
   config: Config,
   { server, searchPath }: { server: RunningServer | null; searchPath: string },
 ): Promise<Finding[]> {
-  const embedded = config.redis.kind === 'embedded'
-  if (config.redis.kind !== 'embedded') return askAll(config, config.redis, embedded)
+  if (config.redis.kind !== 'embedded') return askAll(config, config.redis)
   if (server === null) return [await findProgram(config, searchPath)]
   if (server.redisUrl === null) {
     return [problem('the server that runs uses the Redis of its REDIS_URL: set the same REDIS_URL here')]
   }
-  return askAll(config, { kind: 'single', url: server.redisUrl }, embedded)
+  return askAll(config, { kind: 'single', url: server.redisUrl })
 }
 
 class NotInstalled extends Error {}
@@ -61,7 +61,6 @@ async function findProgram(config: Config, searchPath: string): Promise<Finding>
 async function askAll(
   config: Config,
   target: Exclude<RedisTarget, { kind: 'embedded' }>,
-  embedded: boolean,
 ): Promise<Finding[]> {
   const place = withoutUrlSecrets(target.url)
   let lastError: Error | null = null
@@ -72,7 +71,7 @@ async function askAll(
     return [
       ok(`${facts.server.product} ${facts.server.version} answers at ${place}`),
       ...(problems.length > 0 ? problems : [policy(facts)]),
-      durability(config, facts, embedded),
+      ...durability(config, facts),
       await room(redis),
       await latency(redis),
       await clock(redis),
@@ -92,18 +91,27 @@ function policy({ evictionPolicy }: RedisFacts): Finding {
     : ok(`maxmemory-policy is ${evictionPolicy}`)
 }
 
-function durability(config: Config, { syncsEveryWrite }: RedisFacts, embedded: boolean): Finding {
-  const { mode, because } = chooseDurability(config.sessions.durability, { embedded, syncsEveryWrite })
-  const risky = config.sessions.durability === 'keep' && syncsEveryWrite !== true && !embedded
-  if (risky) {
-    return warning(
-      'SESSION_DURABILITY=keep, but Redis may lose its last writes in a restart, and a logout with them: set ' +
-        'appendonly yes and appendfsync always there, or unset SESSION_DURABILITY',
-    )
+/** What a failure of Redis does to sessions, why, and whether that can be true. */
+function durability(config: Config, facts: RedisFacts): Finding[] {
+  const { mode, because, problems, doubts } = chooseDurability({
+    wanted: config.sessions.durability,
+    nodes: config.redisNodes,
+    kind: config.redis.kind,
+    facts,
+  })
+  if (problems.length > 0) return problems.map(problem)
+  if (doubts.length > 0) return doubts.map(warning)
+  if (mode === 'keep') return [ok(`sessions survive a restart of Redis (${because})`)]
+  if (mode === 'failover') {
+    return [ok(`sessions survive a failover, and what was revoked stays revoked (${because})`)]
   }
-  return mode === 'keep'
-    ? ok(`sessions survive a restart of Redis (${because})`)
-    : ok(`a restart of Redis signs everyone out (${because}); appendfsync always there would spare them that`)
+  const spared =
+    facts.replicas > 0 || facts.clustered || config.redis.kind !== 'single'
+      ? 'three data nodes and REDIS_NODES'
+      : 'appendonly yes and appendfsync always'
+  return [
+    ok(`a restart or failover of Redis signs everyone out (${because}); ${spared} would spare them that`),
+  ]
 }
 
 async function room(redis: Redis): Promise<Finding> {

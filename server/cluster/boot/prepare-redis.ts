@@ -9,7 +9,8 @@ import { createEmbeddedRedis, type EmbeddedRedis } from '../embedded-redis/embed
 import { findRedisServer } from '../embedded-redis/find-server.ts'
 import { sessionKeys } from '../../../shared/sessions/keys.ts'
 import { createSessionScripts, type DurabilityMode } from '../../../shared/sessions/scripts.ts'
-import { askRedis, chooseDurability, redisProblems, type RedisFacts } from './redis-facts.ts'
+import { chooseDurability } from './durability.ts'
+import { askRedis, redisProblems, type RedisFacts } from './redis-facts.ts'
 
 export interface PreparedRedis {
   /** In the form of REDIS_URL, also for the embedded one. */
@@ -46,14 +47,16 @@ export async function prepareRedis({
   const redis = openRedis(target, 'commands', { name: 'primary', onError: (error) => (lastError = error) })
   try {
     const facts = await askRedis(redis, { place, lastError: () => lastError, patienceMs })
-    const problems = redisProblems(facts, place)
+    const { mode, because, ...durability } = chooseDurability({
+      wanted: config.sessions.durability,
+      nodes: config.redisNodes,
+      kind: config.redis.kind,
+      facts,
+    })
+    const problems = [...redisProblems(facts, place), ...durability.problems]
     if (problems.length > 0) throw new ConfigurationError(problems)
     tellDoubts(facts, place, log)
-
-    const { mode, because } = chooseDurability(config.sessions.durability, {
-      embedded: embedded !== null,
-      syncsEveryWrite: facts.syncsEveryWrite,
-    })
+    for (const doubt of durability.doubts) log.warn({ redis: place }, doubt)
     log.info({ redis: place, server: facts.server, durability: mode, because }, 'Redis is ready for sessions')
     if (embedded?.durabilityLost) {
       log.warn(

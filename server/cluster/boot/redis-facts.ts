@@ -1,8 +1,6 @@
 /** What the primary finds out about Redis before it lets workers depend on it. */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
-import type { DurabilityMode } from '../../../shared/sessions/scripts.ts'
-import type { Durability } from '../../../shared/config/config.ts'
 import { ConfigurationError, messageOf } from '../../../shared/kernel/errors.ts'
 import { deadlineIn, remaining } from '../../../shared/kernel/lifecycle.ts'
 import { isSupported, supportedVersions, type ServerVersion } from '../embedded-redis/server-version.ts'
@@ -14,6 +12,10 @@ export interface RedisFacts {
   readonly isReplica: boolean
   /** Whether a write that was acknowledged is on the disk; null when Redis won't tell. */
   readonly syncsEveryWrite: boolean | null
+  /** How many replicas are connected to it, each of which may be promoted. */
+  readonly replicas: number
+  /** It is a node of a Redis Cluster, whatever REDIS_URL calls it. */
+  readonly clustered: boolean
 }
 
 /** Redis does not answer: nothing is wrong with what we were told, so it may be worth trying again. */
@@ -46,6 +48,8 @@ export async function askRedis(redis: Redis, options: AskRedisOptions): Promise<
     evictionPolicy: info.get('maxmemory_policy') ?? null,
     isReplica: info.get('role') === 'slave',
     syncsEveryWrite: appendOnly ? await syncsAlways(redis) : false,
+    replicas: Number(info.get('connected_slaves') ?? 0),
+    clustered: info.get('cluster_enabled') === '1',
   }
 }
 
@@ -118,30 +122,4 @@ export function redisProblems({ server, evictionPolicy, isReplica }: RedisFacts,
     problems.push(`REDIS_URL=${place} is a read-only replica. Name the primary, or use redis+sentinel://.`)
   }
   return problems
-}
-
-export interface DurabilityChoice {
-  readonly mode: DurabilityMode
-  readonly because: string
-}
-
-/**
- * Whether sessions may go on after a restart of Redis. They may only where no acknowledged logout can be lost with
- * it; elsewhere a restart signs everyone out.
- */
-export function chooseDurability(
-  wanted: Durability,
-  redis: { readonly embedded: boolean; readonly syncsEveryWrite: boolean | null },
-): DurabilityChoice {
-  if (wanted !== 'auto') return { mode: wanted, because: `SESSION_DURABILITY=${wanted}` }
-  if (redis.embedded)
-    return { mode: 'keep', because: 'the file of the embedded Redis survives its own crash' }
-  if (redis.syncsEveryWrite)
-    return { mode: 'keep', because: 'Redis has appendonly yes and appendfsync always' }
-  return redis.syncsEveryWrite === null
-    ? { mode: 'fence', because: 'Redis does not tell whether it syncs every write' }
-    : {
-        mode: 'fence',
-        because: 'Redis may lose its last writes: it lacks appendonly yes with appendfsync always',
-      }
 }

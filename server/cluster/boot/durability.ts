@@ -1,0 +1,138 @@
+/**
+ * What a restart or a failover of Redis does to sessions: found out from what Redis is, or chosen, and then held
+ * against what Redis says of itself.
+ */
+import type { Durability, RedisTarget } from '../../../shared/config/config.ts'
+import type { DurabilityMode } from '../../../shared/sessions/scripts.ts'
+import type { RedisFacts } from './redis-facts.ts'
+
+export interface DurabilityChoice {
+  readonly mode: DurabilityMode
+  readonly because: string
+  /** Why the choice cannot be true here: a start refuses it. */
+  readonly problems: readonly string[]
+  /** What the choice relies on and Redis does not show. */
+  readonly doubts: readonly string[]
+}
+
+export interface DurabilityQuestion {
+  readonly wanted: Durability
+  /** Data nodes of each shard, as declared; null: not declared. */
+  readonly nodes: number | null
+  readonly kind: RedisTarget['kind']
+  readonly facts: Pick<RedisFacts, 'syncsEveryWrite' | 'replicas' | 'clustered'>
+}
+
+/**
+ * Sessions go on only where no acknowledged logout can be lost with what fails. A replica that is promoted may lack
+ * the last writes however faithfully the primary wrote them to its disk, so `keep` is for one server alone.
+ */
+export function chooseDurability(question: DurabilityQuestion): DurabilityChoice {
+  const choice =
+    question.wanted === 'auto' ? guess(question) : { ...declared(question.wanted), ...judge(question) }
+  return { problems: [], doubts: [], ...choice }
+}
+
+type Guess = Pick<DurabilityChoice, 'mode' | 'because'> & Partial<DurabilityChoice>
+
+function guess(question: DurabilityQuestion): Guess {
+  const { kind, nodes, facts } = question
+  if (kind === 'embedded')
+    return { mode: 'keep', because: 'the file of the embedded Redis survives its own crash' }
+  if (nodes !== null && nodes >= leastNodes) {
+    return { mode: 'failover', because: `REDIS_NODES=${nodes}`, ...judgeFailover(question, nodes) }
+  }
+  const successor = successorOf(question)
+  if (successor !== null) {
+    return { mode: 'fence', because: `${successor}, which may lack the last writes when it takes over` }
+  }
+  if (facts.syncsEveryWrite) {
+    return { mode: 'keep', because: 'Redis has appendonly yes and appendfsync always, and no replica' }
+  }
+  return {
+    mode: 'fence',
+    because:
+      facts.syncsEveryWrite === null
+        ? 'Redis does not tell whether it syncs every write'
+        : 'Redis may lose its last writes: it lacks appendonly yes with appendfsync always',
+  }
+}
+
+/** Three: with fewer, nobody is left to confirm what a promoted node has. */
+export const leastNodes = 3
+
+function declared(wanted: Exclude<Durability, 'auto'>): Guess {
+  // A service that keeps what it acknowledged is kept by its word alone.
+  return { mode: wanted === 'durable' ? 'keep' : wanted, because: `SESSION_DURABILITY=${wanted}` }
+}
+
+/** Who may take the place of the server that acknowledged; null: nobody. */
+function successorOf({ kind, facts }: Pick<DurabilityQuestion, 'kind' | 'facts'>): string | null {
+  if (kind === 'sentinel') return 'Sentinel promotes a replica'
+  if (kind === 'cluster' || facts.clustered) return 'Redis Cluster promotes a replica'
+  if (facts.replicas > 0) return `Redis has ${counted(facts.replicas)}`
+  return null
+}
+
+function judge(question: DurabilityQuestion): Partial<DurabilityChoice> {
+  const { wanted, nodes } = question
+  if (wanted === 'keep') return judgeKeep(question)
+  if (wanted === 'failover' && nodes !== null) return judgeFailover(question, nodes)
+  if (wanted === 'durable') return judgeDurable(question)
+  return {}
+}
+
+function judgeKeep(question: DurabilityQuestion): Partial<DurabilityChoice> {
+  if (question.kind === 'embedded') return {}
+  const successor = successorOf(question)
+  if (successor !== null) {
+    return {
+      problems: [
+        `SESSION_DURABILITY=keep can't be kept: ${successor}, and the one that takes over may lack the last ` +
+          'logouts, which would sign those people in again. Set SESSION_DURABILITY=failover with REDIS_NODES ' +
+          '(three data nodes or more), fence, or durable where a service promises to keep what it acknowledged.',
+      ],
+    }
+  }
+  if (question.facts.syncsEveryWrite === true) return {}
+  return {
+    doubts: [
+      'SESSION_DURABILITY=keep, but Redis may lose its last writes in a restart, and a logout with them: set ' +
+        'appendonly yes and appendfsync always there, or unset SESSION_DURABILITY',
+    ],
+  }
+}
+
+function judgeFailover({ facts }: DurabilityQuestion, nodes: number): Partial<DurabilityChoice> {
+  const seen = facts.replicas + 1
+  if (seen > nodes) {
+    return {
+      problems: [
+        `REDIS_NODES=${nodes}, but Redis has ${counted(facts.replicas)}: with more nodes than declared, those that ` +
+          `confirm a logout need not include one that takes over. Set REDIS_NODES=${seen}.`,
+      ],
+    }
+  }
+  const needed = Math.floor(nodes / 2)
+  if (facts.replicas >= needed) return {}
+  return {
+    doubts: [
+      `REDIS_NODES=${nodes}, but Redis has ${counted(facts.replicas)}: until ${needed} follow, nothing can be ` +
+        'confirmed and requests are answered with 503',
+    ],
+  }
+}
+
+function judgeDurable({ facts }: DurabilityQuestion): Partial<DurabilityChoice> {
+  if (facts.syncsEveryWrite !== false) return {}
+  return {
+    doubts: [
+      'SESSION_DURABILITY=durable, but Redis says that it may lose its last writes (it lacks appendonly yes with ' +
+        'appendfsync always): make sure that this service keeps what it acknowledged through its failovers',
+    ],
+  }
+}
+
+function counted(replicas: number): string {
+  return replicas === 1 ? '1 replica' : `${replicas === 0 ? 'no' : replicas} replicas`
+}

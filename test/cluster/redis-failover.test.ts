@@ -1,0 +1,71 @@
+import { expect } from 'chai'
+import { cleanUpAfterEach } from '../support/clean-up.ts'
+import { admin, refusedStart, startCluster, withoutLimits, type ClusterOptions } from '../support/cluster.ts'
+import { eventually } from '../support/eventually.ts'
+import { signIn } from '../support/http.ts'
+import { startSentinelSet, type SentinelSetOptions } from '../support/redis-topology.ts'
+import { startRedis } from '../support/redis.ts'
+import { verdicts } from '../support/users.ts'
+
+describe('when Redis fails over', function () {
+  this.timeout(120_000)
+  const cleanUp = cleanUpAfterEach()
+
+  async function sentinelSet(options: SentinelSetOptions = {}) {
+    const set = await startSentinelSet(options)
+    cleanUp(() => set.stop())
+    return set
+  }
+
+  async function start(options: ClusterOptions) {
+    const cluster = await startCluster({ ...options, env: { ...withoutLimits, ...options.env } })
+    cleanUp(() => cluster.stop())
+    return cluster
+  }
+
+  it('a Sentinel failover revives no logged-out session by a default choice of ours', async () => {
+    const set = await sentinelSet({ persistence: 'always' })
+    const cluster = await start({ redisUrl: set.url })
+    const person = await signIn(cluster.url, { ...admin, transport: 'token' })
+    expect(await verdicts(cluster, person)).to.deep.equal([200, 200])
+
+    const primary = await set.primary()
+    const replicas = await set.replicas()
+    for (const replica of replicas) replica.freeze()
+    expect((await person.send('/api/v1/auth/logout', { method: 'POST' })).status).to.equal(204)
+    await primary.kill()
+    for (const replica of replicas) replica.thaw()
+
+    const seen = new Set<number>()
+    await eventually(async () => {
+      const answers = await verdicts(cluster, person)
+      for (const status of answers) seen.add(status)
+      expect(answers).to.deep.equal([401, 401])
+      expect(await set.primary()).not.to.equal(primary)
+    }, 60_000)
+    expect(await verdicts(cluster, person)).to.deep.equal([401, 401])
+    expect([...seen]).not.to.include(200)
+  })
+
+  it('a start refuses to keep sessions where a replica could be promoted', async () => {
+    const set = await sentinelSet({ replicas: 1, sentinels: 1, persistence: 'always' })
+    const keep = { SESSION_DURABILITY: 'keep' }
+    const { code, output } = await refusedStart({ redisUrl: set.url, env: keep })
+    expect(code).to.equal(78)
+    expect(output).to.contain("SESSION_DURABILITY=keep can't be kept: Sentinel promotes a replica")
+
+    const primary = await set.primary()
+    const direct = await refusedStart({ redisUrl: `redis://${primary.address}`, env: keep })
+    expect(direct.code).to.equal(78)
+    expect(direct.output).to.contain("can't be kept: Redis has 1 replica")
+  })
+
+  it('a start says aloud that a Redis which does not sync can not keep what was chosen to be kept', async () => {
+    const redis = await startRedis({ persistence: 'everysec' })
+    cleanUp(() => redis.stop())
+    const cluster = await start({ workers: 1, redisUrl: redis.url, env: { SESSION_DURABILITY: 'keep' } })
+    const warnings = cluster.logged().filter(({ level }) => level === 'warn')
+    expect(warnings.map(({ msg }) => msg)).to.have.length(1)
+    expect(warnings[0]?.msg).to.match(/^SESSION_DURABILITY=keep, but Redis may lose its last writes/)
+  })
+})
