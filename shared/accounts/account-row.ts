@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { roles, type Account } from './accounts.ts'
+import type { Account } from './accounts.ts'
+import { isRoleName } from './roles.ts'
 
 /** The columns an `Account` is made of: all but the password hash, which leaves the store only when asked for. */
 export const accountColumns = [
@@ -28,7 +29,7 @@ const rolesText = z
       return z.NEVER
     }
   })
-  .pipe(z.array(z.enum(roles)))
+  .pipe(z.array(z.string().refine(isRoleName, 'is not the name of a role')))
 
 const accountRow = z.object({
   id: z.string().min(1),

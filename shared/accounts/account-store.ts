@@ -11,9 +11,10 @@ import { Kysely, sql, type Dialect, type LogEvent, type Transaction } from 'kyse
 import { systemClock, type Clock } from '../kernel/clock.ts'
 import { remaining } from '../kernel/lifecycle.ts'
 import { accountColumns, accountOf } from './account-row.ts'
-import type { Account, AccountChanges, AccountStore, Role } from './accounts.ts'
+import type { Account, AccountChanges, AccountStore } from './accounts.ts'
 import { createAuditTrail } from './audit-store.ts'
 import { emailKey } from './email-key.ts'
+import type { Role } from './roles.ts'
 import { migrateSchema, missingMigrations, type AccountsTable, type Schema } from './schema.ts'
 import { mayBeStored, storable, storableEmail } from './stored-text.ts'
 

@@ -1,9 +1,7 @@
 /** The words of this part: accounts of people, and where they are kept. */
 import type { Service } from '../kernel/lifecycle.ts'
 import type { AuditTrail } from './audit.ts'
-
-export const roles = ['user', 'viewer', 'operator', 'admin'] as const
-export type Role = (typeof roles)[number]
+import type { Role } from './roles.ts'
 
 export interface Account {
   readonly id: string

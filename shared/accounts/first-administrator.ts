@@ -2,6 +2,7 @@ import { ConfigurationError } from '../kernel/errors.ts'
 import type { AccountStore, Passwords } from './accounts.ts'
 import { generatePassword } from './generate-password.ts'
 import { passwordProblem } from './password-rules.ts'
+import { firstAdministratorRoles } from './roles.ts'
 
 /** As configured by ADMIN_EMAIL and ADMIN_PASSWORD; null where nothing was. */
 export interface FirstAdministrator {
@@ -35,7 +36,7 @@ export async function ensureFirstAdministrator(
   const created = await accounts.create({
     email: address,
     name,
-    roles: ['user', 'admin'],
+    roles: firstAdministratorRoles,
     passwordHash: await passwords.hash(chosen),
   })
   // Another host that starts at the same time was faster: its password is the one that counts.

@@ -10,7 +10,7 @@ import { createReadiness, probeRedis, type Readiness } from '../../server/web/fe
 import { openLimits } from '../../server/web/limits.ts'
 import { signInNotices } from '../../server/web/features/auth/sign-in-notices.ts'
 import { followRuntimeSettings } from '../../server/web/features/settings/runtime-settings.ts'
-import type { Account, AccountStore, Passwords, Role } from '../../shared/accounts/accounts.ts'
+import type { Account, AccountStore, Passwords } from '../../shared/accounts/accounts.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { issueResetToken } from '../../shared/accounts/password-reset-tokens.ts'
 import { loadConfig, type Config } from '../../shared/config/config.ts'
@@ -37,7 +37,7 @@ export interface HttpApp {
   /** One request, on a connection of its own. */
   request(method: string, path: string, options?: RequestOptions): Promise<Answer>
   /** An account with this e-mail address and `password`. */
-  register(email: string, roles?: readonly Role[]): Promise<Account>
+  register(email: string, roles?: readonly string[]): Promise<Account>
   /** Signs in and gives the token. */
   signIn(email: string, more?: object): Promise<string>
   stop(): Promise<void>

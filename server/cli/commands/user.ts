@@ -1,10 +1,10 @@
 import type { z } from 'zod'
 import { passwordProblem } from '../../../shared/accounts/password-rules.ts'
-import { roles as allRoles, type Role } from '../../../shared/accounts/accounts.ts'
+import { builtInRoles, defaultRoles, type Role } from '../../../shared/accounts/roles.ts'
 import type { Config } from '../../../shared/config/config.ts'
 import { listed } from '../../../shared/config/grammar.ts'
 import { email as emailField, line } from '../../web/routing/fields.ts'
-import { subjectOf } from '../../web/features/auth/representations.ts'
+import { subjectOf } from '../../../shared/accounts/account-subject.ts'
 import { CommandFailed, UsageError, type Command, type CommandCall } from '../command.ts'
 import { readArguments } from '../read-arguments.ts'
 import { requireConfirmed } from '../require-confirmed.ts'
@@ -42,7 +42,10 @@ function isAction(text: string): text is keyof typeof actions {
 }
 
 async function add({ args, config, output, questions }: CommandCall): Promise<void> {
-  const options = { name: { type: 'string' }, roles: { type: 'string', default: 'user' } } as const
+  const options = {
+    name: { type: 'string' },
+    roles: { type: 'string', default: defaultRoles.join() },
+  } as const
   const { values, positionals } = readArguments(args, options, { required: ['EMAIL'] })
   const email = checked(emailField, positionals[0], 'EMAIL')
   const name = checked(line(100), values.name ?? email.slice(0, email.indexOf('@')), '--name')
@@ -134,9 +137,9 @@ function rolesIn(text: string): Role[] {
 }
 
 function roleNamed(text: string): Role {
-  const role = allRoles.find((known) => known === text)
+  const role = builtInRoles.find((known) => known === text)
   if (role !== undefined) return role
-  throw new UsageError(`there is no role ${JSON.stringify(text)}: ${listed(allRoles)}`)
+  throw new UsageError(`there is no role ${JSON.stringify(text)}: ${listed(builtInRoles)}`)
 }
 
 function checked<T>(schema: z.ZodType<T>, value: unknown, what: string): T {

@@ -1,3 +1,4 @@
+import { hasRole } from '../../../shared/accounts/roles.ts'
 import type { AppContext, AppMiddleware } from '../../../shared/app/context.ts'
 import { problem } from '../../../shared/app/problem.ts'
 
@@ -9,7 +10,7 @@ export function admit(): AppMiddleware {
     if (access === 'anyone') return next()
     if (identity === null) throw problem('unauthenticated', whyNot(ctx))
     if (access === 'signed-in') return next()
-    if (access.roles.some((role) => identity.user.roles.includes(role))) return next()
+    if (hasRole(identity.user, access.roles)) return next()
     throw problem('forbidden', `this needs the role ${access.roles.join(' or ')}`)
   }
 }

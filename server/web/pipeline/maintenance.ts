@@ -1,3 +1,4 @@
+import { administrators, hasRole } from '../../../shared/accounts/roles.ts'
 import type { AppMiddleware } from '../../../shared/app/context.ts'
 import { problem } from '../../../shared/app/problem.ts'
 
@@ -9,7 +10,8 @@ export function refuseInMaintenance(inMaintenance: () => boolean): AppMiddleware
   return function refuseDuringMaintenance(ctx, next) {
     if (!inMaintenance()) return next()
     const { route, identity } = ctx.state
-    if (route?.inMaintenance === 'open' || identity?.user.roles.includes('admin')) return next()
+    if (route?.inMaintenance === 'open') return next()
+    if (identity && hasRole(identity.user, administrators)) return next()
     throw problem('maintenance', 'the server is under maintenance, please try again later')
   }
 }

@@ -1,6 +1,5 @@
 /** The fields that several routes take, each with the words of its refusal. */
 import { z } from 'zod'
-import { roles } from '../../../shared/accounts/accounts.ts'
 
 // Marks of direction turn around what follows them. Joiners, which are invisible too, belong to names.
 const unprintable = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u200E\u200F\u202A-\u202E\u2066-\u2069]/u
@@ -33,11 +32,14 @@ export const newPassword = z.string().min(1).max(1_024)
 
 export const label = line(100)
 
-export const roleList = z
-  .array(z.enum(roles))
-  .min(1)
-  .max(roles.length)
-  .refine((list) => new Set(list).size === list.length, 'must not name a role twice')
+/** At least one of the roles that there are. */
+export function roleList(roles: readonly string[]) {
+  return z
+    .array(z.enum(roles))
+    .min(1)
+    .max(roles.length)
+    .refine((list) => new Set(list).size === list.length, 'must not name a role twice')
+}
 
 /** An id of ours: nothing that could mean something else in a key or a log line. */
 export const id = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'is not an id of ours')

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { administrators } from '../../../../shared/accounts/roles.ts'
 import type { AccountStore } from '../../../../shared/accounts/accounts.ts'
 import type { AuditEntry } from '../../../../shared/accounts/audit.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
@@ -26,7 +27,7 @@ export function auditRoutes({ accounts }: AuditRouteParts): Route[] {
     defineRoute({
       method: 'GET',
       path: '/api/v1/admin/audit',
-      access: { roles: ['admin'] },
+      access: { roles: administrators },
       summary: 'The audit trail, newest first, page by page',
       query: z.strictObject({
         after: id.optional().describe('the `next` of the page before'),

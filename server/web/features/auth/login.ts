@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { subjectOf } from '../../../../shared/accounts/account-subject.ts'
 import type { Account, AccountStore, Passwords } from '../../../../shared/accounts/accounts.ts'
 import type { Created, Sessions } from '../../../../shared/sessions/sessions.ts'
 import type { LoginGuard } from '../../../../shared/limits/login-guard.ts'
@@ -10,7 +11,7 @@ import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 import type { NoticeSignIn } from './sign-in-notices.ts'
 import { setSessionCookie } from './session-cookie.ts'
 import { email, givenPassword, label } from '../../routing/fields.ts'
-import { presentSession, presentUser, sessionSchema, subjectOf, userSchema } from './representations.ts'
+import { presentSession, presentUser, sessionSchema, userSchema } from './representations.ts'
 
 export interface LoginParts {
   readonly sessions: Pick<Sessions, 'prepareLogin' | 'create' | 'revoke'>

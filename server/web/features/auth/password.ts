@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Profile } from '../../../../shared/accounts/account-subject.ts'
 import type { AccountStore, Passwords } from '../../../../shared/accounts/accounts.ts'
 import type { Rotated, Sessions } from '../../../../shared/sessions/sessions.ts'
 import type { LoginGuard } from '../../../../shared/limits/login-guard.ts'
@@ -9,7 +10,6 @@ import { invalidFields, problem, revocationUnconfirmed } from '../../../../share
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 import { setSessionCookie } from './session-cookie.ts'
 import { givenPassword, newPassword } from '../../routing/fields.ts'
-import type { Profile } from './representations.ts'
 
 /** What is wrong with a password somebody wants to have, or null. */
 export type PasswordProblem = (password: string, owner: { email?: string; name?: string }) => string | null

@@ -1,35 +1,25 @@
 /** How users and sessions look from outside, beside the schemas that document it. */
 import { z } from 'zod'
-import { roles, type Account } from '../../../../shared/accounts/accounts.ts'
+import { subjectOf } from '../../../../shared/accounts/account-subject.ts'
+import type { Account } from '../../../../shared/accounts/accounts.ts'
 import type { SessionInfo, Subject } from '../../../../shared/sessions/sessions.ts'
 
-/** What of an account is at hand on every request, without a database trip. */
-export interface Profile {
-  readonly email: string
-  readonly name: string
-  readonly tier: string
-  readonly emailVerified: boolean
-  readonly [more: string]: unknown
-}
-
-/** The account as sessions know it. The only place where one becomes the other. */
-export function subjectOf(account: Account): Subject & { readonly profile: Profile } {
-  const { id, roles, version, email, name, tier, emailVerified } = account
-  return { id, roles, version, profile: { email, name, tier, emailVerified } }
-}
-
-export const userSchema = z.strictObject({
-  id: z.string(),
+const profileSchema = z.strictObject({
   email: z.string(),
   name: z.string(),
-  roles: z.array(z.enum(roles)),
   tier: z.string(),
   emailVerified: z.boolean(),
 })
 
+/** A user with the profile that an application gives its own. */
+export function userSchemaWith<Shape extends z.ZodRawShape>(profile: z.ZodObject<Shape>) {
+  return profile.extend({ id: z.string(), roles: z.array(z.string()) })
+}
+
+export const userSchema = userSchemaWith(profileSchema)
+
 export function presentUser({ id, roles, profile }: Subject) {
-  const { email, name, tier, emailVerified } = profile
-  return { id, email, name, roles, tier, emailVerified }
+  return { ...profile, id, roles }
 }
 
 export const accountSchema = userSchema.extend({

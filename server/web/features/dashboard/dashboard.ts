@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import type { AppControllerRoute, ControllerHandlerReturnType } from '@bull-board/api/typings/app'
 import { z } from 'zod'
+import { operators, viewers } from '../../../../shared/accounts/roles.ts'
 import type { Queues } from '../../../../shared/queues/queues.ts'
 import type { RecordAuthEvent } from '../auth/auth-events.ts'
 import { requireIdentity, type AppContext } from '../../../../shared/app/context.ts'
@@ -26,8 +27,8 @@ export interface DashboardParts {
 }
 
 const home = '/admin/queues'
-const readers: Access = { roles: ['viewer', 'operator', 'admin'] }
-const actors = { roles: ['operator', 'admin'] } as const satisfies Access
+const readers: Access = { roles: viewers }
+const actors = { roles: operators } as const satisfies Access
 const replies = { 200: { description: 'As bull-board has it' } }
 
 export function dashboardRoutes({ queues, recordAuthEvent }: DashboardParts): Route[] {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { hasRole, viewers } from '../../../../shared/accounts/roles.ts'
 import { mayEnqueue, type AnyJob } from '../../../../shared/queues/job.ts'
 import { InvalidPayload } from '../../../../shared/queues/payload.ts'
 import type { EnqueueOptions, Queues } from '../../../../shared/queues/queues.ts'
@@ -9,9 +10,6 @@ import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 export interface JobRouteParts {
   readonly queues: Pick<Queues, 'jobs' | 'enqueue' | 'find'>
 }
-
-/** Those who may read the dashboard may look at any job. */
-const mayReadAll: readonly string[] = ['viewer', 'operator', 'admin']
 
 const longestDelayMs = 366 * 24 * 60 * 60 * 1_000
 
@@ -70,7 +68,7 @@ export function jobRoutes({ queues }: JobRouteParts): Route[] {
     const { user } = requireIdentity(ctx).identity
     const found = await queues.find(name, id)
     const mine = found?.by === user.id
-    if (!found || !(mine || user.roles.some((role) => mayReadAll.includes(role)))) {
+    if (!found || !(mine || hasRole(user, viewers))) {
       throw problem('not-found', noSuchJob)
     }
     const { by: _by, attempts: _attempts, ...job } = found

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { viewers } from '../../../../shared/accounts/roles.ts'
 import type { ScheduleView, ScheduleViews } from '../../../../shared/queues/schedule-views.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 
@@ -23,7 +24,7 @@ export function scheduleRoutes({ schedules }: ScheduleRouteParts): Route[] {
     defineRoute({
       method: 'GET',
       path: '/api/v1/admin/schedules',
-      access: { roles: ['viewer', 'operator', 'admin'] },
+      access: { roles: viewers },
       summary: 'What the clock asks for, and when it will do so next',
       replies: {
         200: {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { administrators } from '../../../../shared/accounts/roles.ts'
 import { emailKey } from '../../../../shared/accounts/email-key.ts'
 import type { LoginPolicy } from '../../../../shared/limits/login-guard.ts'
 import type { RecordAuthEvent } from '../auth/auth-events.ts'
@@ -12,7 +13,7 @@ export interface LimitRouteParts {
   readonly recordAuthEvent: RecordAuthEvent
 }
 
-const access: Access = { roles: ['admin'] }
+const access: Access = { roles: administrators }
 const path = '/api/v1/admin/limits/:policy/:key'
 const params = z.strictObject({
   policy: z.string().max(64),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { administrators } from '../../../../shared/accounts/roles.ts'
 import type { Settings, SettingsView } from '../../../../shared/settings/settings.ts'
 import type { RecordAuthEvent } from '../auth/auth-events.ts'
 import { requireIdentity } from '../../../../shared/app/context.ts'
@@ -13,7 +14,7 @@ export interface SettingsRouteParts {
   readonly recordAuthEvent: RecordAuthEvent
 }
 
-const access: Access = { roles: ['admin'] }
+const access: Access = { roles: administrators }
 const path = '/api/v1/admin/settings'
 const { maintenance, cacheMode, logLevel, limitApi: limit } = runtimeSettingsSchema.shape
 

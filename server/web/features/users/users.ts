@@ -1,5 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
+import {
+  administrators,
+  builtInRoles,
+  defaultRoles,
+  hasRole,
+  type Role,
+} from '../../../../shared/accounts/roles.ts'
+import { subjectOf } from '../../../../shared/accounts/account-subject.ts'
 import type { Account, AccountStore, Passwords } from '../../../../shared/accounts/accounts.ts'
 import type { Sessions } from '../../../../shared/sessions/sessions.ts'
 import type { RecordAuthEvent } from '../auth/auth-events.ts'
@@ -9,7 +17,7 @@ import { defineRoute, type Access, type Route } from '../../../../shared/app/rou
 import { email, id, line, newPassword, pageLimit, roleList } from '../../routing/fields.ts'
 import { requireAcceptable, type PasswordProblem } from '../auth/password.ts'
 import type { RequestPasswordReset } from '../auth/password-reset.ts'
-import { accountSchema, presentAccount, subjectOf } from '../auth/representations.ts'
+import { accountSchema, presentAccount } from '../auth/representations.ts'
 
 export interface UserRouteParts {
   readonly sessions: Pick<Sessions, 'revokeUser' | 'updateSubject'>
@@ -18,9 +26,11 @@ export interface UserRouteParts {
   readonly passwordProblem: PasswordProblem
   readonly requestPasswordReset: RequestPasswordReset
   readonly recordAuthEvent: RecordAuthEvent
+  /** Every role there is: ours when left out, else from `rolesWith`. */
+  readonly roles?: readonly Role[]
 }
 
-const access: Access = { roles: ['admin'] }
+const access: Access = { roles: administrators }
 const path = '/api/v1/admin/users'
 
 const pageQuery = z.strictObject({
@@ -28,24 +38,29 @@ const pageQuery = z.strictObject({
   limit: pageLimit,
 })
 
-const newUser = z.strictObject({
-  email,
-  name: line(100),
-  roles: roleList.default(['user']),
-  password: newPassword.optional().describe('left out: the user gets a mail with a link to set one'),
-})
-type NewUser = z.output<typeof newUser>
+function newUserOf(roles: readonly Role[]) {
+  return z.strictObject({
+    email,
+    name: line(100),
+    roles: roleList(roles).default([...defaultRoles]),
+    password: newPassword.optional().describe('left out: the user gets a mail with a link to set one'),
+  })
+}
+type NewUser = z.output<ReturnType<typeof newUserOf>>
 
-const userChanges = z
-  .strictObject({ name: line(100), roles: roleList, disabled: z.boolean(), tier: line(32) })
-  .partial()
-  .refine((changes) => Object.keys(changes).length > 0, 'names nothing to change')
-  .meta({ minProperties: 1 })
-type UserChanges = z.output<typeof userChanges>
+function userChangesOf(roles: readonly Role[]) {
+  return z
+    .strictObject({ name: line(100), roles: roleList(roles), disabled: z.boolean(), tier: line(32) })
+    .partial()
+    .refine((changes) => Object.keys(changes).length > 0, 'names nothing to change')
+    .meta({ minProperties: 1 })
+}
+type UserChanges = z.output<ReturnType<typeof userChangesOf>>
 
 /** Accounts, as administrators see and change them. */
 export function userRoutes(parts: UserRouteParts): Route[] {
   const { sessions, accounts, passwords, requestPasswordReset, recordAuthEvent } = parts
+  const { roles = builtInRoles } = parts
 
   async function list(ctx: AppContext, { after, limit }: z.output<typeof pageQuery>): Promise<void> {
     const found = await accounts.list(after === undefined ? { limit } : { after, limit })
@@ -142,7 +157,7 @@ export function userRoutes(parts: UserRouteParts): Route[] {
       path,
       access,
       summary: 'Create an account',
-      body: newUser,
+      body: newUserOf(roles),
       replies: {
         201: { description: 'Created', body: user },
         409: { description: 'The e-mail address is taken' },
@@ -155,7 +170,7 @@ export function userRoutes(parts: UserRouteParts): Route[] {
       access,
       summary: 'Change an account, effective on every worker; disabling it ends all its sessions',
       params,
-      body: userChanges,
+      body: userChangesOf(roles),
       replies: {
         200: { description: 'Changed', body: user },
         404: { description: 'No such account' },
@@ -179,7 +194,7 @@ export function userRoutes(parts: UserRouteParts): Route[] {
 }
 
 function administers(account: Account): boolean {
-  return !account.disabled && account.roles.includes('admin')
+  return !account.disabled && hasRole(account, administrators)
 }
 
 function noSuchUser() {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { administrators } from '../../../../shared/accounts/roles.ts'
 import { workerRoles } from '../../../../shared/process/assignment.ts'
 import {
   mostWorkers,
@@ -17,7 +18,7 @@ export interface WorkerRouteParts {
   readonly recordAuthEvent: RecordAuthEvent
 }
 
-const access: Access = { roles: ['admin'] }
+const access: Access = { roles: administrators }
 const path = '/api/v1/admin/workers'
 
 const measure = z.number().min(0).nullable()

@@ -1,5 +1,6 @@
+import { hasRole, viewers } from '../../../../../shared/accounts/roles.ts'
 import type { Identity } from '../../../../../shared/sessions/sessions.ts'
-import type { Profile } from '../representations.ts'
+import type { Profile } from '../../../../../shared/accounts/account-subject.ts'
 import { html, type Html } from '../../pages/html.ts'
 import { relativeTo } from '../../pages/local-path.ts'
 import type { Page } from '../../pages/page.ts'
@@ -57,7 +58,7 @@ export function signedInPage({ user }: Identity, { path, next }: Pick<SignInFact
   const { name, email } = user.profile as Profile
   const link = (target: string, text: string) =>
     html`<li><a href="${relativeTo(path, target)}">${text}</a></li>`
-  const mayReadQueues = user.roles.some((role) => ['viewer', 'operator', 'admin'].includes(role))
+  const mayReadQueues = hasRole(user, viewers)
   const main = html`<p>You are signed in as <strong>${name}</strong> (${email}).</p>
     <ul>
       ${next === null ? null : link(next, 'Go on to where you came from')}
