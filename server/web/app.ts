@@ -1,4 +1,7 @@
+import { createAccountIdentity } from '../../shared/accounts/account-identity.ts'
 import type { AccountStore, Passwords } from '../../shared/accounts/accounts.ts'
+import { checkIdentity } from '../../shared/accounts/checked-identity.ts'
+import type { IdentityProvider } from '../../shared/accounts/identity-provider.ts'
 import type { Config } from '../../shared/config/config.ts'
 import type { Logger } from '../../shared/telemetry/log.ts'
 import type { Queues } from '../../shared/queues/queues.ts'
@@ -63,6 +66,8 @@ export interface AppParts {
   readonly sessions: Sessions
   readonly accounts: AccountStore
   readonly passwords: Passwords
+  /** Who may sign in, when not our own accounts. */
+  readonly identity?: IdentityProvider
   readonly passwordProblem: PasswordProblem
   readonly requestPasswordReset: RequestPasswordReset
   readonly noticeSignIn: NoticeSignIn
@@ -135,6 +140,7 @@ function routeGroups(app: App, parts: AppParts): RouteGroup[] {
   }
   const login = loginRoute({
     ...withEvents,
+    identity: checkIdentity(parts.identity ?? createAccountIdentity(parts)),
     endOthers: config.sessions.loginRevokes === 'others',
     rememberAbsoluteMs: config.sessions.rememberAbsoluteMs,
   })

@@ -2,7 +2,7 @@
  * Every error that leaves this server, as RFC 9457 problem details. `type` is a bare word that clients switch on:
  * the table below is the list of them.
  */
-import { Unavailable } from '../kernel/errors.ts'
+import { Unavailable, type Dependency } from '../kernel/errors.ts'
 
 const kinds = {
   'malformed-request': [400, 'Malformed request'],
@@ -84,12 +84,18 @@ export function revocationUnconfirmed(detail: string, cause: unknown): Problem {
   return problem('revocation-unconfirmed', detail, { cause })
 }
 
+const awayParts: Readonly<Record<Dependency, string>> = {
+  redis: 'the session store',
+  database: 'the accounts database',
+  accounts: 'who may sign in',
+  mail: 'the mail server',
+}
+
 /** What the client is told about anything that was thrown. Unexpected faults tell nothing of themselves. */
 export function asProblem(fault: unknown): Problem {
   if (fault instanceof Problem) return fault
   if (fault instanceof Unavailable) {
-    const parts = { redis: 'the session store', database: 'the accounts database', mail: 'the mail server' }
-    const detail = `${parts[fault.dependency]} can't be asked right now, please try again`
+    const detail = `${awayParts[fault.dependency]} can't be asked right now, please try again`
     return problem('unavailable', detail, { headers: retryAfter(fault.retryAfterSeconds), cause: fault })
   }
   const { status, expose, message, retryAfterSeconds } = readFault(fault)

@@ -1,5 +1,5 @@
 /** The outside parts that a request depends on and that can be away. */
-export type Dependency = 'redis' | 'database' | 'mail'
+export type Dependency = 'redis' | 'database' | 'accounts' | 'mail'
 
 /**
  * A dependency could not be asked, or did not answer within its bound. It is never an answer: code that

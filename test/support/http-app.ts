@@ -74,6 +74,8 @@ export interface HttpAppOptions {
   /** Puts something between the app and its sessions. */
   readonly interpose?: (sessions: SessionService) => SessionService
   readonly interposeAccounts?: (accounts: AccountStore) => AccountStore
+  /** Who may sign in, when not the accounts. */
+  readonly identity?: AppParts['identity']
 }
 
 /** Satisfies our rules for passwords. */
@@ -114,6 +116,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     sessions: interpose(sessions),
     accounts: interposeAccounts(accounts),
     passwords,
+    ...(options.identity ? { identity: options.identity } : {}),
     passwordProblem: (candidate) => (candidate.length < 8 ? 'must be at least 8 characters long' : null),
     queues,
     schedules: createScheduleViews({ redis }),

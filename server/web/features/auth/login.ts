@@ -1,6 +1,5 @@
 import { z } from 'zod'
-import { subjectOf } from '../../../../shared/accounts/account-subject.ts'
-import type { Account, AccountStore, Passwords } from '../../../../shared/accounts/accounts.ts'
+import type { CheckedIdentity } from '../../../../shared/accounts/checked-identity.ts'
 import type { Created, Sessions } from '../../../../shared/sessions/sessions.ts'
 import type { LoginGuard } from '../../../../shared/limits/login-guard.ts'
 import type { RecordAuthEvent } from './auth-events.ts'
@@ -15,8 +14,8 @@ import { presentSession, presentUser, sessionSchema, userSchema } from './repres
 
 export interface LoginParts {
   readonly sessions: Pick<Sessions, 'prepareLogin' | 'create' | 'revoke'>
-  readonly accounts: Pick<AccountStore, 'findByEmail' | 'findById' | 'passwordHash'>
-  readonly passwords: Pick<Passwords, 'verify'>
+  /** Who may sign in: our accounts, or those of the application. */
+  readonly identity: CheckedIdentity
   readonly recordAuthEvent: RecordAuthEvent
   readonly noticeSignIn: NoticeSignIn
   /** Against guessing, under the rules of the moment. */
@@ -38,7 +37,7 @@ const loginBody = z.strictObject({
 })
 type Login = z.output<typeof loginBody>
 
-/** Stands for every account that does not exist, so that asking for one costs what asking for a real one costs. */
+/** Whose ticket is taken when the name is unknown, so that Redis is asked the same. */
 const nobody = 'nobody'
 
 /**
@@ -46,7 +45,7 @@ const nobody = 'nobody'
  * the password wrong or the account disabled.
  */
 export function loginRoute(parts: LoginParts): Route {
-  const { sessions, accounts, passwords, recordAuthEvent } = parts
+  const { sessions, identity, recordAuthEvent } = parts
 
   /** The guess counts before it is tried; not when it was right, nor when it could not be tried. */
   async function guardedLogin(ctx: AppContext, body: Login): Promise<void> {
@@ -61,15 +60,15 @@ export function loginRoute(parts: LoginParts): Route {
   }
 
   async function login(ctx: AppContext, body: Login): Promise<void> {
-    const known = await accounts.findByEmail(body.email)
-    const first = await attempt(ctx, known, body)
+    const id = await identity.identify(body.email)
+    const first = await attempt(ctx, id, body)
     // Somebody ended all sessions of this user while we were at it; perhaps by a new password, so we look again.
-    const created = first.outcome === 'superseded' ? await attempt(ctx, known, body) : first
+    const created = first.outcome === 'superseded' ? await attempt(ctx, id, body) : first
     switch (created.outcome) {
       case 'created':
         return welcome(ctx, created, body)
       case 'disabled':
-        throw refused(ctx, known, 'disabled')
+        throw refused(ctx, id, 'disabled')
       case 'superseded':
         throw problem(
           'login-superseded',
@@ -87,16 +86,14 @@ export function loginRoute(parts: LoginParts): Route {
    * The ticket is taken before the account is read: if the password, the roles or `disabled` change after this
    * reading, the ticket is void and nothing is created.
    */
-  async function attempt(ctx: AppContext, known: Account | null, body: Login): Promise<Created> {
-    const id = known?.id ?? nobody
-    const ticket = await sessions.prepareLogin(id)
-    const [account, hash] = await Promise.all([accounts.findById(id), accounts.passwordHash(id)])
-    const matches = await passwords.verify(hash, body.password)
-    if (!account || !matches) throw refused(ctx, account, account ? 'wrong password' : 'unknown address')
-    if (account.disabled) throw refused(ctx, account, 'disabled')
+  async function attempt(ctx: AppContext, id: string | null, body: Login): Promise<Created> {
+    const ticket = await sessions.prepareLogin(id ?? nobody)
+    let reason = id === null ? 'unknown address' : 'wrong password'
+    const subject = await identity.verify(id, body.password, (why) => (reason = why))
+    if (!subject) throw refused(ctx, id, reason)
     await endPresentedSession(ctx)
     return sessions.create(ticket, {
-      subject: subjectOf(account),
+      subject,
       remember: body.remember,
       device: { label: body.label ?? null, userAgent: userAgentOf(ctx), ip: ctx.state.clientIp },
       endOthers: parts.endOthers,
@@ -127,8 +124,8 @@ export function loginRoute(parts: LoginParts): Route {
     ctx.body = answer
   }
 
-  function refused(ctx: AppContext, account: Account | null, reason: string) {
-    recordAuthEvent(ctx, 'login-failed', { ...(account ? { user: account.id } : {}), reason })
+  function refused(ctx: AppContext, id: string | null, reason: string) {
+    recordAuthEvent(ctx, 'login-failed', { ...(id === null ? {} : { user: id }), reason })
     return problem('invalid-credentials', 'the e-mail address or the password is wrong')
   }
 
