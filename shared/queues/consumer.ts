@@ -6,11 +6,12 @@
  * third of a lock's life: jobs wait, we have hands free, and took none up for two looks in a row. Then the worker
  * is replaced by one with new connections.
  */
-import { Worker, type Job as BullJob, type KeepJobs, type Telemetry } from 'bullmq'
+import type { Job as BullJob, KeepJobs, Telemetry, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { systemClock } from '../kernel/clock.ts'
 import { remaining, type Deadline, type Service } from '../kernel/lifecycle.ts'
 import { createSparingWarning } from '../telemetry/sparing-log.ts'
+import { JobWorker } from './bull.ts'
 import type { Log } from './job.ts'
 import type { Queues } from './queues.ts'
 import { createRunningJobs, type RunningJob } from './running-jobs.ts'
@@ -66,7 +67,7 @@ export function createConsumer(options: ConsumerOptions): Service {
 
   async function open(): Promise<{ worker: Worker; redis: Redis }> {
     const redis = await connected(options.connect())
-    const worker = new Worker(queue, processJob, {
+    const worker = new JobWorker(queue, processJob, {
       connection: redis,
       prefix: options.prefix,
       concurrency,

@@ -6,10 +6,11 @@
  * the same `dedupeKey` cannot make it two. No call waits longer than `timeoutMs`, whatever state Redis is in.
  */
 import { createHash, randomInt, randomUUID } from 'node:crypto'
-import { Queue, type JobsOptions, type Telemetry } from 'bullmq'
+import type { JobsOptions, Queue, Telemetry } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { Unavailable } from '../kernel/errors.ts'
 import type { Service } from '../kernel/lifecycle.ts'
+import { JobQueue } from './bull.ts'
 import { isWhole, jobsByName, longestMs, type AnyJob, type Job } from './job.ts'
 import { defaultPrefix, ticksQueue } from './keys.ts'
 import { checkPayload } from './payload.ts'
@@ -100,7 +101,7 @@ export function createQueues(options: QueuesOptions): Queues {
   function bull(name: string): Queue {
     const open = queues.get(name)
     if (open) return open
-    const queue = new Queue(name, {
+    const queue = new JobQueue(name, {
       connection: redis,
       prefix,
       // Whether Redis is there and new enough is known by now; asking once more could only fail for good.
@@ -189,7 +190,7 @@ export function createQueues(options: QueuesOptions): Queues {
         ...(state === 'completed' ? { result: job.returnvalue ?? null } : {}),
         ...(state === 'failed' ? { failedReason: job.failedReason } : {}),
         attempts: job.attemptsMade,
-        by: parseStoredJob(job.data).by ?? null,
+        by: askerOf(job.data),
       }
     },
 
@@ -240,6 +241,15 @@ async function measureQueue(queue: Queue): Promise<QueueNumbers> {
     failed,
     completed,
     oldestWaitingMs: Math.max(0, ...ages),
+  }
+}
+
+/** Null also when what is stored is damaged: then it is nobody's. */
+function askerOf(data: unknown): string | null {
+  try {
+    return parseStoredJob(data).by ?? null
+  } catch {
+    return null
   }
 }
 

@@ -353,6 +353,43 @@ describe('The dashboard of queues', function () {
       expectProblem(await ask('admin', '/api/redis/stats'), 403)
     })
 
+    it('nothing under the names of keys that are no jobs', async () => {
+      await redis.set('{lockstep}:idle:stalled-check', '1')
+      await queues.enqueue(idle, { n: 1 }, { delayMs: 60_000 })
+      for (const key of ['events', 'stalled-check', 'meta', 'id', 'delayed']) {
+        expectProblem(await ask('admin', `/api/queues/idle/${key}`), 404)
+        expectProblem(await ask('operator', `/api/queues/idle/${key}/clean`, 'PUT'), 404)
+      }
+    })
+
+    it('the other jobs beside one that is damaged, which can be removed', async () => {
+      const sound = await queues.enqueue(idle, { n: 1 }, { delayMs: 60_000 })
+      for (const [field, value] of [
+        ['data', '{"payload":'],
+        ['data', '7'],
+        ['opts', 'nothing'],
+        ['progress', '{'],
+        ['stacktrace', '{"a":1}'],
+        ['stacktrace', '[1,{}]'],
+        ['failedReason', '{'],
+        ['returnvalue', '{'],
+        ['timestamp', 'never'],
+      ] as const) {
+        const { id } = await queues.enqueue(idle, { n: 2 }, { delayMs: 60_000 })
+        await redis.hset(`{lockstep}:idle:${id}`, field, value)
+        const list = await ask('viewer', '/api/queues?activeQueue=idle&status=delayed')
+        expect(list.status, list.text).to.equal(200)
+        const shown = list.json().queues.find(({ name }: { name: string }) => name === 'idle').jobs
+        expect(
+          shown.map((job: { id: string }) => job.id),
+          field,
+        ).to.include.members([id, sound.id])
+        expect((await ask('viewer', `/api/queues/idle/${id}`)).status, field).to.equal(200)
+        expect((await ask('viewer', `/api/queues/idle/${id}/logs`)).status, field).to.equal(200)
+        expect((await ask('operator', `/api/queues/idle/${id}/clean`, 'PUT')).status, field).to.equal(204)
+      }
+    })
+
     it('no more jobs at once than anybody can read', async () => {
       for (let n = 0; n < 110; n++) await queues.enqueue(idle, { n }, { delayMs: 600_000 })
       const query = 'activeQueue=idle&status=delayed&jobsPerPage=1000000'

@@ -185,6 +185,22 @@ describe('job workers', function () {
     expect(job?.failedReason).to.match(/n: /)
   })
 
+  it('fail a stored job that is damaged at once, and go on with the next one', async () => {
+    handle = async () => 'done'
+    const { id } = await queues.enqueue(task, { n: 1 })
+    await redis.hset(`{lockstep}:task:${id}`, 'data', '{"payload":')
+    const next = await queues.enqueue(task, { n: 2 })
+    const third = await queues.enqueue(task, { n: 3 })
+    await redis.hset(`{lockstep}:task:${third.id}`, 'data', '{"payload":')
+    await startWorkers()
+    expect(await finished('task', id)).to.deep.include({
+      state: 'failed',
+      failedReason: 'what is stored is not a job of ours',
+    })
+    expect(await finished('task', next.id)).to.include({ state: 'completed' })
+    expect(await finished('task', third.id)).to.include({ state: 'failed' })
+  })
+
   it('end an attempt that takes too long, and tell its handler', async () => {
     told = undefined
     await startWorkers()

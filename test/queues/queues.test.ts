@@ -52,16 +52,37 @@ describe('asking for a job', () => {
 
   it('finds nothing under ids and names that stand for nothing', async () => {
     const { id } = await queues.enqueue(letter, { to: 'ada' })
+    await redis.set('{lockstep}:letter:stalled-check', '1')
     for (const [name, other] of [
       ['letter', 'unknown'],
       ['letter', `${id}:lock`],
       ['letter', '../meta'],
+      ...['events', 'stalled-check', 'meta', 'id', 'wait', 'prioritized'].map(
+        (key) => ['letter', key] as const,
+      ),
       ['nothing', id],
       ['__proto__', id],
     ] as const) {
       expect(await queues.find(name, other)).to.equal(null)
     }
   })
+
+  for (const [field, value] of [
+    ['data', '{"payload":'],
+    ['data', '7'],
+    ['data', '{"by":7}'],
+    ['opts', 'nothing'],
+    ['progress', '{'],
+    ['stacktrace', '{"a":1}'],
+    ['returnvalue', '{'],
+  ] as const) {
+    it(`shows a job whose ${field} was damaged to ${value}, belonging to nobody, and measures its queue`, async () => {
+      const { id } = await queues.enqueue(letter, { to: 'ada' })
+      await redis.hset(`{lockstep}:letter:${id}`, field, value)
+      expect(await queues.find('letter', id)).to.deep.include({ id, name: 'letter', state: 'prioritized' })
+      expect((await queues.measure())['letter']).to.include({ waiting: 1 })
+    })
+  }
 
   it('names the fields of a payload that the job does not take, and keeps nothing of it', async () => {
     const wrong = { to: 7, cc: 'eve' } as unknown as { to: string }

@@ -52,7 +52,8 @@ export function redactJob(job: QueueJobJson, secretFields: readonly string[]): Q
     progress: value(job.progress) as QueueJobJson['progress'],
     opts: value(job.opts),
     failedReason: job.failedReason && text(job.failedReason),
-    stacktrace: job.stacktrace?.map(text) ?? null,
+    // What is stored may be anything.
+    stacktrace: Array.isArray(job.stacktrace) ? job.stacktrace.map((trace) => text(String(trace))) : null,
     ...(job.deferredFailure === undefined ? {} : { deferredFailure: text(job.deferredFailure) }),
   }
 }
