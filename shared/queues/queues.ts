@@ -5,12 +5,13 @@
  * keeps its data. When it rejects with `Unavailable` the job may or may not have been taken; asking again with
  * the same `dedupeKey` cannot make it two. No call waits longer than `timeoutMs`, whatever state Redis is in.
  */
-import { createHash, randomInt, randomUUID } from 'node:crypto'
+import { randomInt } from 'node:crypto'
 import type { JobsOptions, Queue, Telemetry } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { Unavailable } from '../kernel/errors.ts'
 import type { Service } from '../kernel/lifecycle.ts'
 import { JobQueue } from './bull.ts'
+import { DedupeConflict, dedupeId, dedupeMs, isIdFor, keyedJobId } from './dedupe.ts'
 import { isWhole, jobsByName, longestMs, type AnyJob, type Job } from './job.ts'
 import { defaultPrefix, ticksQueue } from './keys.ts'
 import { checkPayload } from './payload.ts'
@@ -34,7 +35,7 @@ export interface EnqueueOptions {
   readonly delayMs?: number
   /**
    * Of several requests with one key (by one asker) within a day, the first makes the job, the others are answered
-   * with its id, even when it is done by then.
+   * with its id, even when it is done by then. One with another payload is refused with `DedupeConflict`.
    */
   readonly dedupeKey?: string
   /** Instead of the job's own. */
@@ -74,7 +75,10 @@ export interface QueueNumbers {
 
 export interface Queues extends Service {
   readonly jobs: ReadonlyMap<string, AnyJob>
-  /** Throws `InvalidPayload` when the job does not take this payload, `TypeError` for wrong options. */
+  /**
+   * Throws `InvalidPayload` when the job does not take this payload, `TypeError` for wrong options, `DedupeConflict`
+   * when the `dedupeKey` belongs to a job with another payload.
+   */
   enqueue<Stored>(
     job: Job<Stored, never>,
     payload: NoInfer<Stored>,
@@ -90,7 +94,6 @@ export interface Queues extends Service {
   bull(name: string): Queue
 }
 
-const dedupeMs = 24 * 60 * 60 * 1_000
 const optionNames: readonly string[] = ['delayMs', 'dedupeKey', 'priority', 'by']
 
 export function createQueues(options: QueuesOptions): Queues {
@@ -159,22 +162,23 @@ export function createQueues(options: QueuesOptions): Queues {
       refuseWrongOptions(enqueueOptions)
       const { delayMs = 0, dedupeKey, by, priority = job.priority } = enqueueOptions
       const stored = checkPayload(job, payload)
-      const jobId = randomUUID()
+      const jobId = dedupeKey === undefined ? undefined : keyedJobId(stored)
       const id = await add(
         job.name,
         { payload: stored, by },
         {
-          jobId,
           attempts: job.attempts,
           backoff: { type: job.backoff.type, delay: job.backoff.delayMs },
           ...(priority > 0 ? { priority } : {}),
           ...(delayMs > 0 ? { delay: delayMs } : {}),
-          ...(dedupeKey === undefined
+          ...(dedupeKey === undefined || jobId === undefined
             ? {}
-            : { deduplication: { id: dedupeId(by, dedupeKey), ttl: dedupeMs } }),
+            : { jobId, deduplication: { id: dedupeId(by, dedupeKey), ttl: dedupeMs } }),
         },
       )
-      return { id, created: id === jobId }
+      if (jobId === undefined || id === jobId) return { id, created: true }
+      if (!isIdFor(id, stored)) throw new DedupeConflict(job.name, id)
+      return { id, created: false }
     },
 
     async find(name, id) {
@@ -251,13 +255,6 @@ function askerOf(data: unknown): string | null {
   } catch {
     return null
   }
-}
-
-/** Keys of different askers must not meet, and BullMQ gives some characters a meaning. */
-function dedupeId(by: string | undefined, dedupeKey: string): string {
-  return createHash('sha256')
-    .update(JSON.stringify([by ?? null, dedupeKey]))
-    .digest('base64url')
 }
 
 function refuseWrongOptions(options: EnqueueOptions & { repeat?: never }): void {

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis'
 import { z } from 'zod'
 import { Unavailable } from '../../shared/kernel/errors.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
+import { DedupeConflict, isIdFor, keyedJobId } from '../../shared/queues/dedupe.ts'
 import { defineJob } from '../../shared/queues/job.ts'
 import { InvalidPayload } from '../../shared/queues/payload.ts'
 import { createQueues, type Queues } from '../../shared/queues/queues.ts'
@@ -128,6 +129,22 @@ describe('asking for a job', () => {
     expect(mine.filter(({ created }) => created)).to.have.length(1)
     expect((await ask('you')).created).to.equal(true)
     expect((await queues.measure())['letter']?.waiting).to.equal(2)
+  })
+
+  it('refuses one key with another payload, also when the first job is done and gone', async () => {
+    const ask = (payload: { to: string }) => queues.enqueue(letter, payload, { dedupeKey: 'k', by: 'me' })
+    const first = await ask({ to: 'ada' })
+    const conflict = await rejection(ask({ to: 'eve' }))
+    expect(conflict).to.be.instanceOf(DedupeConflict).and.to.include({ status: 409, id: first.id })
+    await redis.del(`{lockstep}:letter:${first.id}`)
+    expect(await rejection(ask({ to: 'eve' }))).to.be.instanceOf(DedupeConflict)
+    expect(await ask({ to: 'ada' })).to.deep.equal({ id: first.id, created: false })
+  })
+
+  it('takes two payloads for one whose fields stand in another order', () => {
+    const id = keyedJobId({ a: 1, b: { c: [1, 2], d: null } })
+    expect(isIdFor(id, { b: { d: null, c: [1, 2] }, a: 1 })).to.equal(true)
+    expect(isIdFor(id, { b: { d: null, c: [2, 1] }, a: 1 })).to.equal(false)
   })
 
   it('gives one tick of a schedule one run, however often it is asked', async () => {

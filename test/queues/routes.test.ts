@@ -110,6 +110,15 @@ describe('The routes of jobs', () => {
     expect(other?.json().id).not.to.equal(first?.json().id)
   })
 
+  it('answer 409 when one dedupeKey is used for other data', async () => {
+    const dedupeKey = 'order:8'
+    expect((await ask(ada, 'echo', { data: { message: 'one' }, dedupeKey })).status).to.equal(202)
+    const other = await ask(ada, 'echo', { data: { message: 'another' }, dedupeKey })
+    expect(other.status).to.equal(409)
+    expect(other.json().type).to.equal('conflict')
+    expect((await ask(eve, 'echo', { data: { message: 'another' }, dedupeKey })).status).to.equal(202)
+  })
+
   it('find nothing under hostile ids', async () => {
     for (const id of ['..%2Fmeta', 'x%3Alock', '%00', 'a'.repeat(300)]) {
       expect((await look(operator, `echo/${id}`)).status).to.be.within(400, 499)

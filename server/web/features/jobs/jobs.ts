@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { hasRole, viewers } from '../../../../shared/accounts/roles.ts'
+import { DedupeConflict } from '../../../../shared/queues/dedupe.ts'
 import { mayEnqueue, type AnyJob } from '../../../../shared/queues/job.ts'
 import { InvalidPayload } from '../../../../shared/queues/payload.ts'
 import type { EnqueueOptions, Queues } from '../../../../shared/queues/queues.ts'
@@ -21,7 +22,9 @@ const newJob = z.strictObject({
     .min(1)
     .max(256)
     .optional()
-    .describe('asking again with the same key within a day is answered with the same job'),
+    .describe(
+      'asking again with the same key within a day is answered with the same job; with other data it is refused',
+    ),
 })
 type NewJob = z.output<typeof newJob>
 
@@ -58,6 +61,7 @@ export function jobRoutes({ queues }: JobRouteParts): Route[] {
     try {
       return await queues.enqueue(job, data, options)
     } catch (failure) {
+      if (failure instanceof DedupeConflict) throw problem('conflict', failure.message, { cause: failure })
       if (!(failure instanceof InvalidPayload)) throw failure
       const inData = (field: string) => (field === '' ? 'data' : `data.${field}`)
       throw invalidFields(failure.problems.map(({ field, message }) => ({ field: inData(field), message })))
@@ -87,6 +91,7 @@ export function jobRoutes({ queues }: JobRouteParts): Route[] {
         202: { description: 'Taken', body: z.strictObject({ id: z.string() }) },
         403: { description: 'The job is for other roles' },
         404: { description: 'No such job' },
+        409: { description: 'The dedupeKey belongs to a job with other data' },
       },
       handler: (ctx, { params, body }) => enqueue(ctx, params.name, body),
     }),
