@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis'
 import { systemClock } from '../../shared/kernel/clock.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { watchIncarnation } from '../../shared/coherence/incarnation-watch.ts'
-import { joinCoherence } from '../../shared/coherence/coherence.ts'
+import { joinCoherence } from '../../shared/coherence/membership.ts'
 import { eventually } from '../support/eventually.ts'
 
 /** A member of a domain in which Redis answers each sync at once; the test publishes. */
