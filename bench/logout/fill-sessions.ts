@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis'
-import { sessionKeys } from '../../shared/sessions/keys.ts'
+import { coherenceKeys } from '../../shared/coherence/index.ts'
 import { createSessionScripts } from '../../shared/sessions/scripts.ts'
 import { hashToken, newSessionId, newToken } from '../../shared/sessions/token.ts'
 
@@ -23,7 +23,7 @@ export async function fillSessions(
   { users, sessionsEach }: { users: number; sessionsEach: number },
 ): Promise<string[]> {
   const scripts = createSessionScripts(redis, {
-    keys: sessionKeys(),
+    keys: coherenceKeys(),
     durability: 'fence',
     idleMs: dayMs,
     touchEveryMs: 60_000,

@@ -11,8 +11,8 @@ import type { Config, DatabaseTarget, RedisTarget } from '../../shared/config/co
 import { createServiceStack, deadlineIn, type ServiceStack } from '../../shared/kernel/lifecycle.ts'
 import { createLogger } from '../../shared/telemetry/log.ts'
 import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
+import { openCoherence, type DurabilityMode } from '../../shared/coherence/index.ts'
 import { createSessions } from '../../shared/sessions/create-sessions.ts'
-import type { DurabilityMode } from '../../shared/sessions/scripts.ts'
 import type { Sessions } from '../../shared/sessions/sessions.ts'
 import { prepareRedis } from '../cluster/boot/prepare-redis.ts'
 import { askServer, ServerNotRunning } from './ask-server.ts'
@@ -91,12 +91,10 @@ async function requireAccounts(database: DatabaseTarget): Promise<void> {
 async function openSessions(config: Config, services: ServiceStack): Promise<Sessions> {
   const { target, durability } = await findRedis(config, services)
   const redis = openRedis(target, 'commands', { name: 'cli' })
-  const subscriber = openRedis(target, 'subscriber', { name: 'cli-subscriber' })
   await services.start(redisService(redis))
-  await services.start(redisService(subscriber))
-  return services.start(
-    createSessions({ ...config.sessions, redis, subscriber, durability, cache: 'redis', place: 'cli' }),
-  )
+  // Without a subscriber: it holds nothing that anybody would have to wait for.
+  const coherence = await services.start(openCoherence({ ...config.sessions, redis, durability }))
+  return services.start(createSessions({ ...config.sessions, redis, coherence, cache: 'redis' }))
 }
 
 interface FoundRedis {

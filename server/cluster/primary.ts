@@ -79,7 +79,7 @@ export function createPrimary({ config, programs, searchPath, log, say }: Primar
       recycle: config.workers,
       answer: async (request) =>
         control?.answerWorker(request) ?? refusal('failed', 'the server is still starting'),
-      onExit: forgetDeparted(connection, redis.durability, { config, log }),
+      onExit: forgetDeparted(connection, redis.durability, { log }),
       log,
     })
     if (config.metrics) await services.start(serveMetrics(config.metrics, { supervisor, log }))

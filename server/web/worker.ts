@@ -11,8 +11,8 @@ import { limitReadings } from '../../shared/telemetry/metrics/limit-readings.ts'
 import { createProcessMeter } from '../../shared/telemetry/metrics/process-meter.ts'
 import { createSessionMeter } from '../../shared/telemetry/metrics/session-meter.ts'
 import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
+import { openCoherence, type Coherence, type DurabilityMode } from '../../shared/coherence/index.ts'
 import { createSessions, type SessionService } from '../../shared/sessions/create-sessions.ts'
-import type { DurabilityMode } from '../../shared/sessions/scripts.ts'
 import type { Tracing } from '../../shared/telemetry/tracing/tracing.ts'
 import type { AskPrimary } from '../../shared/process/primary-handle.ts'
 import { jobs } from '../jobs.ts'
@@ -73,9 +73,12 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
   const processMeter = createProcessMeter(workerId)
   const sessionMeter = createSessionMeter(workerId)
   const requestMeter = createRequestMeter(workerId)
-  const sessions = createSessions({
-    ...config.sessions,
+  const coherence = openCoherence({
+    leaseMs: config.sessions.leaseMs,
     place: workerId,
+    redis,
+    subscriber,
+    durability: resolvedDurability(config.sessions.durability),
     onWaited(waited) {
       sessionMeter.waited(waited)
       tracing?.note({
@@ -84,17 +87,19 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
         'lockstep.revocation.workers_silent': waited.silent.length,
       })
     },
+  })
+  const sessions = createSessions({
+    ...config.sessions,
     redis,
-    subscriber,
-    durability: resolvedDurability(config.sessions.durability),
+    coherence,
     onCorrupt: (hash) => log.warn({ session: hash }, 'a session in Redis is corrupted and was refused'),
   })
   const limits = openLimits({ redis, subscriber: limitSubscriber, limits: config.limits, policies })
-  const settings = followRuntimeSettings({ config, redis, sessions, log, onLimits: limits.follow })
+  const settings = followRuntimeSettings({ config, redis, coherence, sessions, log, onLimits: limits.follow })
   const readiness = createReadiness(
     { redis: () => probeRedis(redis), database: () => accounts.ping() },
     readinessBoundMs,
-    () => sessionsDetail(sessions),
+    () => sessionsDetail(sessions, coherence),
   )
   const measuring = metrics
     ? [
@@ -102,7 +107,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
         answerPrimary(metrics, () => [
           ...processMeter.read(),
           ...requestMeter.read(),
-          ...sessionMeter.read(sessions),
+          ...sessionMeter.read(sessions, coherence),
           ...limitReadings(workerId, limits.limiter.metrics()),
         ]),
       ]
@@ -138,6 +143,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     redisService(subscriber),
     redisService(limitSubscriber),
     limits,
+    coherence,
     sessions,
     accounts,
     audit,
@@ -151,11 +157,8 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     get port() {
       return http.port
     },
-    memberId: sessions.memberId,
-    vitals() {
-      const { leaseLeftMs, cachedSessions } = sessions.state()
-      return { leaseMs: leaseLeftMs, cachedSessions }
-    },
+    memberId: coherence.memberId,
+    vitals: () => ({ leaseMs: coherence.leaseLeftMs(), cachedSessions: sessions.cachedSessions() }),
   }
 }
 
@@ -164,7 +167,7 @@ function resolvedDurability(durability: Durability): DurabilityMode {
   return durability === 'keep' || durability === 'failover' ? durability : 'fence'
 }
 
-function sessionsDetail({ cacheMode, state }: SessionService): SessionsDetail {
+function sessionsDetail({ cacheMode }: SessionService, { leaseOk }: Coherence): SessionsDetail {
   if (cacheMode !== 'coherent') return { cache: cacheMode, lease: 'none' }
-  return { cache: cacheMode, lease: state().leaseLeftMs > 0 ? 'held' : 'lapsed' }
+  return { cache: cacheMode, lease: leaseOk() ? 'held' : 'lapsed' }
 }

@@ -10,7 +10,7 @@
  * Source: the protocol model in docs/model (coherence.pml); the names there are `winc`, `applied`, `lease`.
  */
 import type { Clock } from '../kernel/clock.ts'
-import type { Stamp } from '../sessions/scripts.ts'
+import type { Stamp } from './coherence.ts'
 import type { Invalidation } from './invalidation.ts'
 
 /** The clocks as they stood before a renewal was sent, and the lease that it asked for. */

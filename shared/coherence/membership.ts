@@ -1,31 +1,25 @@
 /**
- * This worker's membership of the coherence domain: listens to invalidations, acknowledges them, and keeps its lease
+ * This process' membership of the coherence domain: listens to announcements, acknowledges them, and keeps its lease
  * renewed. The decisions are made in member-state.ts; here are the timers and the connections.
  *
  * Pub/sub is only the fast path. A lost message shows as a gap or, at the next renewal (every quarter of a lease), as
  * a sequence number that is ahead; a subscriber that is silently dead costs memory hits, never correctness.
  */
-import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Redis } from 'ioredis'
 import type { Clock } from '../kernel/clock.ts'
 import type { Deadline, Service } from '../kernel/lifecycle.ts'
+import type { Coherence, CoherenceCounters, Stamp } from './coherence.ts'
 import { catchUpMs, maximumLeaseMs, surely } from './constants.ts'
-import type { SessionScripts, Stamp } from '../sessions/scripts.ts'
+import { createFollowers } from './followers.ts'
+import { freshValue } from './fresh-value.ts'
 import type { IncarnationWatch } from './incarnation-watch.ts'
 import { parseInvalidation, type Invalidation } from './invalidation.ts'
 import { MemberState } from './member-state.ts'
+import type { CoherenceScripts } from './scripts.ts'
 
-/** Something other than sessions that follows the same order and acknowledgement: settings, limits. */
-export interface Follower {
-  /** A message of its kind arrived. */
-  apply(text: string): void
-  /** Messages may have been missed: read the whole state again. Nothing is acknowledged before this resolves. */
-  refresh(): Promise<void>
-}
-
-export interface CoherenceDependencies {
-  readonly scripts: Pick<SessionScripts, 'sync' | 'leave'>
+export interface MembershipDependencies {
+  readonly scripts: Pick<CoherenceScripts, 'sync' | 'leave'>
   /** A connection for pub/sub alone. */
   readonly subscriber: Redis
   readonly channel: string
@@ -33,48 +27,40 @@ export interface CoherenceDependencies {
   readonly place?: string | undefined
   readonly clock: Clock
   readonly incarnations: IncarnationWatch
-  /** Zero while this worker holds no sessions in memory. */
   readonly leaseMs: number
-  /** How often to renew while there is no lease to renew. */
-  readonly idleSyncMs: number
-  /** Drops what this worker holds in memory. */
-  readonly memory: { dropSession(hash: string): void; dropUser(userId: string): void; clear(): void }
 }
 
-/** Counters since the start, for metrics. */
-export interface CoherenceCounters {
-  syncs: number
-  syncFailures: number
-  /** Leases that ended before they were renewed. */
-  leaseLapses: number
-  applied: number
-  gaps: number
-  flushes: number
-  malformedMessages: number
-  subscriberResets: number
+/** What being a member gives; see coherence.ts. */
+export interface Membership
+  extends
+    Service,
+    Pick<Coherence, 'memberId' | 'counters' | 'leaseOk' | 'leaseLeftMs' | 'mayFill' | 'follow'> {
+  /** Redis was seen in an incarnation that this member may not have taken up yet. */
+  noticed(inc: string): void
 }
 
-export type Coherence = ReturnType<typeof joinCoherence>
-
-export function joinCoherence(dependencies: CoherenceDependencies) {
-  const { scripts, subscriber, channel, clock, incarnations, memory, place = process.pid } = dependencies
-  const memberId = `${hostname()}:${place}:${randomBytes(9).toString('base64url')}`
-  const followers = new Map<string, Follower>()
-  const stale = new Set<Follower>()
-  let refreshing: Follower | null = null
-  const counters: CoherenceCounters = {
-    syncs: 0,
-    syncFailures: 0,
-    leaseLapses: 0,
-    applied: 0,
-    gaps: 0,
-    flushes: 0,
-    malformedMessages: 0,
-    subscriberResets: 0,
+/** A process that announces without being a member: it has no lease, holds nothing and follows nothing. */
+export function stayOutside(): Membership {
+  return {
+    async start() {},
+    async stop() {},
+    memberId: '',
+    counters: newCounters(),
+    leaseOk: () => false,
+    leaseLeftMs: () => 0,
+    mayFill: () => false,
+    follow() {},
+    noticed() {},
   }
+}
+
+export function joinDomain(dependencies: MembershipDependencies): Membership {
+  const { scripts, subscriber, channel, clock, incarnations, leaseMs, place = process.pid } = dependencies
+  const memberId = `${hostname()}:${place}:${freshValue()}`
+  const followers = createFollowers()
+  const counters = newCounters()
   const state = new MemberState(clock, { apply, flush })
 
-  let leaseMs = dependencies.leaseMs
   let running = false
   /** The lease, when it was last looked at. */
   let held = false
@@ -86,21 +72,12 @@ export function joinCoherence(dependencies: CoherenceDependencies) {
   let pulseTimer: NodeJS.Timeout | undefined
 
   function apply({ kind, id }: Invalidation): void {
-    if (kind === 'session') memory.dropSession(id)
-    else if (kind === 'user') memory.dropUser(id)
-    else announceTo(followers.get(kind), id)
-  }
-
-  function announceTo(follower: Follower | undefined, text: string): void {
-    follower?.apply(text)
-    // What it is reading right now may be of the time before this message, and would arrive after it.
-    if (follower && follower === refreshing) stale.add(follower)
+    if (followers.apply(kind, id) === 'unknown') counters.flushes++
   }
 
   function flush(): void {
     counters.flushes++
-    memory.clear()
-    for (const follower of followers.values()) stale.add(follower)
+    followers.missed()
   }
 
   function onMessage(_channel: string, text: string): void {
@@ -136,7 +113,8 @@ export function joinCoherence(dependencies: CoherenceDependencies) {
   async function renew(): Promise<void> {
     counters.syncs++
     try {
-      await refreshFollowers()
+      // What is acknowledged must have taken effect.
+      await followers.settle()
       const renewal = { mono: clock.mono(), wall: clock.wall(), leaseMs }
       const reply = await scripts.sync({
         id: memberId,
@@ -146,16 +124,20 @@ export function joinCoherence(dependencies: CoherenceDependencies) {
         settled: incarnations.knownForMs(state.inc) >= surely(maximumLeaseMs),
         order: ++lastSync,
       })
-      // A lease asked for under another setting is not ours any more.
-      if (!running || renewal.leaseMs !== leaseMs) return
+      // So must what the lease counts as applied.
+      while (!followers.settled) await followers.settle()
+      if (!running) return
       incarnations.saw(reply.inc)
       noteLapse()
       const outcome = state.renewed(renewal, reply)
+      if (outcome === 'new-incarnation') {
+        // Registered as one that has applied nothing; and no lease while a follower still reads what is new to it.
+        if (!followers.settled) state.dropLease()
+        syncAgain = true
+      } else if (outcome === 'behind') awaitMessages(reply)
       held = state.leaseOk()
-      if (outcome === 'behind') awaitMessages(reply)
-      else if (outcome === 'new-incarnation' && stale.size > 0) syncAgain = true
     } catch {
-      // The lease runs out by itself; requests then ask the authority and report what is wrong with it.
+      // The lease runs out by itself; whoever needs it then asks Redis, and reports what is wrong with it.
       counters.syncFailures++
       noteLapse()
     }
@@ -167,36 +149,12 @@ export function joinCoherence(dependencies: CoherenceDependencies) {
     held = state.leaseOk()
   }
 
-  /**
-   * What was acknowledged must have taken effect: state that may be out of date is read first, and again when it
-   * went out of date during the reading.
-   */
-  async function refreshFollowers(): Promise<void> {
-    for (const follower of stale) {
-      stale.delete(follower)
-      refreshing = follower
-      try {
-        await follower.refresh()
-      } catch (cause) {
-        stale.add(follower)
-        throw cause
-      } finally {
-        refreshing = null
-      }
-    }
-  }
-
   /** Each message that arrives syncs; if they don't come soon, what is held is given up. */
   function awaitMessages(target: Stamp): void {
     clearTimeout(catchUpTimer)
     catchUpTimer = setTimeout(() => {
       if (state.giveUpTo(target)) void sync()
     }, catchUpMs)
-  }
-
-  function schedule(): void {
-    clearInterval(renewalTimer)
-    renewalTimer = setInterval(() => void sync(), (leaseMs || dependencies.idleSyncMs) / 4)
   }
 
   /** A subscriber whose peer is silently gone is made again; until then every renewal finds what it missed. */
@@ -230,7 +188,9 @@ export function joinCoherence(dependencies: CoherenceDependencies) {
       subscriber.on('ready', onSubscriberReady)
       await subscriber.subscribe(channel)
       await sync()
-      schedule()
+      // The first one registered it; with the second it has acknowledged what it found.
+      if (!state.leaseOk()) await sync()
+      renewalTimer = setInterval(() => void sync(), leaseMs / 4)
       pulseTimer = setInterval(() => void checkPulse(), maximumLeaseMs)
     },
     async stop(_deadline: Deadline) {
@@ -242,7 +202,6 @@ export function joinCoherence(dependencies: CoherenceDependencies) {
       subscriber.off('message', onMessage)
       subscriber.off('ready', onSubscriberReady)
       state.dropLease()
-      memory.clear()
       await syncing
       await scripts.leave(memberId).catch(() => {})
     },
@@ -254,24 +213,23 @@ export function joinCoherence(dependencies: CoherenceDependencies) {
     counters,
     leaseOk: () => state.leaseOk(),
     leaseLeftMs: () => state.leaseLeftMs(),
-    mayFill: (stamp: Stamp) => state.mayFill(stamp),
-    /** Redis was seen in an incarnation that this member may not have taken up yet. */
-    noticed(inc: string): void {
+    mayFill: (stamp) => state.mayFill(stamp),
+    follow: followers.add,
+    noticed(inc) {
       if (inc !== state.inc) void sync()
     },
-    /** Changes the lease that this member asks for; the present one ends at once. Zero: holds nothing any more. */
-    setLease(ms: number): void {
-      state.dropLease()
-      held = false
-      leaseMs = ms
-      if (!running) return
-      schedule()
-      void sync()
-    },
-    /** Follows announcements of this kind. The follower is refreshed before the next acknowledgement. */
-    follow(kind: string, follower: Follower): void {
-      followers.set(kind, follower)
-      stale.add(follower)
-    },
+  }
+}
+
+function newCounters(): CoherenceCounters {
+  return {
+    syncs: 0,
+    syncFailures: 0,
+    leaseLapses: 0,
+    applied: 0,
+    gaps: 0,
+    flushes: 0,
+    malformedMessages: 0,
+    subscriberResets: 0,
   }
 }

@@ -6,9 +6,8 @@
  * after the reply that is waited for; leases are never judged by Redis' clock.
  */
 import type { Clock } from '../kernel/clock.ts'
+import type { Confirmation, ConfirmOptions, Member, Recorded, Waited } from './coherence.ts'
 import { ackPollMs, maximumLeaseMs, revocationPatienceMs, surely } from './constants.ts'
-import type { Member } from '../sessions/replies.ts'
-import type { Recorded } from '../sessions/scripts.ts'
 import type { IncarnationWatch } from './incarnation-watch.ts'
 
 export interface RevokerDependencies {
@@ -17,25 +16,6 @@ export interface RevokerDependencies {
   acks(): Promise<{ inc: string; members: Member[] }>
   expel(inc: string, member: Member): Promise<void>
   readonly onWaited?: (waited: Waited) => void
-}
-
-/** How a confirmation went, for those who watch. */
-export interface Waited {
-  readonly ms: number
-  /** Acknowledgements that were waited for. */
-  readonly acks: number
-  /** The members that did not answer, so that their leases had to end first. */
-  readonly silent: readonly string[]
-}
-
-export type Confirmation<R extends Recorded> =
-  { readonly confirmed: true; readonly recorded: R } | { readonly confirmed: false; readonly cause: unknown }
-
-export interface ConfirmOptions {
-  /** Wait also for members that hold no sessions in memory: for settings, which all of them follow. */
-  readonly everyone?: boolean
-  /** Nothing was ended: what a worker of an earlier incarnation may still hold is no worse than before. */
-  readonly nothingEnded?: boolean
 }
 
 export function createRevoker({ clock, incarnations, acks, expel, onWaited }: RevokerDependencies) {
@@ -58,13 +38,11 @@ export function createRevoker({ clock, incarnations, acks, expel, onWaited }: Re
    */
   async function acknowledged(
     recorded: Recorded,
-    { everyone = false, nothingEnded = false }: ConfirmOptions,
+    { nothingEnded = false }: ConfirmOptions,
     giveUpAt: number,
   ): Promise<boolean> {
     const start = clock.mono()
-    let missing = recorded.members.filter(
-      (member) => (everyone || member.leaseMs > 0) && member.applied < recorded.seq,
-    )
+    let missing = recorded.members.filter((member) => member.applied < recorded.seq)
     const awaited = missing.length
     const settled = () =>
       nothingEnded || recorded.settled || incarnations.knownForMs(recorded.inc) >= surely(maximumLeaseMs)
@@ -121,8 +99,7 @@ export function createRevoker({ clock, incarnations, acks, expel, onWaited }: Re
 }
 
 function longestLease(members: readonly Member[]): number {
-  // A member without a lease is waited for like any other when everyone counts.
-  return Math.max(...members.map((member) => member.leaseMs || maximumLeaseMs))
+  return Math.max(...members.map((member) => member.leaseMs))
 }
 
 function sleep(ms: number): Promise<void> {

@@ -1,11 +1,12 @@
 /**
- * The composition of this part: the authority in Redis, the cache in front of it, this worker's membership of the
- * coherence domain, and the revoker that makes a revocation true everywhere.
+ * The composition of this part: the authority in Redis and the cache in front of it, both in a coherence domain that
+ * makes a revocation true everywhere.
  */
 import type { Redis } from 'ioredis'
 import { systemClock, type Clock } from '../kernel/clock.ts'
 import { Unavailable } from '../kernel/errors.ts'
 import type { Deadline, Service } from '../kernel/lifecycle.ts'
+import { freshValue, type Coherence, type ConfirmOptions, type Recorded } from '../coherence/index.ts'
 import { coherentCache } from './cache/coherent-cache.ts'
 import { memoryCache } from './cache/memory-cache.ts'
 import { noCache } from './cache/no-cache.ts'
@@ -13,59 +14,47 @@ import { redisCache } from './cache/redis-cache.ts'
 import type { SessionCache } from './cache/session-cache.ts'
 import { createSessionMemory } from './cache/session-memory.ts'
 import { reportTouches } from './cache/touch-reports.ts'
-import { joinCoherence, type CoherenceCounters, type Follower } from '../coherence/membership.ts'
-import { watchIncarnation } from '../coherence/incarnation-watch.ts'
-import { createRevoker, type ConfirmOptions, type Waited } from '../coherence/revoker.ts'
-import { maximumLeaseMs } from '../coherence/constants.ts'
-import { sessionKeys } from './keys.ts'
-import { createSessionScripts, type DurabilityMode, type Loaded, type Recorded } from './scripts.ts'
+import { createSessionScripts, type Loaded } from './scripts.ts'
 import type { Identity, Revocation, Sessions } from './sessions.ts'
-import { freshValue, hashToken, isWellFormedToken, newSessionId, newToken } from './token.ts'
+import { hashToken, isWellFormedToken, newSessionId, newToken } from './token.ts'
 
 export type SessionCacheMode = 'coherent' | 'redis' | 'memory' | 'none'
 
 export interface SessionOptions {
   /** A connection for short commands, with a command timeout. */
   readonly redis: Redis
-  /** A connection for pub/sub alone. */
-  readonly subscriber: Redis
+  /** The domain that all who share these sessions belong to. Started before the sessions, stopped after them. */
+  readonly coherence: Coherence
   readonly cache: SessionCacheMode
-  readonly durability: DurabilityMode
   readonly idleMs: number
   readonly absoluteMs: number
   readonly rememberAbsoluteMs: number
   readonly maxPerUser: number
-  /** The longest that a hung worker can delay a revocation; at most `maximumLeaseMs`. */
-  readonly leaseMs: number
-  /** Applications that share a Redis use different names. */
-  readonly domain?: string
-  /** What this worker is called on its host, for those who look at the members; its process id otherwise. */
-  readonly place?: string
   /** Bound of the sessions held in this worker's memory. */
   readonly maxEntries?: number
   readonly clock?: Clock
   /** A session in Redis is not what we would have written; it counts as absent. Given the hash of its token. */
   readonly onCorrupt?: (hash: string) => void
-  readonly onWaited?: (waited: Waited) => void
+  /**
+   * Called with each invalidation, the cache having dropped what it names. Nothing is acknowledged before it resolves:
+   * what must not outlive a session (an open stream) ends here.
+   */
+  readonly onInvalidated?: (ended: Invalidated) => void | Promise<void>
 }
 
+/** Whose sessions may have ended: one session's (by the hash of its token), one user's, or anybody's. */
+export type Invalidated =
+  { readonly session: string } | { readonly user: string } | { readonly everybody: true }
+
 export interface SessionService extends Sessions, Service {
-  /** Which member of the coherence domain this worker is. */
-  readonly memberId: string
   readonly cacheMode: SessionCacheMode
   /** Changes the cache while running: nothing that the old one held is used afterwards. */
   setCacheMode(mode: SessionCacheMode): void
   /** Ends every session of everybody. */
   endAll(): Promise<void>
-  /**
-   * Tells every worker something of another kind, in the order and with the certainty of a revocation. Throws
-   * `Unavailable` when that can't be confirmed.
-   */
-  announce(kind: string, text: string): Promise<void>
-  follow(kind: string, follower: Follower): void
   readonly counters: Readonly<SessionCounters>
-  readonly coherence: Readonly<CoherenceCounters>
-  state(): { readonly leaseLeftMs: number; readonly cachedSessions: number }
+  /** Sessions that this worker holds in memory. */
+  cachedSessions(): number
 }
 
 /** Counters since the start, for metrics. */
@@ -84,16 +73,11 @@ const defaultMaxEntries = 100_000
 const maxAgeMs = 600_000
 
 export function createSessions(options: SessionOptions): SessionService {
-  const { redis, subscriber, clock = systemClock, leaseMs } = options
-  // A revoker waits no longer than that: a member that believed a longer lease would accept what is revoked.
-  if (!(leaseMs > 0 && leaseMs <= maximumLeaseMs)) {
-    throw new RangeError(`leaseMs must be above 0 and at most ${maximumLeaseMs}: ${leaseMs}`)
-  }
-  const keys = sessionKeys(options.domain)
+  const { redis, coherence, clock = systemClock, onInvalidated = () => {} } = options
   const touchEveryMs = Math.min(60_000, options.idleMs / 10)
   const scripts = createSessionScripts(redis, {
-    keys,
-    durability: options.durability,
+    keys: coherence.keys,
+    durability: coherence.durability,
     idleMs: options.idleMs,
     touchEveryMs: Math.floor(touchEveryMs),
     longestMs: Math.max(options.absoluteMs, options.rememberAbsoluteMs),
@@ -113,26 +97,6 @@ export function createSessions(options: SessionOptions): SessionService {
     maxEntries: options.maxEntries ?? defaultMaxEntries,
     maxAgeMs,
     touchEveryMs,
-  })
-  const incarnations = watchIncarnation(clock, (inc) => coherence.noticed(inc))
-  const leaseFor = (mode: SessionCacheMode) => (mode === 'coherent' ? leaseMs : 0)
-  const coherence = joinCoherence({
-    scripts,
-    subscriber,
-    channel: keys.channel,
-    place: options.place,
-    clock,
-    incarnations,
-    leaseMs: leaseFor(options.cache),
-    idleSyncMs: leaseMs,
-    memory,
-  })
-  const revoker = createRevoker({
-    clock,
-    incarnations,
-    acks: scripts.acks,
-    expel: scripts.expel,
-    onWaited: options.onWaited,
   })
   const touches = reportTouches({
     memory,
@@ -154,6 +118,20 @@ export function createSessions(options: SessionOptions): SessionService {
   let mode = options.cache
   let cache = caches[mode]
 
+  /** The cache has dropped it, or will have: then those are told who depend on it. */
+  function invalidated(dropped: void | Promise<void>, ended: Invalidated): void | Promise<void> {
+    return dropped instanceof Promise ? dropped.then(() => onInvalidated(ended)) : onInvalidated(ended)
+  }
+  const refresh = () => invalidated(cache.clear(), { everybody: true })
+  coherence.follow('session', {
+    apply: (hash) => invalidated(cache.invalidate(hash), { session: hash }),
+    refresh,
+  })
+  coherence.follow('user', {
+    apply: (userId) => invalidated(cache.invalidateByUser(userId), { user: userId }),
+    refresh,
+  })
+
   async function load(token: string, withData: boolean): Promise<Extract<Loaded, { state: 'valid' }> | null> {
     // Not before the cache was asked: it holds none of these.
     if (!isWellFormedToken(token)) return null
@@ -161,7 +139,7 @@ export function createSessions(options: SessionOptions): SessionService {
     counters.loads++
     const askedAt = clock.mono()
     const loaded = await ask(() => onceMore(() => scripts.load(hash, withData)))
-    incarnations.saw(loaded.inc)
+    coherence.saw(loaded.inc)
     if (loaded.state === 'corrupt') {
       counters.corrupt++
       options.onCorrupt?.(hash)
@@ -178,12 +156,12 @@ export function createSessions(options: SessionOptions): SessionService {
   /** Records and confirms a revocation; `drop` is what this worker forgets at once, without waiting for the message. */
   async function revoke(
     record: () => Promise<Recorded>,
-    drop: () => void,
+    drop: () => void | Promise<void>,
     confirmOptions?: ConfirmOptions,
   ): Promise<Revocation> {
-    const ended = await revoker.confirm(async () => {
+    const ended = await coherence.confirm(async () => {
       const recorded = await record()
-      drop()
+      await drop()
       return recorded
     }, confirmOptions)
     if (!ended.confirmed) {
@@ -200,12 +178,11 @@ export function createSessions(options: SessionOptions): SessionService {
 
   return {
     async start() {
-      await coherence.start()
       await touches.start()
     },
     async stop(deadline: Deadline) {
       await touches.stop(deadline)
-      await coherence.stop(deadline)
+      await cache.clear()
     },
 
     authenticate(token) {
@@ -238,11 +215,11 @@ export function createSessions(options: SessionOptions): SessionService {
           endOthers,
         }),
       )
-      incarnations.saw(created.inc)
+      coherence.saw(created.inc)
       if (created.outcome !== 'created') return { outcome: created.outcome }
       // The login ended other sessions, or brought newer roles: as true everywhere as any revocation.
       const dropped = await revoke(
-        firstThen(created, () => scripts.announce('user', subject.id)),
+        firstThen(created, () => scripts.announceUser(subject.id)),
         dropUser(subject.id),
         { nothingEnded: created.count === 0 },
       )
@@ -261,7 +238,7 @@ export function createSessions(options: SessionOptions): SessionService {
     async relabel(token, label) {
       const hash = hashToken(token)
       const outcome = await ask(() => scripts.save(hash, { label }))
-      cache.invalidate(hash)
+      await cache.invalidate(hash)
       return outcome
     },
 
@@ -302,27 +279,19 @@ export function createSessions(options: SessionOptions): SessionService {
       return revoke(() => scripts.updateSubject(subject, disabled, fresh), dropUser(subject.id))
     },
 
-    memberId: coherence.memberId,
     get cacheMode() {
       return mode
     },
     setCacheMode(next) {
       if (next === mode) return
-      cache.clear()
+      void cache.clear()
       mode = next
       cache = caches[next]
-      coherence.setLease(leaseFor(next))
-      cache.clear()
+      void cache.clear()
     },
-    endAll: () => ask(() => scripts.fence()),
-    async announce(kind, text) {
-      const told = await revoker.confirm(() => scripts.announce(kind, text), { everyone: true })
-      if (!told.confirmed) throw new Unavailable('redis', { cause: told.cause })
-    },
-    follow: coherence.follow,
+    endAll: coherence.beginEpoch,
     counters,
-    coherence: coherence.counters,
-    state: () => ({ leaseLeftMs: coherence.leaseLeftMs(), cachedSessions: memory.size }),
+    cachedSessions: () => memory.size,
   }
 }
 

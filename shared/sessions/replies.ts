@@ -1,17 +1,5 @@
-/**
- * What Redis answers, parsed once on entry. A reply of the wrong shape is a fault of this software or of somebody
- * else's writing; a session of the wrong shape is only that session's (`corrupt`).
- */
+/** Sessions as the scripts describe them, parsed once on entry. One of the wrong shape is `corrupt`; the rest go on. */
 import type { Identity, SessionData } from './sessions.ts'
-
-/** One member of the coherence domain as the state in Redis shows it. */
-export interface Member {
-  readonly id: string
-  /** As stored, to be compared when it is expelled. */
-  readonly value: string
-  readonly applied: number
-  readonly leaseMs: number
-}
 
 /** A session that the authority has just called valid. */
 export interface Description {
@@ -20,47 +8,7 @@ export interface Description {
   readonly ttlMs: number
 }
 
-export class UnexpectedReply extends Error {
-  constructor(script: string, cause?: unknown) {
-    super(`Redis answered the script ${script} in a form that can't be understood`, { cause })
-    this.name = 'UnexpectedReply'
-  }
-}
-
-export function asList(reply: unknown, script: string): unknown[] {
-  if (!Array.isArray(reply)) throw new UnexpectedReply(script)
-  return reply
-}
-
-export function asText(value: unknown, script: string): string {
-  if (typeof value !== 'string') throw new UnexpectedReply(script)
-  return value
-}
-
-export function asCount(value: unknown, script: string): number {
-  const number = Number(value)
-  if (!Number.isSafeInteger(number)) throw new UnexpectedReply(script)
-  return number
-}
-
-/** `[id, value, id, value …]`, the values being `applied:lease:order`. A member that can't be read counts as the worst. */
-export function parseMembers(reply: unknown, script: string, worstLeaseMs: number): Member[] {
-  const flat = asList(reply, script)
-  const members: Member[] = []
-  for (let i = 0; i + 1 < flat.length; i += 2) {
-    const value = String(flat[i + 1])
-    const match = /^(\d+):(\d+):\d+$/.exec(value)
-    members.push({
-      id: String(flat[i]),
-      value,
-      applied: match ? Number(match[1]) : -1,
-      leaseMs: match ? Math.min(Number(match[2]), worstLeaseMs) : worstLeaseMs,
-    })
-  }
-  return members
-}
-
-/** The output of `describe` in domain.lua, or null when it is not what we would have written. */
+/** The output of `describe` in session.lua, or null when it is not what we would have written. */
 export function parseDescription(reply: unknown): Description | null {
   if (!Array.isArray(reply)) return null
   const [ttl, userId, id, label, agent, ip, remember, created, seen, absolute, version, roles, profile] =

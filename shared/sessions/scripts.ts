@@ -2,43 +2,19 @@
  * One typed function per script of `lua/`; nobody else knows the order of their arguments. Errors are Redis' own.
  */
 import type { Redis } from 'ioredis'
-import { loadScript, runScript, type Script } from '../kernel/redis/script.ts'
-import { maximumLeaseMs } from '../coherence/constants.ts'
-import type { SessionKeys } from './keys.ts'
 import {
-  asCount,
-  asList,
-  asText,
-  dataFieldPrefix,
-  parseData,
-  parseDescription,
-  parseMembers,
-  type Description,
-  type Member,
-} from './replies.ts'
+  createCoherenceScripts,
+  createDomainRunner,
+  parseRecorded,
+  type CoherenceKeys,
+  type DomainSettings,
+  type Recorded,
+  type Stamp,
+} from '../coherence/index.ts'
+import { asCount, asList, asText } from '../kernel/redis/replies.ts'
+import { sessionKeys } from './keys.ts'
+import { dataFieldPrefix, parseData, parseDescription, type Description } from './replies.ts'
 import type { Device, LoginTicket, SessionData, Subject } from './sessions.ts'
-import { freshValue } from './token.ts'
-
-/**
- * What a failure of Redis does to sessions: they go on, nobody is signed in any more, or they go on where the data
- * nodes can show that nothing was lost.
- */
-export type DurabilityMode = 'keep' | 'fence' | 'failover'
-
-/** Every reply tells of which incarnation it speaks, and up to which invalidation. */
-export interface Stamp {
-  readonly inc: string
-  readonly seq: number
-}
-
-/** A revocation as Redis recorded it: what must be acknowledged, and by whom. */
-export interface Recorded extends Stamp {
-  /** Some member has known this incarnation for a full lease: nobody holds anything of an older one. */
-  readonly settled: boolean
-  readonly members: readonly Member[]
-  /** Sessions that it ended. */
-  readonly count: number
-}
 
 export type Loaded =
   | (Stamp & { readonly state: 'valid'; readonly data: SessionData } & Description)
@@ -59,9 +35,8 @@ export interface Creation {
   readonly endOthers: boolean
 }
 
-export interface ScriptSettings {
-  readonly keys: SessionKeys
-  readonly durability: DurabilityMode
+export interface ScriptSettings extends DomainSettings {
+  readonly keys: CoherenceKeys
   readonly idleMs: number
   /** Use is recorded at most once in this time. */
   readonly touchEveryMs: number
@@ -76,31 +51,11 @@ const lua = new URL('./lua/', import.meta.url)
 const dayMs = 86_400_000
 
 export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
-  const { keys, durability } = settings
-  const scripts = new Map<string, Script>()
+  const { channel } = settings.keys
+  const keys = sessionKeys(settings.keys)
+  const run = createDomainRunner(redis, lua, settings)
+  const { announce } = createCoherenceScripts(redis, settings)
   const lifetimeMs = settings.longestMs + dayMs
-
-  function run(
-    name: string,
-    names: readonly string[],
-    args: readonly (string | number)[],
-    fresh: string = freshValue(),
-  ): Promise<unknown> {
-    let script = scripts.get(name)
-    if (!script) scripts.set(name, (script = loadScript(lua, name)))
-    return runScript(redis, script, [keys.domain, ...names], [fresh, durability, ...args])
-  }
-
-  function parseRecorded(reply: unknown, script: string): Recorded {
-    const [inc, seq, settled, members, count] = asList(reply, script)
-    return {
-      inc: asText(inc, script),
-      seq: asCount(seq, script),
-      settled: settled === '1',
-      members: parseMembers(members, script, maximumLeaseMs),
-      count: asCount(count, script),
-    }
-  }
 
   return {
     async load(hash: string, withData: boolean): Promise<Loaded> {
@@ -169,7 +124,7 @@ export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
         [keys.user(ticket.userId), keys.index(ticket.userId), keys.session(creation.hash)],
         [
           keys.sessionPrefix,
-          keys.channel,
+          channel,
           ticket.incarnation,
           ticket.generation,
           creation.hash,
@@ -208,12 +163,12 @@ export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
     },
 
     async revokeSession(hash: string): Promise<Recorded> {
-      const args = [keys.userPrefix, keys.indexPrefix, keys.channel, hash]
+      const args = [keys.userPrefix, keys.indexPrefix, channel, hash]
       return parseRecorded(await run('revoke_session', [keys.session(hash)], args), 'revoke_session')
     },
 
     async revokeById(userId: string, sessionId: string): Promise<Recorded> {
-      const args = [keys.sessionPrefix, keys.userPrefix, keys.channel, userId, sessionId]
+      const args = [keys.sessionPrefix, keys.userPrefix, channel, userId, sessionId]
       const names = [keys.user(userId), keys.index(userId)]
       return parseRecorded(await run('revoke_by_id', names, args), 'revoke_by_id')
     },
@@ -226,57 +181,19 @@ export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
     ): Promise<Recorded & { readonly kept: Description | null }> {
       const names = [keys.user(userId), keys.index(userId)]
       if (keep) names.push(keys.session(keep.hash), keys.session(keep.become))
-      const args = [keys.userPrefix, keys.channel, userId, lifetimeMs, generation, keep?.become ?? '']
+      const args = [keys.userPrefix, channel, userId, lifetimeMs, generation, keep?.become ?? '']
       const reply = asList(await run('revoke_user', names, args), 'revoke_user')
       return { ...parseRecorded(reply, 'revoke_user'), kept: parseDescription(reply[5]) }
     },
 
+    /** Has every worker drop what it holds of the user. */
+    announceUser: (userId: string): Promise<Recorded> => announce('user', userId),
+
     /** `fresh` becomes the user's generation when disabled: the same value for each attempt. */
     async updateSubject(subject: Subject, disabled: boolean, fresh: string): Promise<Recorded> {
-      const args = [keys.channel, subject.id, lifetimeMs, ...subjectArguments(subject), disabled ? '1' : '0']
+      const args = [channel, subject.id, lifetimeMs, ...subjectArguments(subject), disabled ? '1' : '0']
       const names = [keys.user(subject.id), keys.index(subject.id)]
       return parseRecorded(await run('update_subject', names, args, fresh), 'update_subject')
-    },
-
-    async announce(kind: string, text: string): Promise<Recorded> {
-      return parseRecorded(await run('announce', [], [keys.channel, kind, text]), 'announce')
-    },
-
-    async sync(member: {
-      id: string
-      inc: string
-      applied: number
-      leaseMs: number
-      settled: boolean
-      /** Grows with each sync of this member. */
-      order: number
-    }): Promise<Stamp> {
-      const { id, inc, applied, leaseMs, settled, order } = member
-      const args = [id, inc, applied, leaseMs, settled ? '1' : '0', order]
-      const reply = asList(await run('sync', [], args), 'sync')
-      return { inc: asText(reply[0], 'sync'), seq: asCount(reply[1], 'sync') }
-    },
-
-    async acks(): Promise<{ inc: string; members: Member[] }> {
-      const [inc, members] = asList(await run('acks', [], []), 'acks')
-      return { inc: asText(inc, 'acks'), members: parseMembers(members, 'acks', maximumLeaseMs) }
-    },
-
-    /** Forgets the member, only if its entry is still the one that was seen. */
-    async expel(inc: string, member: Member): Promise<void> {
-      const script = scripts.get('expel') ?? loadScript(lua, 'expel')
-      scripts.set('expel', script)
-      await runScript(redis, script, [keys.domain], [inc, member.id, member.value])
-    },
-
-    /** A member that holds nothing any more takes itself off the list. */
-    async leave(memberId: string): Promise<void> {
-      await redis.hdel(keys.domain, `w:${memberId}`)
-    },
-
-    /** Ends every session there is by beginning a new epoch. */
-    async fence(): Promise<void> {
-      await run('fence', [], [])
     },
   }
 }

@@ -21,8 +21,3 @@ export function hashToken(token: string): string {
 export function newSessionId(): string {
   return randomBytes(16).toString('base64url')
 }
-
-/** A value that was never used before: generations, incarnations. Random, since counters repeat after data loss. */
-export function freshValue(): string {
-  return randomBytes(12).toString('base64url')
-}

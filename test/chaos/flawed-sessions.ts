@@ -7,11 +7,8 @@ import { systemClock } from '../../shared/kernel/clock.ts'
 import { group, type Service } from '../../shared/kernel/lifecycle.ts'
 import { coherentCache } from '../../shared/sessions/cache/coherent-cache.ts'
 import { createSessionMemory } from '../../shared/sessions/cache/session-memory.ts'
-import { joinCoherence } from '../../shared/coherence/membership.ts'
-import { watchIncarnation } from '../../shared/coherence/incarnation-watch.ts'
-import { createRevoker } from '../../shared/coherence/revoker.ts'
-import { sessionKeys } from '../../shared/sessions/keys.ts'
-import { createSessionScripts, type Recorded } from '../../shared/sessions/scripts.ts'
+import { openCoherence, type Recorded } from '../../shared/coherence/index.ts'
+import { createSessionScripts } from '../../shared/sessions/scripts.ts'
 import type { Identity, Revocation, Sessions } from '../../shared/sessions/sessions.ts'
 import { hashToken } from '../../shared/sessions/token.ts'
 
@@ -37,9 +34,9 @@ export function createFlawedSessions(
   { redis, subscriber, leaseMs }: Connections,
 ): ServedSessions & Service {
   const clock = systemClock
-  const keys = sessionKeys()
+  const coherence = openCoherence({ redis, subscriber, durability: 'keep', leaseMs })
   const scripts = createSessionScripts(redis, {
-    keys,
+    keys: coherence.keys,
     durability: 'keep',
     idleMs: 600_000,
     touchEveryMs: 60_000,
@@ -47,22 +44,12 @@ export function createFlawedSessions(
     maxPerUser: 1_000,
   })
   const memory = createSessionMemory({ clock, maxEntries: 10_000, maxAgeMs: 600_000, touchEveryMs: 60_000 })
-  const incarnations = watchIncarnation(clock)
-  const coherence = joinCoherence({
-    scripts,
-    subscriber,
-    channel: keys.channel,
-    clock,
-    incarnations,
-    leaseMs,
-    idleSyncMs: leaseMs,
-    memory,
-  })
+  coherence.follow('session', { apply: memory.dropSession, refresh: memory.clear })
+  coherence.follow('user', { apply: memory.dropUser, refresh: memory.clear })
   const cache = coherentCache(memory, {
     leaseOk: flaw === 'no lease' ? () => true : coherence.leaseOk,
     mayFill: flaw === 'no fill check' ? () => true : coherence.mayFill,
   })
-  const revoker = createRevoker({ clock, incarnations, acks: scripts.acks, expel: scripts.expel })
 
   async function load(token: string): Promise<Identity | null> {
     const hash = hashToken(token)
@@ -75,7 +62,7 @@ export function createFlawedSessions(
 
   async function confirm(record: () => Promise<Recorded>): Promise<Revocation> {
     if (flaw === 'no ack wait') return { outcome: 'revoked', count: (await record()).count }
-    const told = await revoker.confirm(record)
+    const told = await coherence.confirm(record)
     return told.confirmed
       ? { outcome: 'revoked', count: told.recorded.count }
       : { outcome: 'unconfirmed', cause: told.cause }

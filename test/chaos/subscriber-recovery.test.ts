@@ -24,9 +24,9 @@ describe('A worker whose subscriber is silently dead', () => {
 
   /** It hears of logins without having to find out at a renewal that it is behind. */
   async function expectToHear(): Promise<void> {
-    const { applied } = worker.sessions.coherence
+    const { applied } = worker.coherence.counters
     await signIn(worker)
-    await eventually(() => expect(worker.sessions.coherence.applied).to.be.above(applied), 1_000)
+    await eventually(() => expect(worker.coherence.counters.applied).to.be.above(applied), 1_000)
   }
 
   it('confirms revocations all the same, and hears again after a while', async () => {
@@ -35,14 +35,14 @@ describe('A worker whose subscriber is silently dead', () => {
     expect(await worker.sessions.revoke(token)).to.deep.equal({ outcome: 'revoked', count: 1 })
     proxy.heal('subscriber')
     await eventually(expectToHear, 10_000)
-    expect(worker.sessions.coherence.subscriberResets).to.be.above(0)
+    expect(worker.coherence.counters.subscriberResets).to.be.above(0)
   })
 
   it('hears again after its new connection was swallowed before it was ready', async () => {
     proxy.swallow('subscriber')
     proxy.swallow('commands')
     proxy.cut('subscriber')
-    await eventually(() => expect(worker.sessions.coherence.syncFailures).to.be.above(2))
+    await eventually(() => expect(worker.coherence.counters.syncFailures).to.be.above(2))
     proxy.heal('subscriber')
     proxy.heal('commands')
     await eventually(expectToHear, 15_000)

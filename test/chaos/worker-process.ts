@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { Unavailable } from '../../shared/kernel/errors.ts'
 import { group } from '../../shared/kernel/lifecycle.ts'
 import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
+import { openCoherence } from '../../shared/coherence/index.ts'
 import { createSessions } from '../../shared/sessions/create-sessions.ts'
 import { createFlawedSessions, type Flaw, type ServedSessions } from './flawed-sessions.ts'
 
@@ -25,19 +26,24 @@ async function serve({ redisUrl, leaseMs, flaw }: WorkerOrders): Promise<void> {
   const target = { kind: 'single', url: redisUrl } as const
   const redis = openRedis(target, 'commands')
   const subscriber = openRedis(target, 'subscriber')
+  // A flawed worker is its own member; the real sessions that it has beside it must not be waited for.
+  const coherence = openCoherence({
+    redis,
+    ...(flaw ? {} : { subscriber }),
+    durability: 'keep',
+    leaseMs,
+  })
   const real = createSessions({
     redis,
-    subscriber,
+    coherence,
     cache: flaw ? 'none' : 'coherent',
-    durability: 'keep',
     idleMs: 600_000,
     absoluteMs: 3_600_000,
     rememberAbsoluteMs: 3_600_000,
     maxPerUser: 1_000,
-    leaseMs,
   })
   const sessions = flaw ? createFlawedSessions(flaw, real, { redis, subscriber, leaseMs }) : real
-  await group([redisService(redis), redisService(subscriber), sessions]).start()
+  await group([redisService(redis), redisService(subscriber), coherence, sessions]).start()
 
   const server = createServer(async (request, response) => {
     const { status, body } = await answer(sessions, request).catch(refusal)

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { openRedis } from '../../shared/kernel/redis/connections.ts'
-import { sessionKeys } from '../../shared/sessions/keys.ts'
+import { coherenceKeys } from '../../shared/coherence/index.ts'
 import { copyBuild, routesModule } from '../support/built-copy.ts'
 import { cleanUpAfterEach } from '../support/clean-up.ts'
 import { admin, startCluster } from '../support/cluster.ts'
@@ -20,7 +20,7 @@ describe('a worker that was killed', function () {
     const connection = openRedis({ kind: 'single', url: redis.url }, 'commands')
     cleanUp(() => connection.disconnect())
     const membersAt = async (place: string) => {
-      const fields = await connection.hkeys(sessionKeys().domain)
+      const fields = await connection.hkeys(coherenceKeys().domain)
       return fields.filter((field) => field.startsWith('w:') && field.includes(`:${place}:`))
     }
 

@@ -120,7 +120,7 @@ describe('sessions on a Redis that holds something else', () => {
       '\0'.repeat(9),
     ]
     for (const message of foreign) await operator.publish('{noise}:inv', message)
-    await eventually(() => expect(coherent.sessions.coherence.malformedMessages).to.equal(7))
+    await eventually(() => expect(coherent.coherence.counters.malformedMessages).to.equal(7))
     expect((await coherent.sessions.authenticate(token))?.user.id).to.equal('alice')
     await coherent.stop()
   })

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { openRedis } from '../../shared/kernel/redis/connections.ts'
+import { coherenceKeys, createCoherenceScripts } from '../../shared/coherence/index.ts'
 import { sessionKeys } from '../../shared/sessions/keys.ts'
 import { createSessionScripts } from '../../shared/sessions/scripts.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
@@ -16,7 +17,7 @@ describe('What reaches Redis a second time, or late', () => {
     worker = await startSessionWorker(redis.url)
     connection = openRedis({ kind: 'single', url: redis.url }, 'commands')
     scripts = createSessionScripts(connection, {
-      keys: sessionKeys(),
+      keys: coherenceKeys(),
       durability: 'keep',
       idleMs: 60_000,
       touchEveryMs: 6_000,
@@ -44,6 +45,7 @@ describe('What reaches Redis a second time, or late', () => {
 
   it('a renewal that was given up and executes late does not hide the lease of a newer one', async () => {
     const member = { id: 'w1', inc: 'any', applied: 0, settled: false }
+    const scripts = createCoherenceScripts(connection, { keys: coherenceKeys(), durability: 'keep' })
     await scripts.sync({ ...member, order: 2, leaseMs: 1_000 })
     await scripts.sync({ ...member, order: 1, leaseMs: 0 })
 
@@ -53,7 +55,7 @@ describe('What reaches Redis a second time, or late', () => {
 
   it('a logout of all does not fail on an index that is none', async () => {
     const { token } = await signIn(worker)
-    await connection.set(sessionKeys().index(alice.id), 'no index')
+    await connection.set(sessionKeys(coherenceKeys()).index(alice.id), 'no index')
     const ended = await worker.sessions.revokeUser(alice.id)
     expect(ended.outcome).not.to.equal('unconfirmed')
     expect(await worker.sessions.authenticate(token)).to.equal(null)

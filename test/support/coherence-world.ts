@@ -13,7 +13,7 @@ import { maximumLeaseMs } from '../../shared/coherence/constants.ts'
 import type { Invalidation } from '../../shared/coherence/invalidation.ts'
 import { MemberState, type MemberEffects, type Renewal } from '../../shared/coherence/member-state.ts'
 import type { Clock } from '../../shared/kernel/clock.ts'
-import type { Stamp } from '../../shared/sessions/scripts.ts'
+import type { Stamp } from '../../shared/coherence/index.ts'
 import { identityOf } from './identities.ts'
 import { createManualClock } from './manual-clock.ts'
 

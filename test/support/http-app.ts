@@ -13,15 +13,15 @@ import { followRuntimeSettings } from '../../server/web/features/settings/runtim
 import type { Account, AccountStore, Passwords } from '../../shared/accounts/accounts.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { issueResetToken } from '../../shared/accounts/password-reset-tokens.ts'
-import { loadConfig, type Config } from '../../shared/config/config.ts'
+import { loadConfig } from '../../shared/config/config.ts'
 import { deadlineIn, group } from '../../shared/kernel/lifecycle.ts'
 import type { Mail } from '../../shared/mail/mailer.ts'
 import type { AnyJob } from '../../shared/queues/job.ts'
 import { createQueues } from '../../shared/queues/queues.ts'
 import { createScheduleViews } from '../../shared/queues/schedule-views.ts'
 import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
+import { freshValue, openCoherence } from '../../shared/coherence/index.ts'
 import { createSessions, type SessionService } from '../../shared/sessions/create-sessions.ts'
-import { freshValue } from '../../shared/sessions/token.ts'
 
 /** The HTTP side of a worker, here in the test's process, over a real Redis and a real database. */
 export interface HttpApp {
@@ -97,7 +97,9 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   const redis = openRedis({ kind: 'single', url: redisUrl }, 'commands')
   const subscriber = openRedis({ kind: 'single', url: redisUrl }, 'subscriber')
   const { domain = freshValue() } = options
-  const sessions = createSessions({ ...sessionOptions(config), redis, subscriber, domain })
+  const { leaseMs } = config.sessions
+  const coherence = openCoherence({ redis, subscriber, domain, leaseMs, durability: 'keep' })
+  const sessions = createSessions({ ...config.sessions, redis, coherence })
   const accounts = openAccounts(config.database)
   await accounts.migrate()
   const { passwords, comparisons } = countedPasswords()
@@ -109,7 +111,15 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   const key = `${domain}:settings`
   const limitSubscriber = openRedis({ kind: 'single', url: redisUrl }, 'subscriber')
   const limits = openLimits({ redis, subscriber: limitSubscriber, limits: config.limits, prefix: domain })
-  const settings = followRuntimeSettings({ config, redis, sessions, log, key, onLimits: limits.follow })
+  const settings = followRuntimeSettings({
+    config,
+    redis,
+    coherence,
+    sessions,
+    log,
+    key,
+    onLimits: limits.follow,
+  })
 
   const app = createApp({
     config,
@@ -150,6 +160,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     redisService(subscriber),
     redisService(limitSubscriber),
     limits,
+    coherence,
     sessions,
     accounts,
     audit,
@@ -199,11 +210,6 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
 export function cookieSetBy(answer: Answer): string | null {
   const line = answer.headers['set-cookie']?.find((each) => /^(?:__Host-)?sid=/.test(each))
   return line === undefined ? null : (/=([^;]*)/.exec(line)?.[1] ?? null)
-}
-
-function sessionOptions(config: Config) {
-  const { cache, idleMs, absoluteMs, rememberAbsoluteMs, maxPerUser, leaseMs } = config.sessions
-  return { cache, idleMs, absoluteMs, rememberAbsoluteMs, maxPerUser, leaseMs, durability: 'keep' } as const
 }
 
 /** Real hashing is slow on purpose and is tested where it lives. */

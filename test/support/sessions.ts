@@ -1,4 +1,5 @@
 import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
+import { openCoherence, type Coherence, type CoherenceOptions } from '../../shared/coherence/index.ts'
 import { deadlineIn, group } from '../../shared/kernel/lifecycle.ts'
 import {
   createSessions,
@@ -9,6 +10,7 @@ import type { Identity, Subject } from '../../shared/sessions/sessions.ts'
 
 export interface TestWorker {
   readonly sessions: SessionService
+  readonly coherence: Coherence
   stop(): Promise<void>
 }
 
@@ -22,26 +24,25 @@ export const alice: Subject = {
 /** The sessions part as one worker runs it, with connections of its own, here in the test's process. */
 export async function startSessionWorker(
   redisUrl: string,
-  overrides: Partial<SessionOptions> = {},
+  overrides: Partial<SessionOptions & CoherenceOptions> = {},
 ): Promise<TestWorker> {
   const target = { kind: 'single', url: redisUrl } as const
   const redis = openRedis(target, 'commands')
   const subscriber = openRedis(target, 'subscriber')
+  const coherence = openCoherence({ redis, subscriber, durability: 'keep', leaseMs: 1_000, ...overrides })
   const sessions = createSessions({
     redis,
-    subscriber,
+    coherence,
     cache: 'coherent',
-    durability: 'keep',
     idleMs: 60_000,
     absoluteMs: 600_000,
     rememberAbsoluteMs: 3_600_000,
     maxPerUser: 20,
-    leaseMs: 1_000,
     ...overrides,
   })
-  const service = group([redisService(redis), redisService(subscriber), sessions])
+  const service = group([redisService(redis), redisService(subscriber), coherence, sessions])
   await service.start()
-  return { sessions, stop: () => service.stop(deadlineIn(2_000)) }
+  return { sessions, coherence, stop: () => service.stop(deadlineIn(2_000)) }
 }
 
 /** Signs `subject` in and gives the token; throws when no session was created. */

@@ -4,7 +4,7 @@ import type { Redis } from 'ioredis'
 import { systemClock } from '../../shared/kernel/clock.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { watchIncarnation } from '../../shared/coherence/incarnation-watch.ts'
-import { joinCoherence } from '../../shared/coherence/membership.ts'
+import { joinDomain } from '../../shared/coherence/membership.ts'
 import { eventually } from '../support/eventually.ts'
 
 /** A member of a domain in which Redis answers each sync at once; the test publishes. */
@@ -12,7 +12,7 @@ function createMember() {
   const redis = { seq: 0 }
   const acknowledged: number[] = []
   const subscriber = Object.assign(new EventEmitter(), { subscribe: async () => 1, status: 'end' })
-  const coherence = joinCoherence({
+  const coherence = joinDomain({
     scripts: {
       async sync({ inc, applied }) {
         acknowledged.push(inc === 'a' ? applied : 0)
@@ -25,16 +25,14 @@ function createMember() {
     clock: systemClock,
     incarnations: watchIncarnation(systemClock),
     leaseMs: 2_000,
-    idleSyncMs: 2_000,
-    memory: { dropSession() {}, dropUser() {}, clear() {} },
   })
   return {
     coherence,
     acknowledged,
     /** Announces a setting; one that is `lost` shows at the next as a gap. */
-    announce(text: string, { lost = false } = {}) {
+    announce(text: string, { lost = false, kind = 'setting' } = {}) {
       redis.seq++
-      if (!lost) subscriber.emit('message', 'channel', JSON.stringify(['a', redis.seq, 'setting', text]))
+      if (!lost) subscriber.emit('message', 'channel', JSON.stringify(['a', redis.seq, kind, text]))
     },
   }
 }
@@ -80,4 +78,58 @@ describe('A follower of announcements', () => {
       }
     })
   }
+
+  it('has an announcement acknowledged only when what it does about it has resolved', async () => {
+    const member = createMember()
+    const applied: (() => void)[] = []
+    member.coherence.follow('setting', {
+      apply: () => new Promise<void>((resolve) => applied.push(resolve)),
+      refresh() {},
+    })
+    await member.coherence.start()
+    try {
+      member.announce('one')
+      await eventually(() => expect(applied).to.have.length(1))
+      const lease = member.coherence.leaseLeftMs()
+      await eventually(() => expect(member.coherence.leaseLeftMs()).to.be.below(lease))
+      expect(member.acknowledged).not.to.include(1)
+      applied[0]!()
+      await eventually(() => expect(member.acknowledged).to.include(1))
+    } finally {
+      await member.coherence.stop(deadlineIn(1_000))
+    }
+  })
+
+  it('reads everything again when it failed at an announcement, before that is acknowledged', async () => {
+    const member = createMember()
+    let refreshed = 0
+    member.coherence.follow('setting', {
+      apply: () => Promise.reject(new Error('its storage is away')),
+      refresh: () => void refreshed++,
+    })
+    await member.coherence.start()
+    try {
+      const before = refreshed
+      member.announce('one')
+      await eventually(() => expect(member.acknowledged).to.include(1))
+      expect(refreshed).to.equal(before + 1)
+    } finally {
+      await member.coherence.stop(deadlineIn(1_000))
+    }
+  })
+
+  it('gives up what it holds at an announcement of a kind that nobody here knows', async () => {
+    const member = createMember()
+    let refreshed = 0
+    member.coherence.follow('setting', { apply() {}, refresh: () => void refreshed++ })
+    await member.coherence.start()
+    try {
+      const before = refreshed
+      member.announce('what a later version says', { kind: 'of a later version' })
+      expect(refreshed).to.equal(before + 1)
+      await eventually(() => expect(member.acknowledged).to.include(1))
+    } finally {
+      await member.coherence.stop(deadlineIn(1_000))
+    }
+  })
 })

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import type { Clock } from '../../shared/kernel/clock.ts'
 import type { Invalidation } from '../../shared/coherence/invalidation.ts'
 import { MemberState, type MemberEffects, type Renewal } from '../../shared/coherence/member-state.ts'
-import type { Stamp } from '../../shared/sessions/scripts.ts'
+import type { Stamp } from '../../shared/coherence/index.ts'
 import {
   createWorld,
   leaseMs,

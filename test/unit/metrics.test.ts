@@ -205,7 +205,10 @@ describe('the meter of requests', () => {
 describe('the meter of sessions', () => {
   const sessions = {
     counters: { hits: 1, loads: 2, fillsRefused: 3, corrupt: 4, revoked: 5, unconfirmed: 6 },
-    coherence: {
+    cachedSessions: () => 9,
+  }
+  const coherence = {
+    counters: {
       syncs: 1,
       syncFailures: 2,
       leaseLapses: 3,
@@ -215,7 +218,7 @@ describe('the meter of sessions', () => {
       malformedMessages: 7,
       subscriberResets: 8,
     },
-    state: () => ({ leaseLeftMs: 0, cachedSessions: 9 }),
+    leaseOk: () => false,
   }
 
   it('names the members whose leases had to end, across their processes', () => {
@@ -223,7 +226,7 @@ describe('the meter of sessions', () => {
     meter.waited({ ms: 3, acks: 2, silent: [] })
     meter.waited({ ms: 1_500, acks: 2, silent: ['host-a:web-2:r4nd0m', 'host-b:web-1:x'] })
     meter.waited({ ms: 1_500, acks: 1, silent: ['host-a:web-2:another'] })
-    const readings = meter.read(sessions)
+    const readings = meter.read(sessions, coherence)
     const silent = 'lockstep_revocation_silent_total'
     expect(valueOf(readings, silent, { member: 'host-a:web-2' })).to.equal(2)
     expect(valueOf(readings, silent, { member: 'host-b:web-1' })).to.equal(1)
@@ -235,7 +238,9 @@ describe('the meter of sessions', () => {
   it('does not grow with the number of members', () => {
     const meter = createSessionMeter('web-1')
     for (let pid = 0; pid < 1_000; pid += 1) meter.waited({ ms: 1, acks: 1, silent: [`host:${pid}:x`] })
-    const members = meter.read(sessions).filter(({ metric }) => metric === 'lockstep_revocation_silent_total')
+    const members = meter
+      .read(sessions, coherence)
+      .filter(({ metric }) => metric === 'lockstep_revocation_silent_total')
     expect(members).to.have.length(101)
     expect(valueOf(members, 'lockstep_revocation_silent_total', { member: 'others' })).to.equal(900)
   })

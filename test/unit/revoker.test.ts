@@ -1,9 +1,8 @@
 import { expect } from 'chai'
 import { maximumLeaseMs, revocationPatienceMs, surely } from '../../shared/coherence/constants.ts'
 import { watchIncarnation } from '../../shared/coherence/incarnation-watch.ts'
-import { createRevoker, type Waited } from '../../shared/coherence/revoker.ts'
-import type { Member } from '../../shared/sessions/replies.ts'
-import type { Recorded } from '../../shared/sessions/scripts.ts'
+import { createRevoker } from '../../shared/coherence/revoker.ts'
+import type { Member, Recorded, Waited } from '../../shared/coherence/index.ts'
 import { createManualClock } from '../support/manual-clock.ts'
 
 const leaseMs = 1_000
@@ -127,17 +126,6 @@ describe('The revoker', () => {
     if (!told.confirmed) throw told.cause
     expect(told.recorded).to.include({ inc: 'b', seq: 3 })
     expect(told.recorded.count, 'what the first record ended').to.equal(4)
-  })
-
-  it('asks only members that hold sessions, unless everyone counts', async () => {
-    const members = [member('w1', 6, 0)]
-    const quick = createSubject(() => new Error('not needed'))
-    await quick.revoker.confirm(async () => recorded(members))
-    expect(quick.elapsed()).to.equal(0)
-
-    const thorough = createSubject((ms) => ({ inc: 'a', members: [member('w1', ms >= 150 ? 7 : 6, 0)] }))
-    await thorough.revoker.confirm(async () => recorded(members), { everyone: true })
-    expect(thorough.elapsed()).to.equal(150)
   })
 
   it('records again after a lost reply', async () => {

@@ -3,7 +3,7 @@
  * against what Redis says of itself.
  */
 import type { Durability, RedisTarget } from '../../../shared/config/config.ts'
-import type { DurabilityMode } from '../../../shared/sessions/scripts.ts'
+import type { DurabilityMode } from '../../../shared/coherence/index.ts'
 import type { RedisFacts } from './redis-facts.ts'
 
 export interface DurabilityChoice {

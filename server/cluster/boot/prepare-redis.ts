@@ -7,8 +7,11 @@ import { withoutUrlSecrets } from '../../../shared/kernel/redact.ts'
 import { openRedis, redisService } from '../../../shared/kernel/redis/connections.ts'
 import { createEmbeddedRedis, type EmbeddedRedis } from '../embedded-redis/embedded-redis.ts'
 import { findRedisServer } from '../embedded-redis/find-server.ts'
-import { sessionKeys } from '../../../shared/sessions/keys.ts'
-import { createSessionScripts, type DurabilityMode } from '../../../shared/sessions/scripts.ts'
+import {
+  coherenceKeys,
+  createCoherenceScripts,
+  type DurabilityMode,
+} from '../../../shared/coherence/index.ts'
 import { chooseDurability } from './durability.ts'
 import { askRedis, redisProblems, type RedisFacts } from './redis-facts.ts'
 
@@ -62,7 +65,7 @@ export async function prepareRedis({
       log.warn(
         'the machine went down uncleanly and may have taken the last logouts along: everyone is signed out',
       )
-      await createSessionScripts(redis, { ...sessionScriptSettings(config), durability: mode }).fence()
+      await createCoherenceScripts(redis, { keys: coherenceKeys(), durability: mode }).fence()
       await embedded.lossHandled()
     }
     return { url: target.url, target, durability: mode }
@@ -84,18 +87,6 @@ async function startEmbedded(
     onFetch: () => log.info('no Redis server is installed: fetching one into the data directory'),
   })
   return services.start(createEmbeddedRedis({ dataDir: config.dataDir, server, log }))
-}
-
-/** What the scripts of the sessions need to know of the configuration. */
-export function sessionScriptSettings({ sessions }: Config) {
-  const { idleMs, absoluteMs, rememberAbsoluteMs, maxPerUser } = sessions
-  return {
-    keys: sessionKeys(),
-    idleMs,
-    touchEveryMs: Math.min(60_000, Math.floor(idleMs / 10)),
-    longestMs: Math.max(absoluteMs, rememberAbsoluteMs),
-    maxPerUser,
-  }
 }
 
 /** What cannot be verified is said, not refused: managed services hide it. */

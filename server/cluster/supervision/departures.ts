@@ -1,8 +1,10 @@
 import type { Redis } from 'ioredis'
-import type { Config } from '../../../shared/config/config.ts'
 import type { Logger } from '../../../shared/telemetry/log.ts'
-import { createSessionScripts, type DurabilityMode } from '../../../shared/sessions/scripts.ts'
-import { sessionScriptSettings } from '../boot/prepare-redis.ts'
+import {
+  coherenceKeys,
+  createCoherenceScripts,
+  type DurabilityMode,
+} from '../../../shared/coherence/index.ts'
 import { about } from './slot.ts'
 import type { WorkerHandle } from './worker-handle.ts'
 
@@ -14,9 +16,9 @@ import type { WorkerHandle } from './worker-handle.ts'
 export function forgetDeparted(
   redis: Redis,
   durability: DurabilityMode,
-  { config, log }: { config: Config; log: Logger },
+  { log }: { readonly log: Logger },
 ): (worker: WorkerHandle) => void {
-  const scripts = createSessionScripts(redis, { ...sessionScriptSettings(config), durability })
+  const scripts = createCoherenceScripts(redis, { keys: coherenceKeys(), durability })
   return (worker) => {
     if (worker.memberId === null) return
     scripts.leave(worker.memberId).catch((err: unknown) => {

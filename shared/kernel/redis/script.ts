@@ -2,7 +2,8 @@
  * Lua scripts: one file per atomic decision, loaded once, run by SHA.
  *
  * A file may take in shared functions with a line `--@include name`, which is replaced by `name.lua` of the same
- * folder (Redis has no modules, and a script must be one text). The `#!lua` line stays the first one.
+ * folder (Redis has no modules, and a script must be one text). A path such as `../../coherence/lua/domain` reaches
+ * another part's functions; it begins at the folder of the file that has the line. The `#!lua` line stays first.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -30,8 +31,9 @@ export function loadScript(folder: URL, name: string): Script {
 }
 
 function withIncludes(folder: URL, name: string): string {
-  const text = readFileSync(new URL(`${name}.lua`, folder), 'utf8')
-  return text.replace(/^--@include (\S+)$/gm, (_line, included: string) => withIncludes(folder, included))
+  const file = new URL(`${name}.lua`, folder)
+  const text = readFileSync(file, 'utf8')
+  return text.replace(/^--@include (\S+)$/gm, (_line, included: string) => withIncludes(file, included))
 }
 
 /**

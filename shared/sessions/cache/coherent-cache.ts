@@ -1,8 +1,8 @@
-import type { Stamp } from '../scripts.ts'
+import type { Stamp } from '../../coherence/index.ts'
 import type { SessionCache } from './session-cache.ts'
 import type { SessionMemory } from './session-memory.ts'
 
-/** What makes a worker's memory trustworthy; see ../coherence. */
+/** What makes a worker's memory trustworthy; see shared/coherence. */
 export interface Guard {
   /** May this worker decide from its memory at this very moment? */
   leaseOk(): boolean

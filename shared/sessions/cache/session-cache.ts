@@ -7,7 +7,7 @@
  *  - `memory`: this worker's memory alone, true only while there is one process.
  *  - `none`: holds nothing, ever.
  */
-import type { Stamp } from '../scripts.ts'
+import type { Stamp } from '../../coherence/index.ts'
 import type { Identity } from '../sessions.ts'
 
 /** What the authority answered, with all that decides whether it may be kept. */
@@ -29,8 +29,11 @@ export interface SessionCache {
   get(token: string): Held | Promise<Identity | null>
   /** Offers what the authority answered; not kept when an invalidation may have come in between. */
   set(fill: Fill): void
-  /** Drops one session, named by the hash of its token. */
-  invalidate(hash: string): void
-  invalidateByUser(userId: string): void
-  clear(): void
+  /**
+   * Drops one session, named by the hash of its token. Nothing is acknowledged before the invalidations have resolved,
+   * so a cache with storage of its own is as true as memory.
+   */
+  invalidate(hash: string): void | Promise<void>
+  invalidateByUser(userId: string): void | Promise<void>
+  clear(): void | Promise<void>
 }

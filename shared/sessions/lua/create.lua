@@ -9,7 +9,7 @@
 --       20 user agent, 21 ip (the last three: empty for none)
 -- Returns { inc, 'superseded' | 'disabled' } or { inc, 'created', seq, settled, members, count, description }, count
 -- being the sessions that it ended.
---@include domain
+--@include session
 local inc, epoch, _, settled = incarnation(KEYS[1], ARGV[1], ARGV[2])
 replace_foreign(KEYS[2], 'hash')
 replace_foreign(KEYS[3], 'zset')

@@ -3,7 +3,7 @@
 -- KEYS  1 domain, 2 user, 3 user's index
 -- ARGV  1 fresh random, 2 durability, 3 session key prefix, 4 user key prefix
 -- Returns a description for each.
---@include domain
+--@include session
 local _, epoch = incarnation(KEYS[1], ARGV[1], ARGV[2])
 local now = now_ms()
 replace_foreign(KEYS[3], 'zset')

@@ -5,7 +5,7 @@
 --       7 throttle ms, 8 '1' to return the data fields too
 -- Returns { inc, seq } and, when there is one, 'corrupt' or the description and (on demand) the flat data fields.
 -- allow-oom: a full Redis must not turn valid sessions away.
---@include domain
+--@include session
 local inc, epoch, seq = incarnation(KEYS[1], ARGV[1], ARGV[2])
 local now = now_ms()
 local session, fault = valid_session(KEYS[2], ARGV[3], epoch, now)

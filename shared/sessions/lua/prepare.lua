@@ -3,7 +3,7 @@
 -- KEYS  1 domain, 2 user
 -- ARGV  1 fresh random, 2 durability, 3 lifetime ms of the user's record
 -- Returns { inc, generation }.
---@include domain
+--@include session
 local inc = incarnation(KEYS[1], ARGV[1], ARGV[2])
 replace_foreign(KEYS[2], 'hash')
 redis.call('HSETNX', KEYS[2], 'gen', ARGV[1])

@@ -4,7 +4,7 @@
 -- KEYS  1 domain, 2 user, 3 user's index
 -- ARGV  1 fresh random, 2 durability, 3 session key prefix, 4 user key prefix, 5 channel, 6 user id, 7 session id
 -- Returns { inc, seq, settled, members, count }.
---@include domain
+--@include session
 local inc, epoch, _, settled = incarnation(KEYS[1], ARGV[1], ARGV[2])
 replace_foreign(KEYS[3], 'zset')
 local count = 0

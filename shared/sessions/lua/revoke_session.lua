@@ -5,7 +5,7 @@
 -- ARGV  1 fresh random, 2 durability, 3 user key prefix, 4 index key prefix, 5 channel, 6 session hash
 -- Returns { inc, seq, settled, members, count }, count being 1 when the session was valid until now.
 -- allow-oom: a full Redis must not refuse a logout.
---@include domain
+--@include session
 local inc, epoch, _, settled = incarnation(KEYS[1], ARGV[1], ARGV[2])
 local session = valid_session(KEYS[2], ARGV[3], epoch, now_ms())
 redis.call('DEL', KEYS[2])

@@ -7,7 +7,7 @@
 -- ARGV  1 fresh random, 2 durability, 3 user key prefix, 4 channel, 5 user id, 6 lifetime ms of the user's record,
 --       7 new generation, 8 hash of the session to become
 -- Returns { inc, seq, settled, members, count, description of the session kept or false }.
---@include domain
+--@include session
 local inc, epoch, _, settled = incarnation(KEYS[1], ARGV[1], ARGV[2])
 replace_foreign(KEYS[2], 'hash')
 replace_foreign(KEYS[3], 'zset')

@@ -4,7 +4,7 @@
 -- ARGV  1 fresh random, 2 durability, 3 user key prefix, 4 index key prefix, 5 session hash, 6 idle ms,
 --       7 how many fields to set (n), then n pairs of field and value, then the fields to remove
 -- Returns { inc, 'saved' | 'gone' }.
---@include domain
+--@include session
 local inc, epoch = incarnation(KEYS[1], ARGV[1], ARGV[2])
 local now = now_ms()
 local session = valid_session(KEYS[2], ARGV[3], epoch, now)

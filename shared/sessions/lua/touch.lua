@@ -3,7 +3,7 @@
 -- KEYS  1 domain, 2.. sessions
 -- ARGV  1 fresh random, 2 durability, 3 user key prefix, 4 index key prefix, 5 idle ms, 6.. session hashes, as in KEYS
 -- Returns the milliseconds left of each, 0 when it is gone.
---@include domain
+--@include session
 local _, epoch = incarnation(KEYS[1], ARGV[1], ARGV[2])
 local now = now_ms()
 local left = {}

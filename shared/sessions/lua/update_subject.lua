@@ -5,7 +5,7 @@
 -- ARGV  1 fresh random, 2 durability, 3 channel, 4 user id, 5 lifetime ms of the user's record, 6 version, 7 roles,
 --       8 profile, 9 '1' when disabled
 -- Returns { inc, seq, settled, members, count }, count being the sessions that ended.
---@include domain
+--@include session
 local inc, _, _, settled = incarnation(KEYS[1], ARGV[1], ARGV[2])
 replace_foreign(KEYS[2], 'hash')
 replace_foreign(KEYS[3], 'zset')

@@ -1,14 +1,15 @@
-import type { Waited } from '../../coherence/revoker.ts'
+import type { Coherence, Waited } from '../../coherence/index.ts'
 import type { SessionService } from '../../sessions/create-sessions.ts'
 import { createHistogram, reading, type Reading } from './reading.ts'
 
 export interface SessionMeter {
   /** To be told how each revocation went: `onWaited` of the sessions. */
   waited(waited: Waited): void
-  read(sessions: MeasuredSessions): Reading[]
+  read(sessions: MeasuredSessions, coherence: MeasuredCoherence): Reading[]
 }
 
-export type MeasuredSessions = Pick<SessionService, 'counters' | 'coherence' | 'state'>
+export type MeasuredSessions = Pick<SessionService, 'counters' | 'cachedSessions'>
+export type MeasuredCoherence = Pick<Coherence, 'counters' | 'leaseOk'>
 
 /** Beyond so many, members that were waited for are counted together. */
 const mostMembers = 100
@@ -31,16 +32,15 @@ export function createSessionMeter(worker: string): SessionMeter {
       acks += waited.acks
       waited.silent.forEach(countSilent)
     },
-    read({ counters, coherence, state }) {
-      const { leaseLeftMs, cachedSessions } = state()
+    read({ counters, cachedSessions }, { counters: coherence, leaseOk }) {
       return [
         reading('lockstep_session_loads_total', counters.loads),
         reading('lockstep_session_hits_total', counters.hits),
         reading('lockstep_session_fills_refused_total', counters.fillsRefused),
         reading('lockstep_session_corrupt_total', counters.corrupt),
         reading('lockstep_sessions_revoked_total', counters.revoked),
-        reading('lockstep_sessions_cached', cachedSessions, { worker }),
-        reading('lockstep_lease_held', leaseLeftMs > 0 ? 1 : 0, { worker }),
+        reading('lockstep_sessions_cached', cachedSessions(), { worker }),
+        reading('lockstep_lease_held', leaseOk() ? 1 : 0, { worker }),
         reading('lockstep_lease_lapses_total', coherence.leaseLapses, { worker }),
         reading('lockstep_coherence_syncs_total', coherence.syncs),
         reading('lockstep_coherence_sync_failures_total', coherence.syncFailures),

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { cacheModes, logLevels, type Config, type LimitRule } from '../../../../shared/config/config.ts'
 import { formatLimitRule, limitRule } from '../../../../shared/config/limit-rule.ts'
 import { Refusal } from '../../../../shared/config/grammar.ts'
+import type { Announcements } from '../../../../shared/coherence/index.ts'
 import type { SessionService } from '../../../../shared/sessions/create-sessions.ts'
 import { createSettings, type Settings } from '../../../../shared/settings/settings.ts'
 
@@ -29,7 +30,8 @@ export const settingsKey = '{sx}:settings'
 export interface RuntimeSettingsParts {
   readonly config: Pick<Config, 'sessions' | 'log' | 'limits'>
   readonly redis: Redis
-  readonly sessions: SessionService
+  readonly coherence: Announcements
+  readonly sessions: Pick<SessionService, 'setCacheMode'>
   readonly log: Logger
   /** Other than the usual. */
   readonly key?: string
@@ -39,11 +41,11 @@ export interface RuntimeSettingsParts {
 
 /** Lets this worker follow the settings that all workers share. */
 export function followRuntimeSettings(parts: RuntimeSettingsParts): Settings<RuntimeSettings> {
-  const { config, redis, sessions, log, key = settingsKey, onLimits = () => {} } = parts
+  const { config, redis, coherence, sessions, log, key = settingsKey, onLimits = () => {} } = parts
   return createSettings({
     redis,
     key,
-    bus: sessions,
+    bus: coherence,
     schema: runtimeSettingsSchema,
     defaults: {
       maintenance: false,

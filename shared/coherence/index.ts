@@ -1,0 +1,18 @@
+export type {
+  Announcements,
+  Coherence,
+  CoherenceCounters,
+  Confirmation,
+  ConfirmOptions,
+  DurabilityMode,
+  Follower,
+  Member,
+  Recorded,
+  Stamp,
+  Waited,
+} from './coherence.ts'
+export { maximumLeaseMs } from './constants.ts'
+export { freshValue } from './fresh-value.ts'
+export { coherenceKeys, type CoherenceKeys } from './keys.ts'
+export { openCoherence, type CoherenceOptions } from './open-coherence.ts'
+export { createCoherenceScripts, createDomainRunner, parseRecorded, type DomainSettings } from './scripts.ts'

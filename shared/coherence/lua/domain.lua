@@ -1,0 +1,46 @@
+-- Shared by every script of the coherence domain, those of other parts included: which Redis this is, and how
+-- invalidations are put in order. Another part takes it in with `--@include ../../coherence/lua/domain`.
+
+-- The incarnation of this Redis: it names the data that all other answers speak of. When the run id is not the one
+-- that wrote the state (restart, promotion), or the state is gone (FLUSHALL), a new incarnation begins: nobody's
+-- acknowledgement or sequence number of the old one counts. The epoch says which sessions may live: in 'fence' mode
+-- it changes with the incarnation, in 'keep' mode it outlives it.
+-- Returns inc, epoch, seq (number), settled ('1' or false).
+local function incarnation(domain, fresh, durability)
+  local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+  local state = redis.pcall('HMGET', domain, 'inc', 'epoch', 'seq', 'settled')
+  if state.err then
+    redis.call('DEL', domain)
+    state = {}
+  end
+  local inc, epoch, seq = state[1], state[2], tonumber(state[3] or '')
+  if inc and epoch and seq and string.sub(inc, 1, #run_id + 1) == run_id .. ':' then
+    return inc, epoch, seq, state[4]
+  end
+  if durability ~= 'keep' or not epoch then epoch = fresh end
+  inc = run_id .. ':' .. fresh
+  redis.call('DEL', domain)
+  redis.call('HSET', domain, 'inc', inc, 'epoch', epoch, 'seq', 0)
+  return inc, epoch, 0, false
+end
+
+-- The members that hold leases or listen, as a flat list: id, value, id, value ...
+local function members(domain)
+  local fields = redis.call('HGETALL', domain)
+  local found = {}
+  for i = 1, #fields, 2 do
+    if string.sub(fields[i], 1, 2) == 'w:' then
+      found[#found + 1] = string.sub(fields[i], 3)
+      found[#found + 1] = fields[i + 1]
+    end
+  end
+  return found
+end
+
+-- Puts one invalidation in order and tells it to everyone who listens. Returns its sequence number.
+local function announce(domain, channel, inc, kind, id)
+  local seq = redis.call('HINCRBY', domain, 'seq', 1)
+  redis.call('PUBLISH', channel, cjson.encode({ inc, seq, kind, id }))
+  return seq
+end
+

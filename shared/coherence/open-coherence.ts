@@ -1,0 +1,73 @@
+/** The composition of this part: the scripts, this process' membership, and the revoker that waits for the others. */
+import type { Redis } from 'ioredis'
+import { systemClock, type Clock } from '../kernel/clock.ts'
+import { Unavailable } from '../kernel/errors.ts'
+import type { Coherence, DurabilityMode, Waited } from './coherence.ts'
+import { maximumLeaseMs } from './constants.ts'
+import { watchIncarnation } from './incarnation-watch.ts'
+import { coherenceKeys } from './keys.ts'
+import { joinDomain, stayOutside, type Membership } from './membership.ts'
+import { createRevoker } from './revoker.ts'
+import { createCoherenceScripts } from './scripts.ts'
+
+export interface CoherenceOptions {
+  /** A connection for short commands, with a command timeout. */
+  readonly redis: Redis
+  /**
+   * A connection for pub/sub alone. Without one this process is no member: it announces and waits for the members,
+   * but has no lease and follows nothing.
+   */
+  readonly subscriber?: Redis
+  readonly durability: DurabilityMode
+  /** The longest that a hung member can delay an announcement; at most `maximumLeaseMs`. */
+  readonly leaseMs: number
+  /** Applications that share a Redis use different names. */
+  readonly domain?: string
+  /** What this process is called on its host, for those who look at the members; its process id otherwise. */
+  readonly place?: string
+  readonly clock?: Clock
+  readonly onWaited?: (waited: Waited) => void
+}
+
+export function openCoherence(options: CoherenceOptions): Coherence {
+  const { redis, subscriber, durability, leaseMs, place, clock = systemClock, onWaited } = options
+  // A revoker waits no longer than that: a member that believed a longer lease would accept what is revoked.
+  if (!(leaseMs > 0 && leaseMs <= maximumLeaseMs)) {
+    throw new RangeError(`leaseMs must be above 0 and at most ${maximumLeaseMs}: ${leaseMs}`)
+  }
+  const keys = coherenceKeys(options.domain)
+  const scripts = createCoherenceScripts(redis, { keys, durability })
+  const incarnations = watchIncarnation(clock, (inc) => member.noticed(inc))
+  const { channel } = keys
+  const member: Membership = subscriber
+    ? joinDomain({ scripts, subscriber, channel, place, clock, incarnations, leaseMs })
+    : stayOutside()
+  const { acks, expel } = scripts
+  const { confirm } = createRevoker({ clock, incarnations, acks, expel, onWaited })
+
+  return {
+    start: member.start,
+    stop: member.stop,
+    memberId: member.memberId,
+    keys,
+    durability,
+    counters: member.counters,
+    leaseOk: member.leaseOk,
+    leaseLeftMs: member.leaseLeftMs,
+    mayFill: member.mayFill,
+    saw: incarnations.saw,
+    follow: member.follow,
+    confirm,
+    async announce(kind, text) {
+      const told = await confirm(() => scripts.announce(kind, text))
+      if (!told.confirmed) throw new Unavailable('redis', { cause: told.cause })
+    },
+    async beginEpoch() {
+      try {
+        await scripts.fence()
+      } catch (cause) {
+        throw new Unavailable('redis', { cause })
+      }
+    },
+  }
+}
