@@ -51,7 +51,7 @@ export function checkIdentity(
 
     async verify(id, secret, refuse) {
       const answer = async () => (await provider.verify(id, secret, refuse)) as Subject | null
-      const user = await ask('verify', answer, verifiedUser.nullable())
+      const user = await ask<Subject | null>('verify', answer, verifiedUser.nullable())
       // The ticket was taken for `id`: a session of anybody else would escape the revocations in between.
       if (user !== null && user.id !== id) {
         const cause = new TypeError('verify answered another user than the one it was asked about')

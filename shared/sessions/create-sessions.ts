@@ -274,9 +274,16 @@ export function createSessions(options: SessionOptions): SessionService {
       if (others.outcome === 'unconfirmed') return others
       return kept ? { outcome: 'rotated', token: fresh, identity: kept } : { outcome: 'gone' }
     },
-    updateSubject(subject, { disabled }) {
+    async updateSubject(subject, { disabled }) {
       const fresh = freshValue()
-      return revoke(() => scripts.updateSubject(subject, disabled, fresh), dropUser(subject.id))
+      let taken = true
+      const updated = await revoke(async () => {
+        const recorded = await scripts.updateSubject(subject, disabled, fresh)
+        taken = recorded.taken
+        return recorded
+      }, dropUser(subject.id))
+      if (taken || updated.outcome === 'unconfirmed') return updated
+      return { outcome: 'ignored', count: updated.outcome === 'revoked' ? updated.count : 0 }
     },
 
     get cacheMode() {

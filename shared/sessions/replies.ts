@@ -11,8 +11,22 @@ export interface Description {
 /** The output of `describe` in session.lua, or null when it is not what we would have written. */
 export function parseDescription(reply: unknown): Description | null {
   if (!Array.isArray(reply)) return null
-  const [ttl, userId, id, label, agent, ip, remember, created, seen, absolute, version, roles, profile] =
-    reply
+  const [
+    ttl,
+    userId,
+    id,
+    label,
+    agent,
+    ip,
+    remember,
+    created,
+    seen,
+    absolute,
+    version,
+    roles,
+    profile,
+    lineage,
+  ] = reply
   const ttlMs = integer(ttl)
   const createdAt = integer(created)
   const lastSeenAt = integer(seen)
@@ -29,6 +43,7 @@ export function parseDescription(reply: unknown): Description | null {
         id: userId,
         roles: Object.freeze(parsedRoles),
         version: integer(version) ?? 0,
+        ...(typeof lineage === 'string' ? { lineage } : {}),
         profile: Object.freeze(parsedProfile),
       }),
       session: Object.freeze({

@@ -190,14 +190,24 @@ export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
     announceUser: (userId: string): Promise<Recorded> => announce('user', userId),
 
     /** `fresh` becomes the user's generation when disabled: the same value for each attempt. */
-    async updateSubject(subject: Subject, disabled: boolean, fresh: string): Promise<Recorded> {
+    async updateSubject(
+      subject: Subject,
+      disabled: boolean,
+      fresh: string,
+    ): Promise<Recorded & { readonly taken: boolean }> {
       const args = [channel, subject.id, lifetimeMs, ...subjectArguments(subject), disabled ? '1' : '0']
       const names = [keys.user(subject.id), keys.index(subject.id)]
-      return parseRecorded(await run('update_subject', names, args, fresh), 'update_subject')
+      const reply = asList(await run('update_subject', names, args, fresh), 'update_subject')
+      return { ...parseRecorded(reply, 'update_subject'), taken: reply[5] === 'taken' }
     },
   }
 }
 
 function subjectArguments(subject: Subject): (string | number)[] {
-  return [subject.version, JSON.stringify(subject.roles), JSON.stringify(subject.profile)]
+  return [
+    subject.lineage ?? '',
+    subject.version,
+    JSON.stringify(subject.roles),
+    JSON.stringify(subject.profile),
+  ]
 }

@@ -10,8 +10,13 @@ export type SessionData = Record<string, unknown>
 export interface Subject {
   readonly id: string
   readonly roles: readonly string[]
-  /** Grows with every change of the user's record; an older record never overwrites a newer one. */
+  /** Grows with every change of the user's record; an older record never overwrites a newer one of its lineage. */
   readonly version: number
+  /**
+   * Which history the versions belong to, where it can change: accounts that were restored from a backup begin another
+   * one, and whatever it says replaces what is known. Absent: the versions of all times are compared.
+   */
+  readonly lineage?: string
   /** What the application wants at hand on every request without a database trip. */
   readonly profile: Readonly<Record<string, unknown>>
 }
@@ -53,6 +58,13 @@ export type Revocation =
   | { readonly outcome: 'revoked'; readonly count: number }
   | { readonly outcome: 'gone' }
   | { readonly outcome: 'unconfirmed'; readonly cause: unknown }
+
+/**
+ * How a change of a user's record ended. `ignored`: a newer version of the same lineage is known, so the record was not
+ * taken. Either the caller's is out of date, or its versions went back; either way what it asked for is not in effect,
+ * except that sessions ended if it disables the user (`count` of them).
+ */
+export type SubjectUpdate = Revocation | { readonly outcome: 'ignored'; readonly count: number }
 
 /** What `prepareLogin` saw; `create` succeeds only if none of it has changed since. Opaque to callers. */
 export interface LoginTicket {
@@ -135,7 +147,7 @@ export interface Sessions {
   rotateAndRevokeOthers(userId: string, token: string): Promise<Rotated>
   /**
    * Makes a change of the user's record (roles, profile, disabled) effective on every worker. With `disabled`
-   * every session of the user ends and none can be created until it is lifted.
+   * every session of the user ends, whatever the version, and none can be created until it is lifted.
    */
-  updateSubject(subject: Subject, options: { disabled: boolean }): Promise<Revocation>
+  updateSubject(subject: Subject, options: { disabled: boolean }): Promise<SubjectUpdate>
 }

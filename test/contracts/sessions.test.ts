@@ -146,6 +146,36 @@ for (const cache of modes) {
       )
     })
 
+    it('disabling ends the sessions although a newer version of the record is known, and says that it was ignored', async () => {
+      const { token } = await signIn(first(), { ...alice, lineage: 'one', version: 5 })
+      await everywhere(token)
+      const restored = { ...alice, lineage: 'one', roles: ['restored'], version: 2 }
+      const ended = await workers[1]!.sessions.updateSubject(restored, { disabled: true })
+      expect(ended).to.deep.equal({ outcome: 'ignored', count: 1 })
+      await expectRefused(token)
+      expect(await first().sessions.updateSubject(restored, { disabled: false })).to.deep.equal({
+        outcome: 'ignored',
+        count: 0,
+      })
+      const again = await signIn(first(), restored)
+      await expectKnown(again.token, alice.id)
+      expect(again.identity.user).to.deep.include({ lineage: 'one', roles: alice.roles, version: 5 })
+    })
+
+    it('a record of another lineage is taken whatever its version, at a login too', async () => {
+      const { token } = await signIn(first(), { ...alice, lineage: 'one', version: 5 })
+      await everywhere(token)
+      const restored = { ...alice, lineage: 'two', roles: ['restored'], version: 2 }
+      expect((await workers[1]!.sessions.updateSubject(restored, { disabled: false })).outcome).to.equal(
+        'gone',
+      )
+      expect((await everywhere(token)).map((identity) => identity?.user)).to.deep.equal(
+        workers.map(() => restored),
+      )
+      const third = await signIn(first(), { ...alice, lineage: 'three', version: 1 })
+      expect(third.identity.user).to.deep.include({ lineage: 'three', version: 1 })
+    })
+
     it('disabling a user ends all sessions and refuses logins until it is lifted', async () => {
       const { token } = await signIn(first(), alice)
       await everywhere(token)

@@ -5,8 +5,8 @@
 -- KEYS  1 domain, 2 user, 3 user's index, 4 session
 -- ARGV  1 fresh random, 2 durability, 3 session key prefix, 4 channel, 5 inc, 6 generation, 7 session hash,
 --       8 session id, 9 user id, 10 idle ms, 11 absolute ms, 12 maximum of sessions, 13 '1' to end all others,
---       14 lifetime ms of the user's record, 15 subject version, 16 roles, 17 profile, 18 remember, 19 label,
---       20 user agent, 21 ip (the last three: empty for none)
+--       14 lifetime ms of the user's record, 15 subject's lineage, 16 version, 17 roles, 18 profile, 19 remember,
+--       20 label, 21 user agent, 22 ip (the last three: empty for none)
 -- Returns { inc, 'superseded' | 'disabled' } or { inc, 'created', seq, settled, members, count, description }, count
 -- being the sessions that it ended.
 --@include session
@@ -38,10 +38,10 @@ else
   end
 end
 
-write_subject(KEYS[2], ARGV[15], ARGV[16], ARGV[17])
+write_subject(KEYS[2], ARGV[15], ARGV[16], ARGV[17], ARGV[18])
 redis.call('HSET', KEYS[4], 'uid', ARGV[9], 'gen', generation, 'epoch', epoch, 'version', 1, 'abs', now + absolute,
-  'id', ARGV[8], 'created', now, 'seen', now, 'remember', ARGV[18])
-for field, value in pairs({ label = ARGV[19], agent = ARGV[20], ip = ARGV[21] }) do
+  'id', ARGV[8], 'created', now, 'seen', now, 'remember', ARGV[19])
+for field, value in pairs({ label = ARGV[20], agent = ARGV[21], ip = ARGV[22] }) do
   if value ~= '' then redis.call('HSET', KEYS[4], field, value) end
 end
 redis.call('PEXPIRE', KEYS[4], ttl)

@@ -52,17 +52,21 @@ local function outlive(key, lifetime)
   if redis.call('PTTL', key) < lifetime then redis.call('PEXPIRE', key, lifetime) end
 end
 
--- Writes what the application says of the user, unless something newer is known.
-local function write_subject(key, version, roles, profile)
-  local known = tonumber(redis.call('HGET', key, 'version') or '')
-  if known and known > tonumber(version) then return false end
+-- Writes what the application says of the user, unless something newer is known. Versions can be compared only within
+-- one lineage: another one replaces whatever is known. One that is not named ('') is compared with any.
+-- Returns whether it was written.
+local function write_subject(key, lineage, version, roles, profile)
+  local known = redis.call('HMGET', key, 'version', 'lineage')
+  local same = lineage == '' or lineage == known[2]
+  if same and (tonumber(known[1] or '') or -1) > tonumber(version) then return false end
   redis.call('HSET', key, 'version', version, 'roles', roles, 'profile', profile)
+  if lineage ~= '' then redis.call('HSET', key, 'lineage', lineage) end
   return true
 end
 
 -- What a worker needs to know of a valid session, in the order that scripts.ts parses.
 local function describe(key, user_key, ttl)
   local s = redis.call('HMGET', key, 'uid', 'id', 'label', 'agent', 'ip', 'remember', 'created', 'seen', 'abs')
-  local u = redis.call('HMGET', user_key, 'version', 'roles', 'profile')
-  return { ttl, s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], u[1], u[2], u[3] }
+  local u = redis.call('HMGET', user_key, 'version', 'roles', 'profile', 'lineage')
+  return { ttl, s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], u[1], u[2], u[3], u[4] }
 end

@@ -100,6 +100,12 @@ export function userRoutes(parts: UserRouteParts): Route[] {
         applied.cause,
       )
     }
+    if (applied.outcome === 'ignored') {
+      throw revocationUnconfirmed(
+        'the account was changed, but sessions know a newer version of it, so it is not in effect: please ask again',
+        null,
+      )
+    }
     ctx.body = { user: presentAccount(account) }
   }
 
