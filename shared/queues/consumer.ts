@@ -3,8 +3,8 @@
  *
  * A BullMQ worker can be dead without saying so: its connection ended for good while it was made, or its loop is
  * stuck in a retry after a reconnect. It goes on existing, and fetches nothing. So this looks from outside, every
- * third of a lock's life: jobs wait, we have hands free, and took none up for two looks in a row. Then the worker
- * is replaced by one with new connections.
+ * third of a lock's life: jobs wait, we have hands free, nothing holds them back (a pause, a rate limit, a global
+ * concurrency), and we took none up for two looks in a row. Then the worker is replaced by one with new connections.
  */
 import type { Job as BullJob, KeepJobs, Telemetry, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
@@ -78,6 +78,8 @@ export function createConsumer(options: ConsumerOptions): Service {
       removeOnComplete: options.keepCompleted,
       removeOnFail: options.keepFailed,
       runRetryDelay: 1_000,
+      // Sleeping longer than this after a rate limit was lifted, it would be taken for dead.
+      maximumRateLimitDelay: recovery.lockMs / 3,
       settings: { repeatStrategy: ticksByOurClock },
       ...(options.telemetry ? { telemetry: options.telemetry } : {}),
     })
@@ -108,7 +110,7 @@ export function createConsumer(options: ConsumerOptions): Service {
     running.loseExpired()
     const busy = running.count >= concurrency || taken !== takenAtLastLook
     takenAtLastLook = taken
-    idleLooks = !busy && (await hasWaitingJobs()) ? idleLooks + 1 : 0
+    idleLooks = !busy && (await hasJobsToTake()) ? idleLooks + 1 : 0
     if (idleLooks < 2 || !current) return
     idleLooks = 0
     log.error({ queue }, 'the worker of this queue takes no jobs though some wait; it is replaced')
@@ -117,10 +119,15 @@ export function createConsumer(options: ConsumerOptions): Service {
     retire(dead)
   }
 
-  async function hasWaitingJobs(): Promise<boolean> {
+  async function hasJobsToTake(): Promise<boolean> {
     const bull = queues.bull(queue)
-    if (await bull.isPaused()) return false
-    return (await bull.getJobCountByTypes('waiting', 'prioritized')) > 0
+    if ((await bull.getJobCountByTypes('waiting', 'prioritized')) === 0) return false
+    const [paused, maxed, limitedMs] = await Promise.all([
+      bull.isPaused(),
+      bull.isMaxed(),
+      bull.getRateLimitTtl(),
+    ])
+    return !paused && !maxed && limitedMs <= 0
   }
 
   /** Lets the worker finish what it may still be doing. */

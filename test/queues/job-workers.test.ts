@@ -1,3 +1,4 @@
+import type { Queue } from 'bullmq'
 import { expect } from 'chai'
 import type { Redis } from 'ioredis'
 import { pino } from 'pino'
@@ -55,10 +56,10 @@ describe('job workers', function () {
     return connection
   }
 
-  async function startWorkers(recovery = {}): Promise<JobWorkers> {
+  async function startWorkers(recovery = {}, asked = queues): Promise<JobWorkers> {
     const started = createJobWorkers({
       connect,
-      queues,
+      queues: asked,
       jobs,
       services: undefined,
       log,
@@ -107,6 +108,46 @@ describe('job workers', function () {
     expect(await finished('task', id)).to.deep.include({ state: 'completed', result: 'alive' })
     expect(connections.length).to.be.above(opened)
   })
+
+  for (const [what, hold, release] of [
+    [
+      'a rate limit',
+      (queue: Queue) => queue.setGlobalRateLimit(1, 600_000),
+      async (queue: Queue) => {
+        await queue.removeGlobalRateLimit()
+        await queue.removeRateLimitKey()
+      },
+    ],
+    ['a global concurrency', (queue: Queue) => queue.setGlobalConcurrency(1), async () => {}],
+    ['a pause', (queue: Queue) => queue.pause(), (queue: Queue) => queue.resume()],
+  ] as const) {
+    it(`are not taken for dead while ${what} that was set on the dashboard holds the jobs back`, async () => {
+      let finish = () => {}
+      const held = new Promise<void>((resolve) => (finish = resolve))
+      handle = ({ data }) => (data.n === 1 && what === 'a global concurrency' ? held : Promise.resolve())
+      let looks = 0
+      const watched: Queues = {
+        ...queues,
+        bull(name) {
+          if (name === 'task') looks += 1
+          return queues.bull(name)
+        },
+      }
+      const queue = queues.bull('task')
+      await hold(queue)
+      await startWorkers({}, watched)
+      for (const n of [1, 2]) await queues.enqueue(task, { n })
+      const { id } = await queues.enqueue(task, { n: 3 })
+      const opened = connections.length
+      looks = 0
+      await eventually(() => expect(looks).to.be.above(6), 10_000)
+      expect(connections.length).to.equal(opened)
+      expect((await queues.find('task', id))?.state).to.equal('waiting')
+      await release(queue)
+      finish()
+      expect(await finished('task', id)).to.include({ state: 'completed' })
+    })
+  }
 
   it('go on by themselves after Redis was killed and started again', async () => {
     handle = async ({ data }) => data.n
