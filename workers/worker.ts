@@ -7,6 +7,7 @@ import { createMailer } from '../shared/mail/create-mailer.ts'
 import { answerPrimary, type MetricsChannel } from '../shared/telemetry/metrics/answer-primary.ts'
 import { createProcessMeter } from '../shared/telemetry/metrics/process-meter.ts'
 import { createQueueMeter } from '../shared/telemetry/metrics/queue-meter.ts'
+import { releaseOfBuild } from '../shared/process/release.ts'
 import { createJobWorkers } from '../shared/queues/job-workers.ts'
 import type { RecoveryLimits } from '../shared/queues/consumer.ts'
 import { createQueues } from '../shared/queues/queues.ts'
@@ -49,7 +50,14 @@ export function createJobWorker(options: JobWorkerOptions): Service {
     auditRetentionMs: config.auditRetentionMs,
     publicUrl: config.http.publicUrl ?? localUrl(config.http.host, config.http.port),
   }
-  const registry = createScheduleRegistry({ redis, queues, schedules, log })
+  const release = releaseOfBuild()
+  const registry = createScheduleRegistry({
+    redis,
+    queues,
+    schedules,
+    log,
+    ...(release === null ? {} : { release }),
+  })
   const workers = createJobWorkers({ connect, queues, jobs, services, log, recovery, ...telemetry })
   const ticks = createTickWorker({ connect, redis, queues, log, recovery })
 

@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   cpSync,
@@ -17,6 +18,8 @@ import { withSetUpLock } from './set-up-lock.js'
 const sourceDirectories = ['server', 'workers', 'shared']
 const settings = ['tsconfig.json', 'package-lock.json', 'server/bootstrap/tsconfig.build.json']
 const stampName = '.built-from'
+/** Which release it is; read by `shared/process/release.ts`. */
+const releaseName = '.release'
 
 /** Beside `dist`, so that the source maps in it still point to the sources after the move. */
 const draftPrefix = '.lockstep-build-'
@@ -40,6 +43,7 @@ export async function ensureBuilt(root, { rebuild = false } = {}) {
       const stamp = fingerprint(root)
       await compile(root, draft)
       copyAssets(root, draft)
+      writeFileSync(join(draft, releaseName), String(await releaseOf(root, stamp)))
       writeFileSync(join(draft, stampName), stamp)
       replaceOutput(root, draft)
     } finally {
@@ -56,6 +60,41 @@ export async function ensureBuilt(root, { rebuild = false } = {}) {
 export function isBuilt(root) {
   const stamp = join(root, 'dist', stampName)
   return existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint(root)
+}
+
+/**
+ * When the sources became what they are, in milliseconds since 1970: their commit, if they are as committed; else this
+ * build, unless the one before was built from the same. So a host that builds the old code once more is not newer than
+ * one that has the new code.
+ *
+ * @param {string} root
+ * @param {string} stamp
+ */
+async function releaseOf(root, stamp) {
+  const paths = [...sourceDirectories, ...settings]
+  const changes = await git(root, 'status', '--porcelain', '--', ...paths)
+  const committed = changes === '' ? await git(root, 'log', '-1', '--format=%ct', '--', ...paths) : null
+  if (committed) return Number(committed) * 1_000
+  const output = join(root, 'dist')
+  const before = [stampName, releaseName].map((name) => join(output, name))
+  const [builtFrom, release] = before.map((file) => (existsSync(file) ? readFileSync(file, 'utf8') : ''))
+  return builtFrom === stamp && release ? Number(release) : Date.now()
+}
+
+/**
+ * What git says, or null where there is none or it is no checkout of its own.
+ *
+ * @param {string} root
+ * @param {string[]} args
+ * @returns {Promise<string | null>}
+ */
+function git(root, ...args) {
+  if (!existsSync(join(root, '.git'))) return Promise.resolve(null)
+  return new Promise((resolve) => {
+    execFile('git', args, { cwd: root, timeout: 10_000 }, (failure, out) =>
+      resolve(failure ? null : out.trim()),
+    )
+  })
 }
 
 /** @param {string} root */

@@ -6,7 +6,7 @@ export const defaultPrefix = '{lockstep}'
 
 /** Keys of ours, beside BullMQ's. The braces of the prefix keep all in one slot of a Redis Cluster. */
 export interface ScheduleKeys {
-  /** `{lockstep}:schedules-applied` hash: schedule name to `{"hash","definition"}`, `@release` to a number. */
+  /** `{lockstep}:schedules-applied` hash: schedule name to `{"hash","definition"}`, `@build`, `@confirmed` to numbers. */
   readonly applied: string
   /** `{lockstep}:schedules-lock` string: who reconciles at the moment, with a TTL. */
   readonly lock: string

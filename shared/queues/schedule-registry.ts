@@ -6,7 +6,8 @@
  * is served first. It is repeated, because a Redis that lost its data loses the schedulers for good otherwise.
  *
  * One process does this at a time. While releases overlap, during a deploy, the newest decides: a process of an
- * older one changes nothing that a newer one has written.
+ * older one changes nothing that a newer one has written, however often it is restarted. Only when no process of the
+ * newer one has been seen for a while, as after a rollback, the older one takes over.
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -24,8 +25,10 @@ export interface ScheduleRegistryOptions extends TickServerOptions {
   readonly schedules: readonly Schedule[]
   /** How often Redis is compared with what is declared. Default 30 s. */
   readonly everyMs?: number
-  /** Grows with each deploy. Default: when this process started. */
+  /** Which release of the code this is: grows with each. Default: when this process started. */
   readonly release?: number
+  /** How long a newer release that nobody runs any more still decides. Default 10 minutes. */
+  readonly abandonedAfterMs?: number
 }
 
 export type Reconciliation =
@@ -45,11 +48,13 @@ export interface ScheduleRegistry extends Service {
 }
 
 const lockTtlMs = 10_000
+const defaultAbandonedAfterMs = 10 * 60_000
 /** A scheduler whose tick is overdue for so long is looked at: did its chain of ticks break? */
 const overdueMs = 5_000
 
 export function createScheduleRegistry(options: ScheduleRegistryOptions): ScheduleRegistry {
   const { redis, queues, log, prefix = defaultPrefix, everyMs = 30_000 } = options
+  const { abandonedAfterMs = defaultAbandonedAfterMs } = options
   const release = options.release ?? Math.floor(performance.timeOrigin)
   const declared = schedulesByName(options.schedules)
   const store = openScheduleStore(redis, prefix)
@@ -64,7 +69,9 @@ export function createScheduleRegistry(options: ScheduleRegistryOptions): Schedu
     if ((await redis.set(lock, token, 'PX', lockTtlMs, 'NX')) === null) return { outcome: 'busy' }
     try {
       const inForce = await store.applied()
-      if (inForce.release > release && differs(inForce)) return { outcome: 'superseded' }
+      if (inForce.release > release && differs(inForce) && !isAbandoned(inForce)) {
+        return { outcome: 'superseded' }
+      }
       return await correct(inForce)
     } finally {
       await releaseLock(redis, lock, token)
@@ -76,6 +83,11 @@ export function createScheduleRegistry(options: ScheduleRegistryOptions): Schedu
       byName.size !== declared.size ||
       [...declared].some(([name, { hash }]) => byName.get(name)?.hash !== hash)
     )
+  }
+
+  /** Nobody has confirmed it for so long that nobody runs it: it was rolled back. */
+  function isAbandoned({ confirmedAt }: AppliedSchedules): boolean {
+    return confirmedAt !== null && Date.now() - confirmedAt > abandonedAfterMs
   }
 
   async function correct(inForce: AppliedSchedules): Promise<Reconciliation> {
@@ -94,7 +106,7 @@ export function createScheduleRegistry(options: ScheduleRegistryOptions): Schedu
       await queues.bull(ticksQueue).removeJobScheduler(name)
       await store.remove(name)
     }
-    if (inForce.release < release) await store.setRelease(release)
+    if (inForce.release <= release || differs(inForce)) await store.confirm(release)
     if (applied.length + removed.length > 0)
       log.info({ applied, removed }, 'schedules were brought up to date')
     return { outcome: 'reconciled', applied, removed }

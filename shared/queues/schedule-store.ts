@@ -3,11 +3,15 @@ import type { Redis } from 'ioredis'
 import { scheduleKeys } from './keys.ts'
 import type { Schedule, ScheduleDefinition } from './schedule.ts'
 
-const releaseField = '@release'
+// Not `@release`, where earlier versions kept when a process was started: no build is newer than that.
+const releaseField = '@build'
+const confirmedField = '@confirmed'
 
 export interface AppliedSchedules {
   /** Of which release they are; 0 when there are none. */
   readonly release: number
+  /** When a process of that release has last found them as it declares them; null when that is not known. */
+  readonly confirmedAt: number | null
   readonly byName: ReadonlyMap<string, Schedule>
 }
 
@@ -21,14 +25,16 @@ export function openScheduleStore(redis: Redis, prefix: string) {
   const keys = scheduleKeys(prefix)
   return {
     async applied(): Promise<AppliedSchedules> {
-      const { [releaseField]: release = '0', ...entries } = await redis.hgetall(keys.applied)
+      const fields = await redis.hgetall(keys.applied)
+      const { [releaseField]: release = '0', [confirmedField]: confirmed, ...entries } = fields
       const byName = new Map<string, Schedule>()
       for (const [name, text] of Object.entries(entries)) {
         const schedule = parseSchedule(text)
         // What can't be read counts as absent, and is written anew at the next reconciliation.
         if (schedule) byName.set(name, schedule)
       }
-      return { release: Number(release), byName }
+      const confirmedAt = confirmed === undefined ? null : Number(confirmed)
+      return { release: Number(release), confirmedAt, byName }
     },
 
     async apply(schedule: Schedule): Promise<void> {
@@ -40,8 +46,8 @@ export function openScheduleStore(redis: Redis, prefix: string) {
       await redis.hdel(keys.served, `${name}:tick`, `${name}:run`)
     },
 
-    async setRelease(release: number): Promise<void> {
-      await redis.hset(keys.applied, releaseField, release)
+    async confirm(release: number): Promise<void> {
+      await redis.hset(keys.applied, { [releaseField]: release, [confirmedField]: Date.now() })
     },
 
     async served(): Promise<(name: string) => ServedTicks> {

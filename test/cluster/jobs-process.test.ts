@@ -3,6 +3,9 @@ import { cleanUpAfterEach } from '../support/clean-up.ts'
 import { isAlive } from '../support/children.ts'
 import { admin, startCluster, withoutLimits, type TestCluster } from '../support/cluster.ts'
 import { ask } from '../support/control.ts'
+import { releaseOfBuild } from '../../shared/process/release.ts'
+import { openRedis } from '../../shared/kernel/redis/connections.ts'
+import { startRedis } from '../support/redis.ts'
 import { eventually } from '../support/eventually.ts'
 import { signIn, type SignedIn } from '../support/http.ts'
 
@@ -42,6 +45,17 @@ describe('the job workers of the server', function () {
     })
     expect(pids.filter((pid) => isAlive(pid ?? 0))).to.deep.equal([])
     await expectEcho(root, 'the third')
+  })
+
+  it('keep schedules by the release of the build, not by when they were started', async () => {
+    const redis = await startRedis()
+    cleanUp(() => redis.stop())
+    const cluster = await startCluster({ workers: 1, jobWorkers: 1, redisUrl: redis.url, env: withoutLimits })
+    cleanUp(() => cluster.stop())
+    const connection = openRedis({ kind: 'single', url: redis.url }, 'commands')
+    cleanUp(async () => connection.disconnect())
+    const kept = await connection.hget('{lockstep}:schedules-applied', '@build')
+    expect(Number(kept)).to.equal(releaseOfBuild(new URL('../../dist/.release', import.meta.url)))
   })
 
   it('are scaled apart from the web workers, down to none', async () => {

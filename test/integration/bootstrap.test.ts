@@ -85,8 +85,17 @@ describe('npm start in a fresh checkout', function () {
     expect(together.filter(({ told }) => told.includes('Building'))).to.have.length(1)
     expect((await readdir(root)).filter((name) => name.startsWith('.'))).to.deep.equal([])
 
-    // An asset alone makes it stale, too.
+    // Built once more from the same sources it is the same release; an asset alone makes it stale, and a newer one.
+    const release = () => readFile(join(root, 'dist', '.release'), 'utf8').then(Number)
+    const first = await release()
+    expect(first).to.be.above(Date.parse('2026-01-01'))
+    await rm(join(root, 'dist', 'server', 'main.js'))
+    const build = spawn(process.execPath, ['server/bootstrap/build.js'], { cwd: root, stdio: 'ignore' })
+    trackChild(build.pid!, 'npm run build')
+    expect((await once(build, 'close'))[0]).to.equal(0)
+    expect(await release()).to.equal(first)
     await appendFile(join(root, 'shared', 'lua', 'one.lua'), '-- more\n')
     expect((await start()).told).to.equal('Building ...\n')
+    expect(await release()).to.be.above(first)
   })
 })

@@ -116,6 +116,29 @@ describe('the registry of schedules', () => {
     expect(await names()).to.deep.equal(['b'])
   })
 
+  it('lets no restart of an old process roll the schedules back, and no host that is not yet deployed win', async () => {
+    const newer = registry({ schedules: [schedule('b')], release: 2, everyMs: 20 })
+    await newer.start()
+    for (let restart = 0; restart < 3; restart++) {
+      const old = registry({ schedules: [schedule('a')], release: 1, everyMs: 20 })
+      await old.start()
+      expect(await old.reconcile()).to.not.include({ outcome: 'reconciled' })
+      await old.stop(deadlineIn(1_000))
+    }
+    await newer.stop(deadlineIn(1_000))
+    const last = registry({ schedules: [schedule('a')], release: 1 })
+    expect(await last.reconcile()).to.deep.equal({ outcome: 'superseded' })
+    expect(await names()).to.deep.equal(['b'])
+  })
+
+  it('lets an older release take over when nobody has run the newer one for a while, as after a rollback', async () => {
+    await registry({ schedules: [schedule('b')], release: 2 }).reconcile()
+    const old = registry({ schedules: [schedule('a')], release: 1, abandonedAfterMs: 50 })
+    await eventually(async () => expect(await old.reconcile()).to.deep.include({ applied: ['a'] }))
+    expect(await names()).to.deep.equal(['a'])
+    expect(await registry({ schedules: [schedule('a')], release: 1 }).reconcile()).to.deep.equal(nothing)
+  })
+
   it('lets any process of a release repair what another one of it has written', async () => {
     const schedules = [schedule('a')]
     await registry({ schedules, release: 2 }).reconcile()
