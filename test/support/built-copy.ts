@@ -36,5 +36,5 @@ export function routesModule(handlers: Readonly<Record<string, string>>): string
     ([path, handler]) => `defineRoute({ method: 'GET', path: '${path}', access: 'anyone', summary: 'a test',
       replies: { 200: { description: 'done' } }, handler: ${handler} }),`,
   )
-  return `import { defineRoute } from './web/route.js'\nexport const routes = [${routes.join('\n')}]\n`
+  return `import { defineRoute } from '../shared/app/route.js'\nexport const routes = [${routes.join('\n')}]\n`
 }

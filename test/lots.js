@@ -1,0 +1,100 @@
+/**
+ * Which test files run together in one process, and which processes side by side.
+ *
+ * Most tests wait for processes, timers and Redis, so several lots at once make use of both cores. Files that start
+ * the real server are the slow ones: they begin first, in small lots, so that no lane ends long after the others.
+ * What measures windows or plays with the clock gets the machine for itself.
+ */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+/**
+ * @typedef {{ name: string, files: string[] }} Lot
+ * @typedef {{ lanes: number, lots: Lot[] }} Stage lots are taken in order by whichever lane is free
+ */
+
+/** Folders of `test/`, in the order in which their lots begin; `size` files make a lot. */
+const sideBySide = [
+  { folder: 'cluster', size: 3 },
+  { folder: 'browser', size: 2 },
+  { folder: 'queues', size: 4 },
+  { folder: 'integration', size: 6 },
+  { folder: 'contracts', size: 4 },
+  { folder: 'unit', size: 12 },
+]
+const alone = ['chaos', 'limits']
+
+/** What a developer runs before each commit: within a minute, and with a look at every layer. */
+const fast = [
+  { folder: 'unit', size: 12 },
+  { folder: 'contracts', size: 2 },
+]
+const fastSamples = [
+  'integration/http-login.test.ts',
+  'integration/http-sessions.test.ts',
+  'cluster/logout.test.ts',
+]
+
+/** It looks at what the servers of all lots have printed. */
+const secrets = { name: 'secrets', files: ['test/zz-secrets.test.ts'] }
+
+const lanes = 3
+
+/**
+ * @param {string} root
+ * @returns {Stage[]}
+ */
+export function everyLot(root) {
+  const known = [...sideBySide.map(({ folder }) => folder), ...alone]
+  const others = foldersWithTests(root).filter((folder) => !known.includes(folder))
+  const folders = [...sideBySide, ...others.map((folder) => ({ folder, size: 4 }))]
+  return [
+    { lanes, lots: folders.flatMap(({ folder, size }) => lotsOf(root, folder, size)) },
+    { lanes: 1, lots: alone.flatMap((folder) => lotsOf(root, folder, Infinity)) },
+    { lanes: 1, lots: [secrets] },
+  ]
+}
+
+/**
+ * @param {string} root
+ * @returns {Stage[]}
+ */
+export function fastLots(root) {
+  const samples = { name: 'samples', files: fastSamples.map((file) => `test/${file}`) }
+  return [{ lanes, lots: [samples, ...fast.flatMap(({ folder, size }) => lotsOf(root, folder, size))] }]
+}
+
+/**
+ * @param {string} root
+ * @param {string} folder
+ * @param {number} size
+ * @returns {Lot[]}
+ */
+function lotsOf(root, folder, size) {
+  const files = testsIn(root, folder)
+  const count = Math.ceil(files.length / Math.min(size, Math.max(files.length, 1)))
+  // Dealt out like cards: neighbours in the alphabet are often alike, and slow together.
+  return Array.from({ length: count }, (_, lot) => ({
+    name: count === 1 ? folder : `${folder} ${lot + 1}`,
+    files: files.filter((_file, index) => index % count === lot),
+  }))
+}
+
+/** @param {string} root */
+function foldersWithTests(root) {
+  return readdirSync(join(root, 'test'), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && testsIn(root, entry.name).length > 0)
+    .map(({ name }) => name)
+}
+
+/**
+ * @param {string} root
+ * @param {string} folder
+ */
+function testsIn(root, folder) {
+  const directory = join(root, 'test', folder)
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.test.ts'))
+    .sort()
+    .map((name) => `test/${folder}/${name.replaceAll('\\', '/')}`)
+}
