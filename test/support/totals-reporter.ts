@@ -1,17 +1,51 @@
 import { writeFileSync } from 'node:fs'
-import { reporters, Runner, type MochaOptions } from 'mocha'
+import { reporters, Runner, type MochaOptions, type Suite } from 'mocha'
 
-/**
- * Mocha's usual report, and the totals as JSON in the file that the reporter option `totals` names: the runner
- * prints them last, below whatever comes after the report.
- */
-export default class TotalsReporter extends reporters.Spec {
+const { EVENT_RUN_END, EVENT_SUITE_BEGIN, EVENT_SUITE_END, EVENT_TEST_FAIL, EVENT_TEST_PASS } =
+  Runner.constants
+
+interface Options {
+  /** Where the totals are written as JSON: the runner prints them last, below whatever comes after the report. */
+  readonly totals?: string
+  /** The lot that this process runs beside others: a line for each suite says which. Without it, one for each test. */
+  readonly lot?: string
+}
+
+/** Mocha's report, short when several processes share the terminal; failures are always told in full. */
+export default class TotalsReporter extends reporters.Base {
   constructor(runner: Runner, options: MochaOptions) {
     super(runner, options)
-    const { totals } = options.reporterOptions as { totals?: string }
-    runner.once(Runner.constants.EVENT_RUN_END, () => {
+    const { totals, lot } = (options.reporterOptions ?? {}) as Options
+    // A reporter listens from its constructor on, and nobody needs the instance.
+    if (lot === undefined) void new reporters.Spec(runner, options)
+    else this.reportSuites(runner, lot)
+    runner.once(EVENT_RUN_END, () => {
       const { passes, failures } = this.stats
+      if (lot !== undefined && failures > 0) reporters.Base.list(this.failures)
       if (totals) writeFileSync(totals, JSON.stringify({ passes, failures }))
     })
   }
+
+  private reportSuites(runner: Runner, lot: string): void {
+    let begun = 0
+    let passed = 0
+    let failed = 0
+    runner.on(EVENT_SUITE_BEGIN, (suite: Suite) => {
+      if (!isOutermost(suite)) return
+      begun = performance.now()
+      passed = failed = 0
+    })
+    runner.on(EVENT_TEST_PASS, () => passed++)
+    runner.on(EVENT_TEST_FAIL, () => failed++)
+    runner.on(EVENT_SUITE_END, (suite: Suite) => {
+      if (!isOutermost(suite)) return
+      const seconds = ((performance.now() - begun) / 1_000).toFixed(1)
+      const outcome = failed > 0 ? `✘ ${failed} failed, ${passed} passed` : `✔ ${passed} passed`
+      reporters.Base.consoleLog(`${lot.padEnd(14)} ${suite.title}: ${outcome} (${seconds} s)`)
+    })
+  }
+}
+
+function isOutermost(suite: Suite): boolean {
+  return suite.parent?.root === true
 }
