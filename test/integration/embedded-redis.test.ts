@@ -19,7 +19,7 @@ import {
   utilLinuxGuard,
   type Guard,
 } from '../../server/cluster/embedded-redis/guard.ts'
-import { parseRedisUrl } from '../../shared/kernel/redis/connections.ts'
+import { parseRedisUrl } from '../../shared/kernel/redis/url.ts'
 import { isAlive, trackChild } from '../support/children.ts'
 import { eventually } from '../support/eventually.ts'
 import { testRedisServer } from '../support/redis.ts'

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { parseRedisUrl } from '../../shared/kernel/redis/connections.ts'
+import { parseRedisUrl } from '../../shared/kernel/redis/url.ts'
 import { Redis } from 'ioredis'
 import { isAlive } from '../support/children.ts'
 import { startRedis } from '../support/redis.ts'

@@ -3,21 +3,26 @@
  *
  * A request must never hang on Redis: a command that is not answered within `commandTimeoutMs` is rejected,
  * whether Redis is frozen, the network swallows packets, or the connection is being made again (commands wait
- * for that in memory, within the same bound). A command in flight when the connection breaks is rejected, not
+ * for that in memory, within the same bound). A command in flight when the connection breaks is rejected at once, not
  * sent again: only its sender knows whether doing it twice is harmless.
  */
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import type { RedisTarget } from '../../config/config.ts'
 import { messageOf } from '../errors.ts'
 import { remaining, type Deadline, type Service } from '../lifecycle.ts'
+import { boundCommands } from './bound-commands.ts'
+import { openClusterSubscriber } from './cluster-subscriber.ts'
+import { QuietSentinelConnector } from './sentinel-connector.ts'
+import { keepPulse } from './subscriber-pulse.ts'
+import { parseClusterUrl, parseRedisUrl } from './url.ts'
 
 /** What a connection is for; decides its timeouts. */
 export type RedisPurpose =
   /** Short commands on behalf of requests: bounded. */
   | 'commands'
-  /** Pub/sub: quiet for long, so not bounded; reconnects for ever. */
+  /** Pub/sub: quiet for long, so it is pinged; reconnects for ever. */
   | 'subscriber'
-  /** BullMQ workers, which block on the server for long. */
+  /** BullMQ workers, which block on the server for long and do again what was cut off. */
   | 'blocking'
 
 export interface RedisConnectionOptions {
@@ -30,6 +35,12 @@ export interface RedisConnectionOptions {
 
 export const defaultCommandTimeoutMs = 1_000
 
+/** How often a subscriber is asked whether it still lives. */
+const pulseMs = 2_000
+
+/** Longer than BullMQ blocks (10 s): a blocking connection without a word for this time is dead. */
+const blockingSilenceMs = 15_000
+
 /**
  * Makes a client that connects at the first command or `connect()`. The Cluster client offers the same commands,
  * so callers see one type.
@@ -39,13 +50,30 @@ export function openRedis(
   purpose: RedisPurpose,
   options: RedisConnectionOptions = {},
 ): Redis {
-  const common = optionsFor(purpose, options)
-  const client =
-    target.kind === 'cluster'
-      ? openCluster(target.url, common)
-      : new Redis({ ...common, ...parseRedisUrl(target) })
+  const { commandTimeoutMs = defaultCommandTimeoutMs } = options
+  const client = openKind(target, purpose, optionsFor(purpose, commandTimeoutMs, options.name))
   client.on('error', options.onError ?? (() => {}))
-  return client as Redis
+  // BullMQ's commands wait for Redis as long as it takes: a job that is done must not be done again.
+  if (purpose !== 'blocking') boundCommands(client, commandTimeoutMs)
+  if (purpose === 'subscriber') keepPulse(client, pulseMs)
+  return client
+}
+
+function openKind(
+  target: Exclude<RedisTarget, { kind: 'embedded' }>,
+  purpose: RedisPurpose,
+  common: RedisOptions,
+): Redis {
+  if (target.kind === 'single') {
+    return new Redis({ ...common, ...parseRedisUrl({ kind: 'single', url: target.url }) })
+  }
+  if (target.kind === 'sentinel') {
+    const options = parseRedisUrl({ kind: 'sentinel', url: target.url })
+    return new Redis({ ...common, ...sentinelCare, ...options })
+  }
+  return purpose === 'subscriber'
+    ? openClusterSubscriber(target.url, common)
+    : openCluster(target.url, purpose, common)
 }
 
 /** A connection as a service: `start` waits until Redis answers, at most its command timeout; `stop` lets go. */
@@ -75,89 +103,48 @@ export function redisService(client: Redis): Service {
   }
 }
 
-function optionsFor(purpose: RedisPurpose, options: RedisConnectionOptions): RedisOptions {
-  const timeoutMs = options.commandTimeoutMs ?? defaultCommandTimeoutMs
+function optionsFor(purpose: RedisPurpose, timeoutMs: number, name: string | undefined): RedisOptions {
   return {
     lazyConnect: true,
-    connectionName: options.name,
+    connectionName: name,
     connectTimeout: 2_000,
     keepAlive: 5_000,
-    autoResendUnfulfilledCommands: false,
+    autoResendUnfulfilledCommands: purpose === 'blocking',
+    maxRetriesPerRequest: null,
+    reconnectOnError: isOfReplica,
     retryStrategy: (attempt) => Math.min(20 * 2 ** Math.min(attempt, 6), 500) * (0.5 + Math.random() / 2),
-    ...(purpose === 'commands'
-      ? {
-          commandTimeout: timeoutMs,
-          // A few attempts to connect, then what waits is told so: no pile of stale commands at the end of an outage.
-          maxRetriesPerRequest: 4,
-          // A connection that swallows everything (a dead peer, a firewall) is given up and made again.
-          socketTimeout: timeoutMs * 3,
-        }
-      : { maxRetriesPerRequest: null }),
+    // A connection that swallows everything (a dead peer, a firewall) is given up and made again.
+    ...(purpose === 'commands' ? { commandTimeout: timeoutMs, socketTimeout: timeoutMs * 3 } : {}),
+    ...(purpose === 'subscriber' ? { commandTimeout: timeoutMs } : {}),
+    ...(purpose === 'blocking' ? { socketTimeout: blockingSilenceMs } : {}),
   }
 }
 
-/** The connection options that a single-server or Sentinel URL stands for. */
-export function parseRedisUrl(target: { kind: 'single' | 'sentinel'; url: string }): RedisOptions {
-  if (target.kind === 'sentinel') return parseSentinelUrl(target.url)
-  const url = new URL(target.url)
-  if (url.protocol === 'unix:') {
-    return {
-      path: decodeURIComponent(url.pathname),
-      ...credentials(url),
-      db: Number(url.searchParams.get('db') ?? 0),
-    }
-  }
-  return {
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: Number(url.port || 6379),
-    db: Number(url.pathname.slice(1) || 0),
-    ...credentials(url),
-    ...(url.protocol === 'rediss:' ? { tls: {} } : {}),
-  }
+/** The server that we are connected to is not the primary any more: its address has to be found out again. */
+function isOfReplica({ message }: Error): boolean {
+  return /\bREADONLY\b|^UNBLOCKED|^MASTERDOWN/.test(message)
 }
 
-function parseSentinelUrl(text: string): RedisOptions {
-  const { hosts, path, scheme, auth } = splitHosts(text)
-  const [name, db] = path.split('/')
-  return {
-    sentinels: hosts.map(({ host, port }) => ({ host, port: port ?? 26379 })),
-    name: name || 'mymaster',
-    db: Number(db || 0),
-    ...auth,
-    ...(scheme.startsWith('rediss') ? { tls: {}, enableTLSForSentinelMode: true } : {}),
-  }
+/** A Sentinel that hangs is passed over, and those that live say when the primary has changed. */
+const sentinelCare: RedisOptions = {
+  Connector: QuietSentinelConnector,
+  sentinelCommandTimeout: 1_000,
+  sentinelRetryStrategy: (attempt) => Math.min(attempt * 50, 500),
+  sentinelReconnectStrategy: () => 5_000,
+  failoverDetector: true,
 }
 
-function openCluster(text: string, common: RedisOptions): Redis {
-  const { hosts, scheme, auth } = splitHosts(text)
+function openCluster(text: string, purpose: RedisPurpose, common: RedisOptions): Redis {
+  const { nodes, options } = parseClusterUrl(text)
   const { lazyConnect, maxRetriesPerRequest: _single, retryStrategy, ...redisOptions } = common
-  const nodes = hosts.map(({ host, port }) => ({ host, port: port ?? 6379 }))
-  const cluster = new Cluster(nodes, {
+  const again = purpose === 'blocking'
+  const cluster = new Cluster([...nodes], {
     lazyConnect,
     clusterRetryStrategy: (attempt) => Number(retryStrategy?.(attempt) ?? 500),
-    redisOptions: { ...redisOptions, ...auth, ...(scheme.startsWith('rediss') ? { tls: {} } : {}) },
+    // What was in flight on a connection that closed is sent again only for those who want that.
+    retryDelayOnFailover: again ? 500 : 0,
+    retryDelayOnClusterDown: again ? 500 : 100,
+    redisOptions: { ...redisOptions, ...options },
   })
   return cluster as unknown as Redis
-}
-
-/** Takes `scheme://user:password@host1:port1,host2:port2/path` apart; `URL` refuses a list of hosts. */
-function splitHosts(text: string) {
-  const match = /^([a-z+]+):\/\/(?:([^@/]*)@)?([^/]+)\/?(.*)$/.exec(text)
-  if (!match) throw new TypeError('not a Redis address with a list of hosts')
-  const [, scheme = '', userinfo = '', list = '', path = ''] = match
-  const hosts = list.split(',').map((entry) => {
-    const parts = /^(\[[^\]]+\]|[^:]+)(?::(\d+))?$/.exec(entry)
-    return {
-      host: (parts?.[1] ?? entry).replace(/^\[|\]$/g, ''),
-      port: parts?.[2] ? Number(parts[2]) : undefined,
-    }
-  })
-  return { scheme, hosts, path, auth: userinfo ? credentials(new URL(`redis://${userinfo}@host`)) : {} }
-}
-
-function credentials(url: URL): Pick<RedisOptions, 'username' | 'password'> {
-  return {
-    ...(url.username ? { username: decodeURIComponent(url.username) } : {}),
-    ...(url.password ? { password: decodeURIComponent(url.password) } : {}),
-  }
 }
