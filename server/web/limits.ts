@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 import { systemClock } from '../../shared/kernel/clock.ts'
 import type { Config } from '../../shared/config/config.ts'
 import { openLimitBus } from '../../shared/limits/bus.ts'
-import { createLoginGuard, type LoginGuard } from '../../shared/limits/login-guard.ts'
+import { createLoginGuard, type LoginGuard, type LoginRules } from '../../shared/limits/login-guard.ts'
 import type { LimitPolicy } from '../../shared/limits/policy.ts'
 import { createRateLimiter, type RateLimiter } from '../../shared/limits/rate-limiter.ts'
 import { group, type Service } from '../../shared/kernel/lifecycle.ts'
@@ -21,8 +21,8 @@ export interface LimitParts {
 
 export interface Limits extends Service {
   readonly limiter: RateLimiter
-  /** The guard of sign-ins under the rules of the moment. */
-  guard(): LoginGuard
+  /** Against guessing at passwords. */
+  readonly guard: LoginGuard
   /** Other rules from now on, on this worker. */
   follow(limits: Config['limits']): void
 }
@@ -39,21 +39,23 @@ export function openLimits({ redis, subscriber, limits, policies = [], prefix = 
     prefix,
     policies: [apiPolicy(limits), ...policies],
   })
-  const guardFor = ({ loginIp, loginAccount }: Config['limits']) =>
-    createLoginGuard({ redis, clock: systemClock, prefix, ip: loginIp, account: loginAccount })
+  const guard = createLoginGuard({ redis, clock: systemClock, prefix, ...loginRules(limits) })
 
   let current = limits
-  let guard = guardFor(limits)
   return {
     ...group([bus, limiter]),
     limiter,
-    guard: () => guard,
+    guard,
     follow(next) {
       if (!sameRule(next.api, current.api)) limiter.define(apiPolicy(next))
-      guard = guardFor(next)
+      guard.follow(loginRules(next))
       current = next
     },
   }
+}
+
+function loginRules({ loginIp, loginAccount }: Config['limits']): LoginRules {
+  return { ip: loginIp, account: loginAccount }
 }
 
 /** A flood of requests is better than none at all: an outage of Redis must not turn everybody away. */

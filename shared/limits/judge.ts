@@ -6,7 +6,7 @@ import type { Clock } from '../kernel/clock.ts'
 import type { LimiterCounters } from './counters.ts'
 import type { Admission, Refusal } from './decision.ts'
 import { Unavailable } from '../kernel/errors.ts'
-import { covers, type Denial, type KeyState } from './key-state.ts'
+import { covers, type Denial, type Failure, type KeyState } from './key-state.ts'
 import type { Outage } from './outage.ts'
 import type { Terms } from './policy.ts'
 import { dropEnded, spend } from './purse.ts'
@@ -16,8 +16,11 @@ import { createShare, type Share } from './share.ts'
 export type Standing = 'unlimited' | 'leased' | 'denied' | 'shared' | 'open' | 'unknown'
 
 export interface Judge {
-  /** Throws `Unavailable` for what an outage closes. */
-  look(state: KeyState, cost: number, now: number, denial: Denial | null): Standing
+  /**
+   * Throws `Unavailable` for what is closed while Redis does not answer: in an outage, or where the request to Redis for
+   * this key has failed.
+   */
+  look(state: KeyState, cost: number, now: number, denial: Denial | null, failure?: Failure | null): Standing
   /** Charges what may be charged by its standing. */
   admit(state: KeyState, cost: number, now: number, standing: Standing): Admission
   refuse(state: KeyState, cost: number, now: number, denial: Denial | null): Refusal
@@ -34,11 +37,16 @@ export function createJudge(parts: {
 }): Judge {
   const { clock, counters, outage, workers, probe } = parts
 
-  function lookInOutage(state: KeyState, terms: Terms, cost: number, now: number): Standing {
-    if (outage.probeDue()) probe(state)
+  function lookWithoutRedis(
+    state: KeyState,
+    terms: Terms,
+    cost: number,
+    now: number,
+    cause: unknown,
+  ): Standing {
     switch (state.policy.onOutage) {
       case 'closed':
-        throw new Unavailable('redis', { cause: outage.cause })
+        throw new Unavailable('redis', { cause })
       case 'open':
         return 'open'
       case 'share': {
@@ -53,17 +61,22 @@ export function createJudge(parts: {
   }
 
   function waitWithoutDenial(state: KeyState, terms: Terms, now: number): number {
-    return outage.active && state.share !== null ? state.share.waitMs(now) : terms.windowMs
+    return state.share !== null && state.policy.onOutage === 'share'
+      ? state.share.waitMs(now)
+      : terms.windowMs
   }
 
   return {
-    look(state, cost, now, denial) {
+    look(state, cost, now, denial, failure = null) {
       const { terms, purse } = state
       if (terms === null) return 'unlimited'
       if (purse.balance > 0) counters.stranded += dropEnded(purse, now, clock)
       if (purse.balance >= cost) return 'leased'
       if (cost > terms.limit || covers(denial, cost, now)) return 'denied'
-      return outage.active ? lookInOutage(state, terms, cost, now) : 'unknown'
+      if (failure) return lookWithoutRedis(state, terms, cost, now, failure.cause)
+      if (!outage.active) return 'unknown'
+      if (outage.probeDue()) probe(state)
+      return lookWithoutRedis(state, terms, cost, now, outage.cause)
     },
     admit(state, cost, now, standing) {
       counters.admitted += 1

@@ -17,8 +17,8 @@ export interface KeyState {
   /** Left in the ledger at the last answer. */
   free: number
   denial: Denial | null
-  /** The request to Redis that is under way, with the denial that it may bring. */
-  filling: Promise<Denial | null> | null
+  /** The request to Redis that is under way, with what it may bring. */
+  filling: Promise<Filled> | null
   /** Tokens that decisions under way wait for. */
   awaited: number
   /** Tokens asked for, and decided, since `askedSince`. */
@@ -37,6 +37,14 @@ export interface Denial {
   readonly free: number
   readonly reason: DenialReason
 }
+
+/** Redis has not said anything, or nothing that we understood. */
+export interface Failure {
+  readonly cause: unknown
+}
+
+/** What came of a request to Redis: what it granted came too late to be used, it was refused, or it failed. */
+export type Filled = 'granted' | 'late' | Denial | Failure
 
 export function createKeyState(policy: LimitPolicy, key: string, clock: Clock): KeyState {
   const terms = termsFor(policy, key)

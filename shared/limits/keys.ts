@@ -6,12 +6,16 @@ import type { Terms } from './policy.ts'
  * each script stays in one slot of a Redis Cluster; limiters with different prefixes may lie on different nodes.
  */
 export interface LimitKeys {
-  /** `{lm}:epoch` hash: since when no charge is known to have been lost. */
-  readonly epoch: string
+  /** `{lm}:record` hash: what has been charged in all, and what may have been lost of it. */
+  readonly record: string
+  /** `{lm}:sign-in` the same for guesses at passwords: a loss of other charges must not matter to them. */
+  readonly signInRecord: string
   /** `{lm}:l:api:60000:Jx0…` hash of time slot -> tokens granted; another window is another ledger. */
-  ledger(policy: string, terms: Terms, hashedKey: string): string
+  ledger(policy: string, terms: Pick<Terms, 'windowMs'>, hashedKey: string): string
   /** `{lm}:r:f3Zk….17` marks a grant whose rest was given back; with a TTL. */
   refund(grantId: string): string
+  /** `{lm}:h:Jx0…` sorted set of the guesses that are being tried, by when they are given up; with a TTL. */
+  held(hashedKey: string): string
   /** `{lm}:t:Jx0…` when an address first asked for a guess at an account that is slowed down; with a TTL. */
   ticket(hashedKey: string): string
   /** `{lm}:p:Jx0…` when an account was pardoned; with a TTL. */
@@ -24,9 +28,11 @@ export function limitKeys(prefix = 'lm'): LimitKeys {
   if (!/^[\w.-]{1,64}$/.test(prefix)) throw new RangeError(`not a usable prefix for keys: ${prefix}`)
   const at = (suffix: string) => `{${prefix}}:${suffix}`
   return {
-    epoch: at('epoch'),
+    record: at('record'),
+    signInRecord: at('sign-in'),
     ledger: (policy, { windowMs }, hashedKey) => at(`l:${policy}:${windowMs}:${hashedKey}`),
     refund: (grantId) => at(`r:${grantId}`),
+    held: (hashedKey) => at(`h:${hashedKey}`),
     ticket: (hashedKey) => at(`t:${hashedKey}`),
     pardon: (hashedKey) => at(`p:${hashedKey}`),
     channel: at('bus'),

@@ -6,7 +6,7 @@
 import type { LimitBus } from './bus.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { LimiterCounters } from './counters.ts'
-import { termsFor, type Denial, type KeyState } from './key-state.ts'
+import { termsFor, type Denial, type Filled, type KeyState } from './key-state.ts'
 import type { Grant, Ledgers, Trip } from './ledgers.ts'
 import { remaining, type Deadline } from '../kernel/lifecycle.ts'
 import type { Outage } from './outage.ts'
@@ -17,10 +17,10 @@ import { lease, type LeaseAnswer } from './scripts.ts'
 
 export interface Leasing {
   /**
-   * Asks Redis for at least `need` tokens, or waits for the request that is under way. Resolves with the denial when
-   * it was one that still holds. A failure begins the outage and is no rejection.
+   * Asks Redis for at least `need` tokens, or waits for the request that is under way. A denial is one that still holds:
+   * one that a reset has overtaken is `granted`, and has to be asked for again.
    */
-  fill(state: KeyState, need: number): Promise<Denial | null>
+  fill(state: KeyState, need: number): Promise<Filled>
   /** Gives all that is held for the key back to its ledger. */
   giveBack(state: KeyState): void
   /** Nothing is kept any more. Resolves when what is under way has come back, at the deadline at the latest. */
@@ -35,8 +35,10 @@ const leaseAhead = 0.75
 const growth = 2
 /** Clocks differ in rate: a term ends this much earlier by ours. */
 const termSafety = 0.998
+/** A term lasts at least so many trips: an answer that is late by our standards is still of use. */
+const tripsOfATerm = 4
 
-const noDenial = Promise.resolve(null)
+const nothingToAsk = Promise.resolve('granted' as const)
 
 export function createLeasing(parts: {
   readonly clock: Clock
@@ -49,61 +51,80 @@ export function createLeasing(parts: {
   const underway = new Set<Promise<unknown>>()
   let draining = false
 
-  function fill(state: KeyState, need: number): Promise<Denial | null> {
+  function fill(state: KeyState, need: number): Promise<Filled> {
     if (state.filling) return state.filling
     refreshTerms(state)
-    if (state.terms === null) return noDenial
+    if (state.terms === null) return nothingToAsk
     state.filling = request(state, state.terms, need)
     return track(state.filling)
   }
 
-  async function request(state: KeyState, terms: Terms, need: number): Promise<Denial | null> {
+  async function request(state: KeyState, terms: Terms, need: number): Promise<Filled> {
     const { policy, version } = state
+    const sentAt = clock.mono()
     const ledgerKey = ledgers.keys.ledger(policy.name, terms, state.hashedKey)
+    const termMs = termFor(terms)
     const claim = {
       limit: terms.limit,
       keepMs: terms.keepMs,
       slotMs: terms.slotMs,
+      extraMs: termMs - terms.termMs,
       want: Math.max(need, state.awaited) + demandAhead(state, terms),
       need,
       divisor: chunkDivisor,
-      quarantine: policy.onDataLoss === 'quarantine',
+      onDataLoss: policy.onDataLoss,
+      recoverMs: terms.windowMs + terms.longestTermMs,
     }
     const receive = (answer: LeaseAnswer): Grant => {
       counters.leased += answer.granted
       const { postmark, place, granted } = answer
-      return { ledgerKey, id: postmark.requestId, place, tokens: granted, keepMs: terms.keepMs }
+      return { ledgerKey, id: postmark.requestId, place, tokens: granted, run: postmark.run }
     }
 
     let trip: Trip<LeaseAnswer>
     try {
       trip = await ledgers.ask(
-        (redis, epoch, preamble) => lease(redis, { epoch, ledger: ledgerKey }, preamble, claim),
+        (redis, preamble) => lease(redis, { record: ledgers.record, ledger: ledgerKey }, preamble, claim),
         (late) => burn(receive(late)),
       )
     } catch (cause) {
-      outage.begin(cause)
-      return null
+      outage.failed(sentAt, cause)
+      return { cause }
     } finally {
       state.filling = null
     }
     outage.end()
     const outdated = trip.stepped || state.version !== version || draining
     const grant = receive(trip.answer)
-    if (outdated) burn(grant)
-    else keep(state, grant, trip, terms)
-    return outdated ? null : learn(state, trip.answer)
+    if (outdated) {
+      burn(grant)
+      return 'granted'
+    }
+    return learn(state, trip.answer) ?? keep(state, grant, trip, termMs)
   }
 
+  /**
+   * Grants are dated by Redis: an answer that took long, or waited here while we were busy, is used as long as the term
+   * lasts that it was charged for.
+   */
   function keep(
     state: KeyState,
     grant: Grant,
-    { sentAt, sentAtWall }: Trip<LeaseAnswer>,
-    terms: Terms,
-  ): void {
-    const until = sentAt + terms.termMs * termSafety
-    if (clock.mono() >= until) burn(grant)
-    else addLease(state.purse, { grant, until, untilWall: sentAtWall + terms.termMs, tokens: grant.tokens })
+    { datedAt, datedAtWall }: Trip<LeaseAnswer>,
+    termMs: number,
+  ): Filled {
+    const until = datedAt + termMs * termSafety
+    if (clock.mono() >= until) {
+      burn(grant)
+      return 'late'
+    }
+    addLease(state.purse, { grant, until, untilWall: datedAtWall + termMs, tokens: grant.tokens })
+    return 'granted'
+  }
+
+  /** Longer where trips take long, up to a quarter of the window; what is used later counts for so much longer. */
+  function termFor({ termMs, longestTermMs }: Terms): number {
+    return Math.max(termMs, Math.min(Math.ceil(tripsOfATerm * ledgers.tripMs), longestTermMs))
   }
 
   function learn(state: KeyState, answer: LeaseAnswer): Denial | null {

@@ -9,49 +9,63 @@ import type { Clock } from '../kernel/clock.ts'
 import { Unavailable } from '../kernel/errors.ts'
 import type { LimiterCounters } from './counters.ts'
 import { limitKeys, type LimitKeys } from './keys.ts'
+import { createLinkMeter } from './link-meter.ts'
 import { withPatience } from './patience.ts'
-import type { Terms } from './policy.ts'
+import type { OnDataLoss, Terms } from './policy.ts'
 import {
-  foundEpoch,
+  foundRecord,
   inspect,
   pardon,
+  readStanding,
   refund,
-  renewEpoch,
+  reportStep,
+  trustRecord,
   type Place,
   type Postmark,
   type Preamble,
+  type RecordStanding,
   type Standing,
 } from './scripts.ts'
 import { createStepDetector } from './step-detector.ts'
 
 export interface Ledgers {
   readonly keys: LimitKeys
+  /** Which record these ledgers have. */
+  readonly record: string
   /**
-   * Sends a request for a grant. An answer that comes when nobody waits any more goes to `onLate`. Rejects with
+   * Sends a request that charges. An answer that comes when nobody waits any more goes to `onLate`. Rejects with
    * `Unavailable` when there is no usable answer within the patience.
    */
   ask<A extends { readonly postmark: Postmark }>(
-    send: (redis: Redis, epochKey: string, preamble: Preamble) => Promise<A>,
+    send: (redis: Redis, preamble: Preamble) => Promise<A>,
     onLate: (answer: A) => void,
   ): Promise<Trip<A>>
   /** Gives tokens back that surely were not and will not be used. Never rejects: what fails is charged a term longer. */
   giveBack(grant: Grant): Promise<void>
   /** What stands in a ledger. Rejects with `Unavailable`, like all below. */
-  inspect(ledgerKey: string, terms: Terms): Promise<Standing>
+  inspect(ledgerKey: string, terms: Terms, onDataLoss: OnDataLoss): Promise<Standing>
   /** Empties a ledger. */
   forget(ledgerKey: string): Promise<void>
   /** Empties the ledger of an account, and those of each address with it. */
   pardon(pardonKey: string, accountLedgerKey: string, keepMs: number): Promise<void>
-  /** Declares that this is a new installation: no charges can have been lost, so no quarantine. */
+  /** Declares that this is a new installation: no charges can have been lost. */
   found(): Promise<void>
+  /** What may have been lost of charges that count for so long. */
+  standing(keepMs: number): Promise<RecordStanding>
+  /** Takes for granted that nothing was lost. */
+  trust(): Promise<boolean>
+  /** How long a trip takes, as measured. */
+  readonly tripMs: number
+  /** As the last answer had it: for how long limits make up for what was lost. */
+  readonly recoveringMs: number
 }
 
 export interface Trip<A> {
   readonly answer: A
-  /** On this process' clocks, before the request went out: Redis granted later than this. */
-  readonly sentAt: number
-  readonly sentAtWall: number
-  /** The answer was dated by a clock that has stepped: nothing granted may be used. */
+  /** On this process' clocks: Redis dated the answer no earlier than this. */
+  readonly datedAt: number
+  readonly datedAtWall: number
+  /** Redis' clock has been set forward since the trip before: nothing granted may be used. */
   readonly stepped: boolean
 }
 
@@ -62,24 +76,31 @@ export interface Grant {
   readonly id: string
   readonly place: Place
   readonly tokens: number
-  readonly keepMs: number
+  /** The run of the server that granted. */
+  readonly run: string
 }
+
+/** For how long a grant can't be given back twice: nothing is sent again after that. */
+const refundOnceMs = 10_000
 
 export function createLedgers(options: {
   readonly redis: Redis
   readonly clock: Clock
   readonly prefix: string | undefined
-  readonly patienceMs: number
+  readonly record?: 'record' | 'signInRecord'
+  /** The longest that an answer is waited for. */
+  readonly patienceMs: () => number
   readonly counters: LimiterCounters
 }): Ledgers {
-  const { redis, clock, patienceMs, counters } = options
+  const { redis, clock, counters } = options
   const keys = limitKeys(options.prefix)
+  const record = keys[options.record ?? 'record']
   const workerId = randomBytes(9).toString('base64url')
   const detector = createStepDetector()
-  /** The latest grant that we know of. */
-  let seen = { epoch: '', run: '', grants: 0 }
-  /** The epoch in which a step was seen that Redis has not been told of yet. */
-  let steppedIn: string | null = null
+  const link = createLinkMeter()
+  /** The latest charge that we know of, and the latest loss. */
+  let seen = { epoch: '', run: '', grants: 0, losses: 0, lossAt: 0 }
+  let recoveringUntil = 0
   let requests = 0
 
   function nextId(): string {
@@ -93,44 +114,49 @@ export function createLedgers(options: {
       seenEpoch: seen.epoch,
       seenRun: seen.run,
       seenGrants: seen.grants,
+      seenLosses: seen.losses,
+      seenLossAt: seen.lossAt,
     }
   }
 
-  function remember({ epoch, run, grants }: Postmark): void {
+  function remember({ epoch, run, grants, losses, lossAt, recoveringMs }: Postmark): void {
     const sameRun = epoch === seen.epoch && run === seen.run
-    seen = { epoch, run, grants: sameRun ? Math.max(grants, seen.grants) : grants }
+    seen = { epoch, run, grants: sameRun ? Math.max(grants, seen.grants) : grants, losses, lossAt }
+    recoveringUntil = clock.mono() + recoveringMs
   }
 
-  async function reportStep(epoch: string): Promise<void> {
-    steppedIn = epoch
-    await withPatience(renewEpoch(redis, keys.epoch, epoch, nextId()), patienceMs, () => {})
-    steppedIn = null
+  /** Whether Redis' clock has been set forward; tells Redis so. Until that has worked, each trip notices it again. */
+  async function noticeStep(postmark: Postmark, sentAt: number, receivedAt: number): Promise<boolean> {
+    if (postmark.epoch !== seen.epoch) detector.forget()
+    const stepMs = detector.steppedBy(postmark.now, sentAt, receivedAt)
+    if (stepMs === 0) return false
+    counters.clockSteps += 1
+    await withPatience(reportStep(redis, record, postmark, stepMs), options.patienceMs(), () => {})
+    return true
   }
 
   async function ask<A extends { readonly postmark: Postmark }>(
-    send: (redis: Redis, epochKey: string, preamble: Preamble) => Promise<A>,
+    send: (redis: Redis, preamble: Preamble) => Promise<A>,
     onLate: (answer: A) => void,
   ): Promise<Trip<A>> {
     counters.trips += 1
     try {
-      if (steppedIn !== null) await reportStep(steppedIn)
       const sentAt = clock.mono()
       const sentAtWall = clock.wall()
       const request = preamble()
       const isOwn = ({ postmark }: A) => postmark.requestId === request.requestId
-      const answer = await withPatience(send(redis, keys.epoch, request), patienceMs, (late) => {
+      const answer = await withPatience(send(redis, request), options.patienceMs(), (late) => {
         if (isOwn(late)) onLate(late)
       })
       // An answer to somebody else's question: the connection is out of step with its replies.
       if (!isOwn(answer)) throw new TypeError('not the answer to this request')
       const { postmark } = answer
-      const stepped = detector.stepped(postmark.now, sentAt, clock.mono())
-      if (stepped) {
-        counters.clockSteps += 1
-        await reportStep(postmark.epoch)
-      }
+      const receivedAt = clock.mono()
+      link.note(receivedAt - sentAt)
+      const stepped = await noticeStep(postmark, sentAt, receivedAt)
       remember(postmark)
-      return { answer, sentAt, sentAtWall, stepped }
+      const datedAt = Math.max(sentAt, detector.earliest(postmark.now))
+      return { answer, datedAt, datedAtWall: sentAtWall + (datedAt - sentAt), stepped }
     } catch (cause) {
       counters.failures += 1
       // What can't be understood may be the reply to another command: only a new connection is sure to be right.
@@ -141,19 +167,27 @@ export function createLedgers(options: {
 
   return {
     keys,
+    record,
     ask,
-    async giveBack({ ledgerKey, id, place, tokens, keepMs }) {
+    async giveBack({ ledgerKey, id, place, tokens, run }) {
       const marker = keys.refund(id)
-      // The slot ends at most a 32nd of a window after the charge; twice as long is beyond doubt.
-      const grant = { place, tokens, lifetimeMs: 2 * keepMs }
-      const taken = await refund(redis, { marker, ledger: ledgerKey }, grant).catch(() => false)
+      const grant = { place, tokens, run, lifetimeMs: refundOnceMs }
+      const taken = await refund(redis, { marker, ledger: ledgerKey, record }, grant).catch(() => false)
       if (taken) counters.refunded += tokens
     },
-    inspect: (ledger, terms) => answered(inspect(redis, { epoch: keys.epoch, ledger }, terms)),
+    inspect: (ledger, terms, onDataLoss) => answered(inspect(redis, { record, ledger }, terms, onDataLoss)),
     forget: async (ledgerKey) => void (await answered(redis.del(ledgerKey))),
     pardon: (pardonKey, ledger, keepMs) =>
-      answered(pardon(redis, { epoch: keys.epoch, pardon: pardonKey, ledger }, keepMs)),
-    found: async () => void (await answered(foundEpoch(redis, keys.epoch, nextId()))),
+      answered(pardon(redis, { record, pardon: pardonKey, ledger }, keepMs)),
+    found: async () => void (await answered(foundRecord(redis, record, nextId()))),
+    standing: (keepMs) => answered(readStanding(redis, record, keepMs)),
+    trust: () => answered(trustRecord(redis, record, nextId())),
+    get tripMs() {
+      return link.tripMs
+    },
+    get recoveringMs() {
+      return Math.max(0, recoveringUntil - clock.mono())
+    },
   }
 }
 

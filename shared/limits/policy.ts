@@ -12,10 +12,11 @@ export type LimitRule = { readonly limit: number; readonly windowMs: number } | 
 export type OnOutage = 'closed' | 'open' | 'share'
 
 /**
- * What happens after Redis has lost charges (a flush, a failover, a clock that stepped): `quarantine` admits nothing
- * until nothing lost can matter any more, `trust` goes on as if nothing had been charged.
+ * What happens after Redis has lost charges (a flush, a failover), until nothing lost can matter any more: `quarantine`
+ * admits nothing, `lower` takes what can have been lost off the limit, up to a half of it for each loss, and `trust`
+ * goes on as if nothing had been lost.
  */
-export type OnDataLoss = 'quarantine' | 'trust'
+export type OnDataLoss = 'quarantine' | 'lower' | 'trust'
 
 export interface LimitPolicy {
   /** Shown in headers, metrics and the keys in Redis: `[a-z0-9._-]`. */
@@ -39,16 +40,18 @@ export interface Terms {
   readonly slotMs: number
   /** How long a charge counts: window and term. */
   readonly keepMs: number
+  /** A term may be longer where trips to Redis take long, up to this; such charges count for so much longer. */
+  readonly longestTermMs: number
 }
 
 const shortestWindowMs = 100
 const longestWindowMs = 366 * 86_400_000
 
 /** Tokens that a worker holds and does not need are missing elsewhere: not for long, however long the window. */
-const longestTermMs = 5_000
+const usualTermMs = 5_000
 
 /**
- * The terms of a rule, null for `off`. `fixedTermMs` replaces the default, a 20th of the window. Throws `RangeError`
+ * The terms of a rule, null for `off`. `fixedTermMs` replaces the default, a 20th of the window and longer where needed. Throws `RangeError`
  * for a rule that can't be kept.
  */
 export function termsOf(rule: LimitRule, fixedTermMs?: number): Terms | null {
@@ -60,9 +63,10 @@ export function termsOf(rule: LimitRule, fixedTermMs?: number): Terms | null {
   if (!Number.isSafeInteger(windowMs) || windowMs < shortestWindowMs || windowMs > longestWindowMs) {
     throw new RangeError(`a window must last ${shortestWindowMs} ms to 366 days, not ${windowMs} ms`)
   }
-  const termMs = fixedTermMs ?? Math.min(longestTermMs, Math.floor(windowMs / 20))
+  const termMs = fixedTermMs ?? Math.min(usualTermMs, Math.floor(windowMs / 20))
   const slotMs = Math.max(1, Math.floor(windowMs / 32))
-  return { limit, windowMs, termMs, slotMs, keepMs: windowMs + termMs }
+  const longestTermMs = fixedTermMs ?? Math.max(termMs, Math.floor(windowMs / 4))
+  return { limit, windowMs, termMs, slotMs, keepMs: windowMs + termMs, longestTermMs }
 }
 
 /** Throws `RangeError` for a name that can't be shown in a header or used in a key. */

@@ -29,7 +29,7 @@ export function hasEnded(lease: Lease, now: number, clock: Clock): boolean {
 /** Drops the leases that have ended, and returns how many tokens went with them. */
 export function dropEnded(purse: Purse, now: number, clock: Clock): number {
   let dropped = 0
-  // Later leases end later: the first that has not ended is followed by none that has.
+  // They are kept in the order of their ends: the first that has not ended is followed by none that has.
   for (let first = purse.leases[0]; first && hasEnded(first, now, clock); first = purse.leases[0]) {
     purse.leases.shift()
     purse.balance -= first.tokens
@@ -39,7 +39,11 @@ export function dropEnded(purse: Purse, now: number, clock: Clock): number {
 }
 
 export function addLease(purse: Purse, lease: Lease): void {
-  purse.leases.push(lease)
+  const { leases } = purse
+  // Terms vary with how long trips take, so that a later lease may end earlier.
+  let at = leases.length
+  while (at > 0 && (leases[at - 1] as Lease).until > lease.until) at -= 1
+  leases.splice(at, 0, lease)
   purse.balance += lease.tokens
 }
 

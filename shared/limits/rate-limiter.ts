@@ -13,7 +13,14 @@ import { createCounters, type LimiterMetrics } from './counters.ts'
 import { join, type JointDecision, type RateDecision } from './decision.ts'
 import { Unavailable } from '../kernel/errors.ts'
 import { createJudge } from './judge.ts'
-import { createKeyState, forgetDenial, termsFor, type Denial, type KeyState } from './key-state.ts'
+import {
+  createKeyState,
+  forgetDenial,
+  termsFor,
+  type Denial,
+  type Failure,
+  type KeyState,
+} from './key-state.ts'
 import { hashKey } from './keys.ts'
 import { createLeasing } from './leasing.ts'
 import { createLedgers } from './ledgers.ts'
@@ -21,6 +28,7 @@ import type { Service } from '../kernel/lifecycle.ts'
 import { parseNotice, writeNotice } from './notice.ts'
 import { createOutage } from './outage.ts'
 import { checkPolicyName, termsOf, type LimitPolicy } from './policy.ts'
+import type { RecordStanding } from './scripts.ts'
 
 export interface RateLimiter extends Service {
   /**
@@ -47,6 +55,10 @@ export interface RateLimiter extends Service {
    * has been a limiter before.
    */
   found(): Promise<void>
+  /** What may have been lost of what was charged. Rejects with `Unavailable`. */
+  standing(): Promise<RecordStanding>
+  /** Takes for granted that nothing was lost, on every worker; whether that changed anything. */
+  trust(): Promise<boolean>
   metrics(): LimiterMetrics
 }
 
@@ -81,7 +93,7 @@ export interface RateLimiterOptions {
   readonly prefix?: string
   /** How many workers share a limit during an outage; needed by policies with `share`. */
   readonly workers?: () => number
-  /** The longest that a decision waits for Redis. */
+  /** The longest that a decision waits for Redis; while an outage is suspected, a quarter of it. */
   readonly patienceMs?: number
   /** Keys that are remembered for each policy. */
   readonly maxKeys?: number
@@ -99,15 +111,24 @@ interface OpenClaim {
   cost: number
   /** The answer that this claim has waited for. */
   denial: Denial | null
+  /** The request to Redis for it has failed. */
+  failure: Failure | null
+  /** What was granted for it came too late to be used. */
+  late: boolean
   /** Tokens were leased for it. */
   leased: boolean
+}
+
+function openClaim(state: KeyState, cost: number): OpenClaim {
+  return { state, cost, denial: null, failure: null, late: false, leased: false }
 }
 
 export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
   const { redis, clock, bus, workers, prefix, patienceMs = 1_000, maxKeys = 10_000 } = options
   const counters = createCounters()
   const outage = createOutage(clock)
-  const ledgers = createLedgers({ redis, clock, prefix, patienceMs, counters })
+  const patience = () => (outage.suspected ? patienceMs / 4 : patienceMs)
+  const ledgers = createLedgers({ redis, clock, prefix, patienceMs: patience, counters })
   const leasing = createLeasing({ clock, ledgers, outage, counters, bus })
   const judge = createJudge({
     clock,
@@ -164,7 +185,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     const state = stateOf(name, key)
     const now = clock.mono()
     const standing = judge.look(state, cost, now, state.denial)
-    if (standing === 'unknown') return settleOne({ state, cost, denial: null, leased: false })
+    if (standing === 'unknown') return settleOne(openClaim(state, cost))
     if (standing === 'denied') return judge.refuse(state, cost, now, state.denial)
     return judge.admit(state, cost, now, standing)
   }
@@ -183,7 +204,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
       const state = stateOf(policy, key)
       const same = open.get(state)
       if (same) same.cost += cost
-      else open.set(state, { state, cost, denial: null, leased: false })
+      else open.set(state, openClaim(state, cost))
     }
     return [...open.values()]
   }
@@ -191,9 +212,9 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
   /** Charges all claims when all can be; refuses, charging none, when one must be; null when Redis must be asked. */
   function decide(claims: readonly OpenClaim[]): RateDecision[] | null {
     const now = clock.mono()
-    const looked = claims.map(({ state, cost, denial: answered }) => {
+    const looked = claims.map(({ state, cost, denial: answered, failure }) => {
       const denial = answered ?? state.denial
-      return { state, cost, denial, standing: judge.look(state, cost, now, denial) }
+      return { state, cost, denial, standing: judge.look(state, cost, now, denial, failure) }
     })
     const denied = looked.filter(({ standing }) => standing === 'denied')
     if (denied.length > 0) {
@@ -210,7 +231,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
 
   /** Asks Redis until there is a decision. */
   async function settle(claims: readonly OpenClaim[]): Promise<RateDecision[]> {
-    const giveUpAt = clock.mono() + patienceMs
+    const giveUpAt = clock.mono() + patience()
     for (const { state, cost } of claims) state.awaited += cost
     try {
       for (;;) {
@@ -221,11 +242,17 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
           return decisions
         }
         if (stopped) throw new Unavailable('redis')
-        if (clock.mono() >= giveUpAt) outage.begin(new Error('Redis answers too slowly to be of use'))
+        if (clock.mono() >= giveUpAt) giveUpLate(claims)
       }
     } finally {
       for (const { state, cost } of claims) state.awaited -= cost
     }
+  }
+
+  /** Not those that get something, be it that others took it: only where answers are too old for the window. */
+  function giveUpLate(claims: readonly OpenClaim[]): void {
+    const failure = { cause: new Error('Redis answers too slowly for a limit with such a window') }
+    for (const claim of claims) if (claim.late) claim.failure ??= failure
   }
 
   async function fillUntilDenied(claims: readonly OpenClaim[]): Promise<void> {
@@ -233,9 +260,17 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
       const { state, cost } = claim
       if (outage.active) return
       if (state.terms === null || state.purse.balance >= cost) continue
-      claim.denial = await leasing.fill(state, cost - state.purse.balance)
-      if (claim.denial !== null) return
-      claim.leased = true
+      if (claim.failure !== null) continue
+      const outcome = await leasing.fill(state, cost - state.purse.balance)
+      claim.late = outcome === 'late'
+      if (outcome === 'granted') claim.leased = true
+      else if (outcome !== 'late') {
+        if ('cause' in outcome) claim.failure = outcome
+        else {
+          claim.denial = outcome
+          return
+        }
+      }
     }
   }
 
@@ -262,6 +297,18 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     state.free = state.terms?.limit ?? 0
   }
 
+  /** For how long a loss matters to any of the policies; to those that ask a function, for a minute at least. */
+  function longestRecoveryMs(): number {
+    const rules = [...policies.values()].map(({ policy: { rule } }) =>
+      typeof rule === 'function' ? 'off' : rule,
+    )
+    const lasting = rules.map((rule) => {
+      const terms = termsOf(rule)
+      return terms ? terms.windowMs + terms.longestTermMs : 0
+    })
+    return Math.max(60_000, ...lasting)
+  }
+
   async function announce(policy: string, hashedKey: string | null): Promise<void> {
     const notice = writeNotice({ policy, hashedKey })
     applyNotice(notice)
@@ -278,17 +325,16 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
       const { policy } = policyState(name)
       const terms = termsFor(policy, key)
       if (terms === null) return null
-      const { limit, windowMs } = terms
+      const { windowMs } = terms
       const ledger = ledgers.keys.ledger(name, terms, hashKey(key))
-      const standing = await ledgers.inspect(ledger, terms)
-      const quarantineMs = policy.onDataLoss === 'quarantine' ? standing.quarantineMs : 0
+      const { charged, limit, waitMs, quarantineMs } = await ledgers.inspect(ledger, terms, policy.onDataLoss)
       return {
         policy: name,
         limit,
         windowMs,
-        charged: standing.charged,
-        remaining: quarantineMs > 0 ? 0 : Math.max(0, limit - standing.charged),
-        retryAfterMs: Math.max(standing.waitMs, quarantineMs),
+        charged,
+        remaining: quarantineMs > 0 ? 0 : Math.max(0, limit - charged),
+        retryAfterMs: Math.max(waitMs, quarantineMs),
         quarantineMs,
       }
     },
@@ -303,6 +349,8 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
       await announce(name, key === undefined ? null : hashKey(key))
     },
     found: ledgers.found,
+    standing: () => ledgers.standing(longestRecoveryMs()),
+    trust: ledgers.trust,
     metrics: () => ({ ...counters, mode: outage.active ? 'outage' : 'ledger' }),
     async start() {},
     async stop(deadline) {

@@ -4,15 +4,20 @@
  */
 import type { Redis } from 'ioredis'
 import { loadScript, runScript, type Script } from '../kernel/redis/script.ts'
+import type { OnDataLoss, Terms } from './policy.ts'
 
 const folder = new URL('./lua/', import.meta.url)
 const attemptScript = loadScript(folder, 'attempt')
+const decideScript = loadScript(folder, 'decide')
 const foundScript = loadScript(folder, 'found')
 const inspectScript = loadScript(folder, 'inspect')
 const leaseScript = loadScript(folder, 'lease')
+const letGoScript = loadScript(folder, 'let_go')
 const pardonScript = loadScript(folder, 'pardon')
 const refundScript = loadScript(folder, 'refund')
-const renewEpochScript = loadScript(folder, 'renew_epoch')
+const standingScript = loadScript(folder, 'standing')
+const stepScript = loadScript(folder, 'step')
+const trustScript = loadScript(folder, 'trust')
 
 /** What a worker tells Redis with each request for a grant. */
 export interface Preamble {
@@ -20,7 +25,10 @@ export interface Preamble {
   readonly requestId: string
   readonly seenEpoch: string
   readonly seenRun: string
+  /** Tokens that had been charged in all. */
   readonly seenGrants: number
+  readonly seenLosses: number
+  readonly seenLossAt: number
 }
 
 /** What Redis tells with each grant or refusal. */
@@ -32,16 +40,26 @@ export interface Postmark {
   readonly epoch: string
   readonly run: string
   readonly grants: number
+  /** Milliseconds that Redis' clock has been set forward in this epoch: `now` goes on without them. */
+  readonly ahead: number
+  /** How often charges were lost, when last, and for how long that still matters. */
+  readonly losses: number
+  readonly lossAt: number
+  readonly recoveringMs: number
 }
 
 export interface LeaseClaim {
   readonly limit: number
   readonly keepMs: number
   readonly slotMs: number
+  /** By how much the term is longer than `keepMs` allows for. */
+  readonly extraMs: number
   readonly want: number
   readonly need: number
   readonly divisor: number
-  readonly quarantine: boolean
+  readonly onDataLoss: OnDataLoss
+  /** How long what was lost can matter: window and longest term. */
+  readonly recoverMs: number
 }
 
 export interface LeaseAnswer {
@@ -68,138 +86,217 @@ export interface AttemptRule {
   readonly slotMs: number
 }
 
-export interface AttemptClaim {
+export interface GuessRules {
   readonly address: AttemptRule
   readonly account: AttemptRule
+}
+
+export interface AttemptClaim extends GuessRules {
+  /** Of all guesses together. */
+  readonly mostGuesses: number
   readonly firstDelayMs: number
   readonly longestDelayMs: number
-  readonly quarantine: boolean
+  /** The longest that a place is held. */
+  readonly holdMs: number
+  readonly onDataLoss: OnDataLoss
+}
+
+/** Every key of one guess. */
+export interface GuessKeys {
+  readonly record: string
+  readonly ledgers: {
+    readonly address: string
+    readonly pair: string
+    readonly account: string
+    readonly all: string
+  }
+  readonly held: { readonly address: string; readonly pair: string; readonly account: string }
+  readonly ticket: string
+  readonly pardon: string
 }
 
 export interface AttemptAnswer {
   readonly postmark: Postmark
-  readonly verdict: 'go' | 'quarantine' | 'blocked' | 'delayed'
+  readonly verdict: 'go' | 'quarantine' | 'blocked' | 'delayed' | 'busy'
   readonly waitMs: number
-  /** Of `address` and `account`. */
-  readonly violated: readonly string[]
-  /** Of the address, the address with the account, the account; null where there is no such limit. */
-  readonly places: readonly (Place | null)[]
+  readonly violated: readonly ('address' | 'account' | 'all')[]
+}
+
+/** What may have been lost of what is counted. */
+export interface RecordStanding {
+  /** False: the next charge begins one, and takes all for lost. */
+  readonly exists: boolean
+  readonly losses: number
+  /** Tokens that can have been lost. */
+  readonly lost: number
+  readonly recoveringMs: number
 }
 
 export interface Standing {
   readonly charged: number
+  /** The limit in force: lower than configured while that makes up for a loss. */
+  readonly limit: number
   readonly waitMs: number
   readonly quarantineMs: number
 }
 
 export async function lease(
   redis: Redis,
-  keys: { epoch: string; ledger: string },
+  keys: { record: string; ledger: string },
   preamble: Preamble,
   claim: LeaseClaim,
 ): Promise<LeaseAnswer> {
+  const { limit, keepMs, slotMs, extraMs, want, need, divisor, onDataLoss, recoverMs } = claim
   const reply = await run(
     redis,
     leaseScript,
-    [keys.epoch, keys.ledger],
-    [
-      ...preambleArgs(preamble),
-      claim.limit,
-      claim.keepMs,
-      claim.slotMs,
-      claim.want,
-      claim.need,
-      claim.divisor,
-      claim.quarantine ? '1' : '0',
-    ],
+    [keys.record, keys.ledger],
+    [...preambleArgs(preamble), limit, keepMs, slotMs, extraMs, want, need, divisor, onDataLoss, recoverMs],
   )
   return {
     postmark: parsePostmark(reply),
-    granted: integer(reply[5]),
-    free: integer(reply[6]),
-    waitMs: integer(reply[7]),
-    quarantined: reply[8] === '1',
-    place: { slot: integer(reply[9]), birth: text(reply[10]) },
+    granted: integer(reply[9]),
+    free: integer(reply[10]),
+    waitMs: integer(reply[11]),
+    quarantined: reply[12] === '1',
+    place: { slot: integer(reply[13]), birth: text(reply[14]) },
   }
 }
 
+/** Holds a place for a guess. Its id is that of the request. */
 export async function attempt(
   redis: Redis,
-  keys: { epoch: string; address: string; pair: string; account: string; ticket: string; pardon: string },
+  { record, ledgers, held, ticket, pardon }: GuessKeys,
   preamble: Preamble,
   claim: AttemptClaim,
 ): Promise<AttemptAnswer> {
-  const ruleArgs = ({ limit, keepMs, slotMs }: AttemptRule) => [limit ?? -1, keepMs, slotMs]
+  const { mostGuesses, firstDelayMs, longestDelayMs, holdMs, onDataLoss } = claim
   const reply = await run(
     redis,
     attemptScript,
-    [keys.epoch, keys.address, keys.pair, keys.account, keys.ticket, keys.pardon],
+    [record, ...ledgerKeys(ledgers), ...heldKeys(held), ticket, pardon],
     [
       ...preambleArgs(preamble),
-      ...ruleArgs(claim.address),
-      ...ruleArgs(claim.account),
-      claim.firstDelayMs,
-      claim.longestDelayMs,
-      claim.quarantine ? '1' : '0',
+      ...ruleArgs(claim),
+      mostGuesses,
+      firstDelayMs,
+      longestDelayMs,
+      holdMs,
+      onDataLoss,
     ],
   )
-  const place = (i: number) =>
-    reply[i] === '' || reply[i] === undefined ? null : { slot: integer(reply[i]), birth: text(reply[i + 1]) }
   return {
     postmark: parsePostmark(reply),
-    verdict: oneOf(reply[5], ['go', 'quarantine', 'blocked', 'delayed']),
-    waitMs: integer(reply[6]),
-    violated: text(reply[7]).split(',').filter(Boolean),
-    places: [place(8), place(10), place(12)],
+    verdict: oneOf(reply[9], ['go', 'quarantine', 'blocked', 'delayed', 'busy']),
+    waitMs: integer(reply[10]),
+    violated: text(reply[11])
+      .split(',')
+      .filter(Boolean)
+      .map((word) => oneOf(word, ['address', 'account', 'all'])),
   }
+}
+
+/** Counts a guess that was wrong. */
+export async function decide(
+  redis: Redis,
+  { record, ledgers, held, pardon }: GuessKeys,
+  preamble: Preamble,
+  rules: GuessRules,
+  guessId: string,
+): Promise<{ readonly postmark: Postmark }> {
+  const reply = await run(
+    redis,
+    decideScript,
+    [record, ...ledgerKeys(ledgers), ...heldKeys(held), pardon],
+    [...preambleArgs(preamble), ...ruleArgs(rules), guessId],
+  )
+  return { postmark: parsePostmark(reply) }
+}
+
+/** Gives the places of a guess up that does not count. */
+export async function letGo(redis: Redis, { held }: GuessKeys, guessId: string): Promise<void> {
+  await runScript(redis, letGoScript, heldKeys(held), [guessId])
+}
+
+const ledgerKeys = ({ address, pair, account, all }: GuessKeys['ledgers']) => [address, pair, account, all]
+const heldKeys = ({ address, pair, account }: GuessKeys['held']) => [address, pair, account]
+
+function ruleArgs({ address, account }: GuessRules): number[] {
+  return [address, account].flatMap(({ limit, keepMs, slotMs }) => [limit ?? -1, keepMs, slotMs])
 }
 
 /** Whether it was taken back; false also when that had been done before. */
 export async function refund(
   redis: Redis,
-  keys: { marker: string; ledger: string },
-  grant: { place: Place; tokens: number; lifetimeMs: number },
+  keys: { marker: string; ledger: string; record: string },
+  grant: { place: Place; tokens: number; run: string; lifetimeMs: number },
 ): Promise<boolean> {
-  const { place, tokens, lifetimeMs } = grant
-  const args = [place.slot, tokens, place.birth, lifetimeMs]
-  return (await runScript(redis, refundScript, [keys.marker, keys.ledger], args)) === 1
+  const { place, tokens, run, lifetimeMs } = grant
+  const args = [place.slot, tokens, place.birth, lifetimeMs, run]
+  return (await runScript(redis, refundScript, [keys.marker, keys.ledger, keys.record], args)) === 1
 }
 
 export async function inspect(
   redis: Redis,
-  keys: { epoch: string; ledger: string },
-  terms: { limit: number; keepMs: number; slotMs: number },
+  keys: { record: string; ledger: string },
+  terms: Pick<Terms, 'limit' | 'windowMs' | 'keepMs' | 'slotMs' | 'longestTermMs'>,
+  onDataLoss: OnDataLoss,
 ): Promise<Standing> {
-  const args = [terms.limit, terms.keepMs, terms.slotMs]
-  const reply = await run(redis, inspectScript, [keys.epoch, keys.ledger], args)
-  return { charged: integer(reply[0]), waitMs: integer(reply[1]), quarantineMs: integer(reply[2]) }
+  const { limit, windowMs, keepMs, slotMs, longestTermMs } = terms
+  const args = [limit, keepMs, slotMs, onDataLoss, windowMs + longestTermMs]
+  const reply = await run(redis, inspectScript, [keys.record, keys.ledger], args)
+  return {
+    charged: integer(reply[0]),
+    limit: integer(reply[1]),
+    waitMs: integer(reply[2]),
+    quarantineMs: integer(reply[3]),
+  }
 }
 
-export async function renewEpoch(
+/** Tells that Redis' clock was seen to be set forward by `stepMs`, in the epoch and after the steps of the postmark. */
+export async function reportStep(
   redis: Redis,
-  epochKey: string,
-  seenEpoch: string,
-  freshEpoch: string,
+  record: string,
+  seen: Pick<Postmark, 'epoch' | 'ahead'>,
+  stepMs: number,
 ): Promise<void> {
-  await runScript(redis, renewEpochScript, [epochKey], [seenEpoch, freshEpoch])
+  await runScript(redis, stepScript, [record], [seen.epoch, seen.ahead, stepMs, stepSlackMs])
+}
+
+/** Lives of ledgers in Redis allow for a clock that is set forward by so much (lua/ledger.lua). */
+const stepSlackMs = 1_000
+
+export async function readStanding(redis: Redis, record: string, keepMs: number): Promise<RecordStanding> {
+  const reply = await run(redis, standingScript, [record], [keepMs])
+  return {
+    exists: reply[0] === '1',
+    losses: integer(reply[1]),
+    lost: integer(reply[2]),
+    recoveringMs: integer(reply[3]),
+  }
+}
+
+/** Whether there was anything that the limits made up for. */
+export async function trustRecord(redis: Redis, record: string, freshEpoch: string): Promise<boolean> {
+  return (await runScript(redis, trustScript, [record], [freshEpoch])) === 1
 }
 
 export async function pardon(
   redis: Redis,
-  keys: { epoch: string; pardon: string; ledger: string },
+  keys: { record: string; pardon: string; ledger: string },
   lifetimeMs: number,
 ): Promise<void> {
-  await runScript(redis, pardonScript, [keys.epoch, keys.pardon, keys.ledger], [lifetimeMs])
+  await runScript(redis, pardonScript, [keys.record, keys.pardon, keys.ledger], [lifetimeMs])
 }
 
-/** Whether this began the first epoch. */
-export async function foundEpoch(redis: Redis, epochKey: string, freshEpoch: string): Promise<boolean> {
-  return (await runScript(redis, foundScript, [epochKey], [freshEpoch])) === 1
+/** Whether this began the first record. */
+export async function foundRecord(redis: Redis, record: string, freshEpoch: string): Promise<boolean> {
+  return (await runScript(redis, foundScript, [record], [freshEpoch])) === 1
 }
 
 function preambleArgs(preamble: Preamble): (string | number)[] {
-  const { requestId, seenEpoch, seenRun, seenGrants } = preamble
-  return [requestId, seenEpoch, seenRun, seenGrants]
+  const { requestId, seenEpoch, seenRun, seenGrants, seenLosses, seenLossAt } = preamble
+  return [requestId, seenEpoch, seenRun, seenGrants, seenLosses, seenLossAt]
 }
 
 function parsePostmark(reply: readonly unknown[]): Postmark {
@@ -209,6 +306,10 @@ function parsePostmark(reply: readonly unknown[]): Postmark {
     epoch: text(reply[2]),
     run: text(reply[3]),
     grants: integer(reply[4]),
+    ahead: integer(reply[5]),
+    losses: integer(reply[6]),
+    lossAt: integer(reply[7]),
+    recoveringMs: integer(reply[8]),
   }
 }
 

@@ -8,7 +8,15 @@ import { createWorld, type World } from './world.ts'
 
 /** What may happen to a ledger. Times are steps from one event to the next. */
 type Event =
-  | { kind: 'lease'; afterMs: number; want: number; need: number; limit: number; divisor: number }
+  | {
+      kind: 'lease'
+      afterMs: number
+      want: number
+      need: number
+      limit: number
+      divisor: number
+      extraMs: number
+    }
   /** Of one of the latest grants, by its rank from the last; part of it or all. */
   | { kind: 'refund'; afterMs: number; rank: number; part: number }
   | { kind: 'reset'; afterMs: number }
@@ -18,6 +26,9 @@ interface Granted {
   readonly atMs: number
   readonly tokens: number
   readonly place: Place
+  readonly run: string
+  /** By how much its term is longer than usual. */
+  readonly extraMs: number
   readonly life: number
   refunded: number
 }
@@ -31,8 +42,8 @@ const largestLimit = 12
 /** The ledger as one would think of it: all grants, with their times. */
 function createModel() {
   const grants: Granted[] = []
-  const slotEnd = (atMs: number) => (Math.floor(atMs / slotMs) + 1) * slotMs
-  const counts = (grant: Granted, now: number) => slotEnd(grant.atMs) > now - keepMs
+  const slotEnd = ({ atMs, extraMs }: Granted) => (Math.floor((atMs + extraMs) / slotMs) + 1) * slotMs
+  const counts = (grant: Granted, now: number) => slotEnd(grant) > now - keepMs
   let life = 0
 
   const alive = (now: number) => grants.filter((grant) => grant.life === life && counts(grant, now))
@@ -55,9 +66,9 @@ function createModel() {
     /** When `need` tokens are free if nothing more is granted. */
     freeAt(need: number, limit: number, now: number): number {
       let free = limit - charged(now)
-      for (const grant of alive(now).toSorted((a, b) => a.atMs - b.atMs)) {
+      for (const grant of alive(now).toSorted((a, b) => slotEnd(a) - slotEnd(b))) {
         free += grant.tokens - grant.refunded
-        if (free >= need) return slotEnd(grant.atMs) + keepMs
+        if (free >= need) return slotEnd(grant) + keepMs
       }
       return now + keepMs
     },
@@ -76,6 +87,10 @@ const event: fc.Arbitrary<Event> = fc.oneof(
       need: tokens,
       limit: fc.oneof(fc.constant(largestLimit), fc.integer({ min: 0, max: largestLimit })),
       divisor: fc.integer({ min: 1, max: 5 }),
+      extraMs: fc.oneof(
+        fc.constant(0),
+        fc.nat(4).map((ticks) => ticks * 1_000),
+      ),
     }),
   },
   {
@@ -112,17 +127,19 @@ describe('The ledger script', function () {
         await world.redis.del(ledger)
         model.reset()
       } else if (event.kind === 'lease') {
-        const answer = await askFor(keys.epoch, ledger, String(i), event)
+        const answer = await askFor(keys.record, ledger, String(i), event)
         const { granted, free } = model.expected(event, now)
         expect(answer).to.include({ granted, free })
         if (granted === 0) expect(answer.waitMs).to.equal(model.freeAt(event.need, event.limit, now) - now)
         else {
-          const { place } = answer
+          const { place, postmark } = answer
           model.grants.push({
             id: String(i),
             atMs: now,
             tokens: granted,
             place,
+            run: postmark.run,
+            extraMs: event.extraMs,
             life: model.life(),
             refunded: 0,
           })
@@ -136,34 +153,45 @@ describe('The ledger script', function () {
 
     async function giveBack(model: ReturnType<typeof createModel>, grant: Granted, part: number) {
       const marker = keys.refund(grant.id)
-      const request = { place: grant.place, tokens: part, lifetimeMs: 60_000 }
-      const taken = await refund(redis, { marker, ledger }, request)
+      const request = { place: grant.place, tokens: part, run: grant.run, lifetimeMs: 60_000 }
+      const names = { marker, ledger, record: keys.record }
+      const taken = await refund(redis, names, request)
       if (taken) {
         expect(grant.refunded, 'given back before').to.equal(0)
         expect(grant.life, 'of the ledger before a reset').to.equal(model.life())
         grant.refunded = part
       }
-      expect(await refund(redis, { marker, ledger }, request), 'a second time').to.equal(false)
+      expect(await refund(redis, names, request), 'a second time').to.equal(false)
     }
   }
 
   function askFor(
-    epoch: string,
+    record: string,
     ledger: string,
     requestId: string,
     event: Extract<Event, { kind: 'lease' }>,
   ) {
-    const preamble = { requestId, seenEpoch: '', seenRun: '', seenGrants: 0 }
-    const { want, need, limit, divisor } = event
-    const claim = { limit, keepMs, slotMs, want, need, divisor, quarantine: false }
-    return lease(redis, { epoch, ledger }, preamble, claim) as Promise<LeaseAnswer>
+    const preamble = {
+      requestId,
+      seenEpoch: '',
+      seenRun: '',
+      seenGrants: 0,
+      seenLosses: 0,
+      seenLossAt: 0,
+    }
+    const { want, need, limit, divisor, extraMs } = event
+    const onDataLoss = 'trust' as const
+    const recoverMs = keepMs
+    const claim = { limit, keepMs, slotMs, extraMs, want, need, divisor, onDataLoss, recoverMs }
+    return lease(redis, { record, ledger }, preamble, claim) as Promise<LeaseAnswer>
   }
 
   /** Whatever the limits were: no window holds more than the largest of them, unless there was a reset. */
   function expectStrict(grants: readonly Granted[]): void {
     for (const last of grants) {
       const inWindow = grants.filter(
-        ({ atMs, life }) => life === last.life && atMs > last.atMs - keepMs && atMs <= last.atMs,
+        ({ atMs, extraMs, life }) =>
+          life === last.life && atMs + extraMs > last.atMs - keepMs && atMs <= last.atMs,
       )
       const sum = inWindow.reduce((total, { tokens, refunded }) => total + tokens - refunded, 0)
       expect(sum).to.be.at.most(largestLimit)

@@ -1,7 +1,13 @@
 import { expect } from 'chai'
 import { systemClock } from '../../shared/kernel/clock.ts'
 import { Unavailable } from '../../shared/kernel/errors.ts'
-import { createLoginGuard, type LoginGuard, type LoginGuardOptions } from '../../shared/limits/login-guard.ts'
+import {
+  createLoginGuard,
+  type Guess,
+  type LoginAttempt,
+  type LoginGuard,
+  type LoginGuardOptions,
+} from '../../shared/limits/login-guard.ts'
 import { withScriptClock } from './redis-doubles.ts'
 import { createWorld, type World } from './world.ts'
 
@@ -31,25 +37,33 @@ describe('The login guard', () => {
       account: { limit: 5, windowMs: quarterHour },
       onDataLoss: 'trust',
       holdMs: 0,
+      busyMs: 0,
       ...options,
     })
+  }
+
+  /** A guess that turns out to be wrong. */
+  async function wrong(guard: LoginGuard, guess: Guess): Promise<LoginAttempt> {
+    const attempt = await guard.attempt(guess)
+    if (attempt.allowed) await attempt.count()
+    return attempt
   }
 
   async function countAllowed(attempts: readonly ReturnType<LoginGuard['attempt']>[]): Promise<number> {
     return (await Promise.all(attempts)).filter(({ allowed }) => allowed).length
   }
 
-  /** Guesses at the account from so many addresses, one each. */
+  /** Wrong guesses at the account from so many addresses, one each. */
   function strangers(guard: LoginGuard, account: string, count: number) {
     return Array.from({ length: count }, (_, i) =>
-      guard.attempt({ ip: `198.51.${i >> 8}.${i & 255}`, account }),
+      wrong(guard, { ip: `198.51.${i >> 8}.${i & 255}`, account }),
     )
   }
 
   it('lets 5 of 200 parallel guesses through when the limit is 5, on however many workers', async () => {
     const guards = [guard(), guard(), guard(), guard()]
     const attempts = Array.from({ length: 200 }, (_, i) =>
-      (guards[i % 4] as LoginGuard).attempt({ ip: '203.0.113.9', account: 'alice' }),
+      wrong(guards[i % 4] as LoginGuard, { ip: '203.0.113.9', account: 'alice' }),
     )
     expect(await countAllowed(attempts)).to.equal(5)
   })
@@ -61,7 +75,7 @@ describe('The login guard', () => {
   it('blocks an address that guesses at many accounts', async () => {
     const own = guard({ ip: { limit: 20, windowMs: quarterHour } })
     const attempts = Array.from({ length: 60 }, (_, i) =>
-      own.attempt({ ip: '203.0.113.9', account: `user-${i}` }),
+      wrong(own, { ip: '203.0.113.9', account: `user-${i}` }),
     )
     expect(await countAllowed(attempts)).to.equal(20)
     const refused = await own.attempt({ ip: '203.0.113.9', account: 'somebody' })
@@ -72,7 +86,7 @@ describe('The login guard', () => {
   it('takes a /64 of IPv6 for one address', async () => {
     const own = guard({ ip: { limit: 3, windowMs: quarterHour } })
     const attempts = Array.from({ length: 9 }, (_, i) =>
-      own.attempt({ ip: `2001:db8::${i}`, account: `user-${i}` }),
+      wrong(own, { ip: `2001:db8::${i}`, account: `user-${i}` }),
     )
     expect(await countAllowed(attempts)).to.equal(3)
     expect(await own.attempt({ ip: '2001:db8:0:1::1', account: 'x' })).to.include({ allowed: true })
@@ -86,9 +100,9 @@ describe('The login guard', () => {
       await attempt.refund()
       await attempt.refund()
     }
-    expect(await own.inspect('login-account', 'alice')).to.deep.equal({ limit: 5, charged: 0 })
-    expect(await own.inspect('login-ip', owner)).to.deep.equal({ limit: 50, charged: 0 })
-    await Promise.all(Array.from({ length: 9 }, () => own.attempt({ ip: owner, account: 'alice' })))
+    expect(await own.inspect('login-account', 'alice')).to.include({ limit: 5, charged: 0 })
+    expect(await own.inspect('login-ip', owner)).to.include({ limit: 50, charged: 0 })
+    await Promise.all(Array.from({ length: 9 }, () => wrong(own, { ip: owner, account: 'alice' })))
     expect(await own.attempt({ ip: owner, account: 'alice' })).to.include({ allowed: false })
   })
 
@@ -118,7 +132,7 @@ describe('The login guard', () => {
       if (asked.allowed) throw new Error('was not delayed')
       delays.push(asked.retryAfterMs)
       ahead += asked.retryAfterMs
-      expect(await own.attempt({ ip, account: 'alice' })).to.include({ allowed: true })
+      expect(await wrong(own, { ip, account: 'alice' })).to.include({ allowed: true })
     }
     expect(delays).to.deep.equal([1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000])
   })
@@ -127,8 +141,8 @@ describe('The login guard', () => {
     const own = guard({ firstDelayMs: 20, holdMs: 100, maxHeld: 1 })
     await Promise.all(strangers(own, 'alice', 5))
     const [first, second] = await Promise.all([
-      own.attempt({ ip: owner, account: 'alice' }),
-      own.attempt({ ip: '203.0.113.1', account: 'alice' }),
+      wrong(own, { ip: owner, account: 'alice' }),
+      wrong(own, { ip: '203.0.113.1', account: 'alice' }),
     ])
     expect(first).to.include({ allowed: true })
     expect(second).to.include({ allowed: false, reason: 'delayed' })
@@ -144,13 +158,13 @@ describe('The login guard', () => {
 
   it('forgets the guesses of an address, and those at an account from all addresses, when told to', async () => {
     const [own, other] = [guard({ ip: { limit: 6, windowMs: quarterHour } }), guard()]
-    await Promise.all(Array.from({ length: 9 }, () => own.attempt({ ip: owner, account: 'alice' })))
+    await Promise.all(Array.from({ length: 9 }, () => wrong(own, { ip: owner, account: 'alice' })))
     expect(await own.attempt({ ip: owner, account: 'alice' })).to.include({ allowed: false })
     await other.reset('login-account', 'alice')
-    expect(await own.attempt({ ip: owner, account: 'alice' })).to.include({ allowed: true })
-    expect(await own.attempt({ ip: owner, account: 'alice' })).to.deep.include({ violated: ['login-ip'] })
+    expect(await wrong(own, { ip: owner, account: 'alice' })).to.include({ allowed: true })
+    expect(await wrong(own, { ip: owner, account: 'alice' })).to.deep.include({ violated: ['login-ip'] })
     await other.reset('login-ip', owner)
-    const attempts = Array.from({ length: 9 }, () => own.attempt({ ip: owner, account: 'alice' }))
+    const attempts = Array.from({ length: 9 }, () => wrong(own, { ip: owner, account: 'alice' }))
     expect(await countAllowed(attempts), 'of 5, one is used').to.equal(4)
   })
 
@@ -161,18 +175,93 @@ describe('The login guard', () => {
     expect(await own.inspect('login-ip', owner)).to.equal(null)
     await own.reset('login-account', 'alice')
     const half = guard({ ip: 'off' })
-    const guesses = Array.from({ length: 20 }, () => half.attempt({ ip: owner, account: 'alice' }))
+    const guesses = Array.from({ length: 20 }, () => wrong(half, { ip: owner, account: 'alice' }))
     expect(await countAllowed(guesses)).to.equal(5)
   })
 
-  it('tries nothing after Redis has lost its memory, and nothing while it is away', async () => {
-    const own = guard({ onDataLoss: 'quarantine', patienceMs: 200 })
-    const refused = await own.attempt({ ip: owner, account: 'alice' })
+  it('tries nothing after Redis has lost its memory where it is told so', async () => {
+    const refused = await guard({ onDataLoss: 'quarantine' }).attempt({ ip: owner, account: 'alice' })
     expect(refused).to.deep.include({ allowed: false, reason: 'quarantine', violated: [] })
+  })
+
+  it('tries nothing while Redis is away', async () => {
+    const own = guard({ patienceMs: 200 })
     world.server.freeze()
     const failure = await own.attempt({ ip: owner, account: 'alice' }).catch((cause: unknown) => cause)
     world.server.thaw()
     expect(failure).to.be.instanceOf(Unavailable)
     expect(own.metrics()).to.include({ mode: 'outage', admitted: 0 })
+  })
+
+  describe('while guesses are being tried', () => {
+    /** As a password that is right: it takes a moment to find that out. */
+    async function right(guard: LoginGuard, guess: Guess): Promise<LoginAttempt> {
+      const attempt = await guard.attempt(guess)
+      if (!attempt.allowed) return attempt
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      await attempt.refund()
+      return attempt
+    }
+
+    it('lets 30 parallel correct logins succeed, or come back in a second, and none after a quarter of an hour', async () => {
+      const [one, two] = [guard({ busyMs: 1_000 }), guard({ busyMs: 1_000 })]
+      const attempts = await Promise.all(
+        Array.from({ length: 30 }, (_, i) => right(i % 2 ? one : two, { ip: owner, account: 'alice' })),
+      )
+      for (const attempt of attempts) {
+        if (!attempt.allowed) expect(attempt).to.deep.include({ reason: 'busy', retryAfterMs: 1_000 })
+      }
+      expect(attempts.filter(({ allowed }) => allowed).length).to.be.above(5)
+      expect(await right(one, { ip: owner, account: 'alice' })).to.include({ allowed: true })
+    })
+
+    it('counts none of those that a worker left undecided, and holds their places for 30 s at the most', async () => {
+      const own = guard()
+      for (let i = 0; i < 5; i += 1) await own.attempt({ ip: owner, account: 'alice' })
+      expect(await own.attempt({ ip: owner, account: 'alice' })).to.deep.include({
+        allowed: false,
+        reason: 'busy',
+        retryAfterMs: 1_000,
+        violated: ['login-account'],
+      })
+      ahead += 30_001
+      expect(await own.attempt({ ip: owner, account: 'alice' })).to.include({ allowed: true })
+    })
+
+    it('never tries more at a time than may still be wrong', async () => {
+      const own = guard()
+      for (let i = 0; i < 3; i += 1) await wrong(own, { ip: owner, account: 'alice' })
+      const attempts = Array.from({ length: 20 }, () => own.attempt({ ip: owner, account: 'alice' }))
+      expect(await countAllowed(attempts)).to.equal(2)
+    })
+
+    it('does not answer that a guess was wrong before that is counted', async () => {
+      const own = guard({ patienceMs: 100 })
+      const attempt = await own.attempt({ ip: owner, account: 'alice' })
+      if (!attempt.allowed) throw new Error('was refused')
+      world.server.freeze()
+      const failure = await attempt.count().catch((cause: unknown) => cause)
+      world.server.thaw()
+      expect(failure).to.be.instanceOf(Unavailable)
+    })
+  })
+
+  it('leaves nothing in Redis of a login that was right', async () => {
+    const own = guard()
+    await own.found()
+    const before = await world.redis.keys('*')
+    const attempt = await own.attempt({ ip: owner, account: 'alice' })
+    if (attempt.allowed) await attempt.refund()
+    expect(await world.redis.keys('*')).to.have.members(before)
+  })
+
+  it('remembers a bounded number of wrong guesses, wherever they come from', async () => {
+    const own = guard({ mostGuesses: 20 })
+    for (let i = 0; i < 20; i += 1) await wrong(own, { ip: `2001:db8:${i}::1`, account: `fresh-${i}` })
+    const keys = (await world.redis.keys('*')).length
+    const refused = await wrong(own, { ip: '2001:db8:ffff::1', account: 'fresh' })
+    expect(refused).to.deep.include({ allowed: false, reason: 'limit', violated: ['login-all'] })
+    if (!refused.allowed) expect(refused.retryAfterMs).to.be.at.most(60_000)
+    expect((await world.redis.keys('*')).length).to.equal(keys)
   })
 })

@@ -243,7 +243,7 @@ describe('The rate limiter', () => {
     const keys = await world.redis.keys('*')
     expect(keys.join()).not.to.include('alice')
     expect(keys.every((key) => key.startsWith('{lm}:'))).to.equal(true)
-    for (const key of keys.filter((key) => key !== '{lm}:epoch')) {
+    for (const key of keys.filter((key) => key !== '{lm}:record')) {
       expect(await world.redis.pttl(key)).to.be.within(1, 70_000)
     }
   })
@@ -255,8 +255,9 @@ describe('The rate limiter', () => {
     for (const damage of [
       () => world.redis.set(ledger, 'not a ledger'),
       () => world.redis.hset(ledger, 'twelve', 'many'),
-      () => world.redis.set('{lm}:epoch', 'not an epoch'),
-      () => world.redis.hset('{lm}:epoch', 'n', 'many'),
+      () => world.redis.set('{lm}:record', 'not a record'),
+      () => world.redis.hset('{lm}:record', 'n', 'many'),
+      () => world.redis.hset('{lm}:record', 'id', 'x', 'n', '1e300', 'run', 'y', 'ahead', '-1e300'),
     ]) {
       await world.redis.flushall()
       await damage()

@@ -14,7 +14,8 @@ import type { Plan } from './loads.ts'
 import { mostByKey, mostInAnyWindow, type Admitted } from './sweep.ts'
 
 const windowMs = 1_000
-const termMs = windowMs / 20
+/** What was leased before a loss may be used for so long, where trips take long. */
+const longestTermMs = windowMs / 4
 const limit = 200
 const longer = process.env.LIMIT_PROOF === 'long' ? 10 : 1
 const plan: Plan = { limit, windowMs, loads: ['flood', 'bursts', 'zipf', 'costs'] }
@@ -92,13 +93,13 @@ describe('The limit holds in every window', function () {
     const flushingAt = machineMs()
     await client.flushall()
     const flushedAt = machineMs()
-    await eventually(() => expectAdmissionsAfter(workers.admissions(), flushedAt + windowMs * 1.1))
+    await eventually(() => expectAdmissionsAfter(workers.admissions(), flushedAt + windowMs * 1.3))
     await forWindows(1)
     const { admissions } = await workers.end()
     client.disconnect()
     expectStrict(admissions)
     const inQuarantine = admissions.filter(
-      ({ atMs }) => atMs > flushedAt + termMs && atMs < flushingAt + windowMs,
+      ({ atMs }) => atMs > flushedAt + longestTermMs && atMs < flushingAt + windowMs,
     )
     expect(inQuarantine).to.deep.equal([])
   })
@@ -116,7 +117,7 @@ describe('The limit holds in every window', function () {
     for (const [key, most] of mostByKey(admissions, windowMs)) expect(most, key).to.be.at.most(2 * limit)
     const before = admissions.filter(({ atMs }) => atMs <= flushingAt)
     // Until then, what had been granted before may be used.
-    const after = admissions.filter(({ atMs }) => atMs > flushedAt + termMs)
+    const after = admissions.filter(({ atMs }) => atMs > flushedAt + longestTermMs)
     expectStrict(before)
     expectStrict(after)
     expect(after.some(({ atMs }) => atMs < flushedAt + windowMs / 2)).to.equal(true)

@@ -30,7 +30,8 @@ export async function createWorld(options?: TestRedisOptions): Promise<World> {
   const ends: (() => Promise<void>)[] = []
 
   function open(purpose: 'commands' | 'subscriber' = 'commands'): Redis {
-    const client = openRedis({ kind: 'single', url: server.url }, purpose)
+    // Longer than any patience of a limiter: the answer is for it to wait for.
+    const client = openRedis({ kind: 'single', url: server.url }, purpose, { commandTimeoutMs: 5_000 })
     clients.push(client)
     return client
   }

@@ -171,6 +171,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   await services.start()
   // A new installation, with nothing to have been lost.
   await limits.limiter.found()
+  await limits.guard.found()
 
   const running: HttpApp = {
     sessions,

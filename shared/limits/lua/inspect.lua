@@ -1,15 +1,16 @@
 #!lua flags=no-writes
 -- What stands in one ledger. Changes nothing.
--- KEYS  1 epoch, 2 ledger
--- ARGV  1 limit, 2 keep ms, 3 slot ms
--- Returns { charged, ms until one token is free, ms of quarantine left }.
+-- KEYS  1 record, 2 ledger
+-- ARGV  1 limit, 2 keep ms, 3 slot ms, 4 after a loss: 'quarantine', 'lower' or 'trust', 5 for how long that
+--       matters, ms
+-- Returns { charged, limit in force, ms until one token is free, ms of quarantine left }.
 --@include epoch
 --@include ledger
-local now = now_ms()
-local state = redis.pcall('HMGET', KEYS[1], 'id', 'since')
-local since = tonumber(state[2] or '')
-if state.err or not (state[1] and since) then return { 0, 0, 0 } end
-local epoch = { id = state[1], since = since }
-local keep_ms = tonumber(ARGV[2])
+local limit, keep_ms, recover_ms = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[5])
+local epoch = read_epoch(KEYS[1])
+if not epoch then return { 0, limit, 0, 0 } end
+local now = time_of(epoch)
+local recovering = recovering_ms(epoch, now, recover_ms)
+if ARGV[4] == 'lower' then limit = lowered(limit, epoch, now, recover_ms) end
 local ledger = read_ledger(KEYS[2], epoch, now, tonumber(ARGV[3]), keep_ms)
-return { ledger.charged, wait_ms(ledger, tonumber(ARGV[1]), 1), quarantine_ms(epoch, now, keep_ms) }
+return { ledger.charged, limit, wait_ms(ledger, limit, 1), ARGV[4] == 'quarantine' and recovering or 0 }

@@ -4,6 +4,9 @@
 -- Slots that have ended are removed this many at a time.
 local sweep_at = 8
 
+-- A clock that is set forward by no more than this takes no ledger away too early.
+local step_slack_ms = 1000
+
 local function counts(ledger, slot)
   return (slot + 1) * ledger.slot_ms > ledger.now - ledger.keep_ms
 end
@@ -46,18 +49,22 @@ local function remove_ended(ledger)
   if #ended > 0 then redis.call('HDEL', ledger.key, unpack(ended)) end
 end
 
--- Charges tokens to the slot of now, which is returned. The grant has been counted (count_grant) before.
-local function charge(ledger, epoch, tokens)
+-- Charges tokens to the slot of now, which is returned. The grant has been counted (count_grant) before. Tokens that may
+-- be used for `extra_ms` longer than usual count as if they were granted so much later.
+local function charge(ledger, epoch, tokens, extra_ms)
   if ledger.foreign then redis.call('DEL', ledger.key) end
   if ledger.ended >= sweep_at then remove_ended(ledger) end
   if not ledger.birth then
     ledger.birth = name_grant(epoch)
     redis.call('HSET', ledger.key, 'birth', ledger.birth)
   end
-  local slot = math.floor(ledger.now / ledger.slot_ms)
+  local slot = math.floor((ledger.now + extra_ms) / ledger.slot_ms)
   local in_slot = redis.call('HINCRBY', ledger.key, slot, tokens)
   -- Later charges of the slot are less than a slot younger: one more slot of life covers them.
-  if in_slot == tokens then redis.call('PEXPIRE', ledger.key, ledger.keep_ms + 2 * ledger.slot_ms) end
+  if in_slot == tokens then
+    local life_ms = ledger.keep_ms + 2 * ledger.slot_ms + extra_ms + step_slack_ms
+    if life_ms > redis.call('PTTL', ledger.key) then redis.call('PEXPIRE', ledger.key, life_ms) end
+  end
   ledger.charged = ledger.charged + tokens
   return slot
 end

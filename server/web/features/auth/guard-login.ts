@@ -4,23 +4,34 @@ import type { LoginAttempt, LoginGuard } from '../../../../shared/limits/login-g
 import type { AppContext } from '../../../../shared/app/context.ts'
 import { Problem, problem } from '../../../../shared/app/problem.ts'
 
-/** A guess that may be tried; to be taken back when it was right, or was not tried after all. */
-export interface ReservedGuess {
-  refund(): Promise<void>
-}
+/** A guess that may be tried: to be counted when it was wrong, else to be taken back. */
+export type ReservedGuess = Pick<Extract<LoginAttempt, { allowed: true }>, 'count' | 'refund'>
 
 /**
- * Reserves a guess at the account before its password is hashed. Refuses with 429 beyond the limits, 503 when they
- * can't be known.
+ * Takes a place for a guess at the account before its password is hashed. Refuses with 429 beyond the limits, 503 when
+ * they can't be known.
  */
 export async function reserveGuess(
-  guard: LoginGuard,
+  guard: Pick<LoginGuard, 'attempt'>,
   ctx: AppContext,
   email: string,
 ): Promise<ReservedGuess> {
   const attempt = await guard.attempt({ ip: ctx.state.clientIp ?? 'unknown', account: emailKey(email) })
   if (!attempt.allowed) throw refusal(attempt)
   return attempt
+}
+
+/** Tries the guess and decides it. A wrong one counts before anybody learns that it was wrong. */
+export async function isRight(guess: ReservedGuess, verify: () => Promise<boolean>): Promise<boolean> {
+  let right: boolean
+  try {
+    right = await verify()
+  } catch (fault) {
+    await guess.refund()
+    throw fault
+  }
+  await (right ? guess.refund() : guess.count())
+  return right
 }
 
 /** Was it refused because it was wrong? */
@@ -34,7 +45,8 @@ function refusal({ reason, retryAfterMs, violated }: Extract<LoginAttempt, { all
     const cause = new Error('what was counted of wrong passwords is lost and has to be waited out')
     return new Unavailable('redis', { cause, retryAfterSeconds })
   }
-  return problem('quota-exceeded', `too many attempts: please try again in ${retryAfterSeconds} s`, {
+  const why = reason === 'busy' ? 'other attempts are being checked' : 'too many attempts'
+  return problem('quota-exceeded', `${why}: please try again in ${retryAfterSeconds} s`, {
     headers: { 'Retry-After': String(retryAfterSeconds) },
     members: { 'violated-policies': violated },
   })

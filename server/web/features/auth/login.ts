@@ -18,8 +18,8 @@ export interface LoginParts {
   readonly identity: CheckedIdentity
   readonly recordAuthEvent: RecordAuthEvent
   readonly noticeSignIn: NoticeSignIn
-  /** Against guessing, under the rules of the moment. */
-  readonly guard: () => LoginGuard
+  /** Against guessing. */
+  readonly guard: Pick<LoginGuard, 'attempt'>
   /** End the user's other sessions at login. */
   readonly endOthers: boolean
   readonly rememberAbsoluteMs: number
@@ -47,13 +47,13 @@ const nobody = 'nobody'
 export function loginRoute(parts: LoginParts): Route {
   const { sessions, identity, recordAuthEvent } = parts
 
-  /** The guess counts before it is tried; not when it was right, nor when it could not be tried. */
+  /** The guess has its place before it is tried, and counts when it was wrong: before the client is told so. */
   async function guardedLogin(ctx: AppContext, body: Login): Promise<void> {
-    const guess = await reserveGuess(parts.guard(), ctx, body.email)
+    const guess = await reserveGuess(parts.guard, ctx, body.email)
     try {
       await login(ctx, body)
     } catch (fault) {
-      if (!isWrongGuess(fault)) await guess.refund()
+      await (isWrongGuess(fault) ? guess.count() : guess.refund())
       throw fault
     }
     await guess.refund()

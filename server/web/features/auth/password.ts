@@ -5,7 +5,7 @@ import type { Rotated, Sessions } from '../../../../shared/sessions/sessions.ts'
 import type { LoginGuard } from '../../../../shared/limits/login-guard.ts'
 import type { RecordAuthEvent } from './auth-events.ts'
 import { requireIdentity, type AppContext } from '../../../../shared/app/context.ts'
-import { reserveGuess } from './guard-login.ts'
+import { isRight, reserveGuess } from './guard-login.ts'
 import { invalidFields, problem, revocationUnconfirmed } from '../../../../shared/app/problem.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 import { setSessionCookie } from './session-cookie.ts'
@@ -21,7 +21,7 @@ export interface PasswordParts {
   readonly passwordProblem: PasswordProblem
   readonly recordAuthEvent: RecordAuthEvent
   /** Against guessing, by whoever found somebody's session. */
-  readonly guard: () => LoginGuard
+  readonly guard: Pick<LoginGuard, 'attempt'>
 }
 
 const changed = 'the password was changed'
@@ -36,13 +36,12 @@ export function passwordRoute(parts: PasswordParts): Route {
   async function change(ctx: AppContext, current: string, wanted: string): Promise<void> {
     const { identity, token } = requireIdentity(ctx)
     const { id, profile } = identity.user
-    const guess = await reserveGuess(parts.guard(), ctx, (profile as Profile).email)
+    const guess = await reserveGuess(parts.guard, ctx, (profile as Profile).email)
     const hash = await accounts.passwordHash(id)
-    if (!(await passwords.verify(hash, current))) {
+    if (!(await isRight(guess, () => passwords.verify(hash, current)))) {
       recordAuthEvent(ctx, 'password-change-failed', { user: id })
       throw invalidFields([{ field: 'currentPassword', message: 'is not your current password' }])
     }
-    await guess.refund()
     requireAcceptable(parts.passwordProblem, wanted, profile as Profile)
 
     const outcome = await accounts.setPassword(id, await passwords.hash(wanted), hash ?? undefined)

@@ -57,7 +57,7 @@ export function limitRoutesForAdmins({ limits, recordAuthEvent }: LimitRoutePart
       params,
       replies: { 204: { description: 'Forgotten' }, 404: { description: 'No such limit' } },
       async handler(ctx, { params: { policy, key } }) {
-        if (isLoginPolicy(policy)) await limits.guard().reset(policy, loginKey(policy, key))
+        if (isLoginPolicy(policy)) await limits.guard.reset(policy, loginKey(policy, key))
         else await limits.limiter.reset(requirePolicy(limits, policy), key)
         recordAuthEvent(ctx, 'limit-reset', { user: requireIdentity(ctx).identity.user.id, policy })
         ctx.status = 204
@@ -73,7 +73,7 @@ async function standingOf(
 ): Promise<z.output<typeof standing>> {
   const unlimited = { policy, key, limit: null, windowMs: null, charged: 0, remaining: null, retryAfterMs: 0 }
   if (isLoginPolicy(policy)) {
-    const found = await limits.guard().inspect(policy, loginKey(policy, key))
+    const found = await limits.guard.inspect(policy, loginKey(policy, key))
     return found ? { ...unlimited, ...found, remaining: Math.max(0, found.limit - found.charged) } : unlimited
   }
   const found = await limits.limiter.inspect(requirePolicy(limits, policy), key)
