@@ -9,7 +9,11 @@ import { Server as NetServer, type AddressInfo, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Logger } from '../../shared/telemetry/log.ts'
 import { remaining, type Deadline, type Service } from '../../shared/kernel/lifecycle.ts'
+import { addressKey } from '../../shared/limits/address.ts'
+import { createSparingWarning } from '../../shared/telemetry/sparing-log.ts'
 import { endConnection, keepForNext } from './end-connection.ts'
+import { createFairTurns, type usualTurns } from './fair-turns.ts'
+import { clientAddress } from './forwarded.ts'
 import { Problem, problem, problemBody, problemContentType } from '../../shared/app/problem.ts'
 
 export interface HttpServer extends Service {
@@ -24,8 +28,11 @@ export interface HttpServerOptions {
   readonly log: Logger
   /** It broke while running, and will not answer any more. */
   readonly onFatal: (cause: unknown) => void
+  /** The hops of proxies whose X-Forwarded-For counts. */
+  readonly trustProxy?: number
   /** Other bounds than the usual. */
   readonly bounds?: Partial<typeof usualBounds>
+  readonly turns?: Partial<typeof usualTurns>
 }
 
 const usualBounds = {
@@ -49,18 +56,27 @@ const usualBounds = {
 const maxHeadersCount = 0
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
-  const { handler, host, port, log, onFatal } = options
+  const { handler, host, port, log, onFatal, trustProxy = 0 } = options
   const { idleGraceMs, ...bounds } = { ...usualBounds, ...options.bounds }
   /** The answer to the last request of each connection, under way or not; undefined where nothing was asked yet. */
   const answers = new Map<Socket, ServerResponse | undefined>()
   let stopping = false
   let stopped: Promise<void> | null = null
 
+  const warn = createSparingWarning(log)
+  const turns = createFairTurns({
+    handler,
+    refuse: refuseCrowd,
+    addressOf: (req) => addressKey(clientAddress(req, trustProxy) ?? 'unknown'),
+    onGreedy: (address) => warn('greedy', { address }, 'a client sends many requests before it is answered'),
+    bounds: options.turns ?? {},
+  })
+
   const serve: RequestListener = (req, res) => {
     if (stopping) keepForNext(answers.get(req.socket))
     answers.set(req.socket, res)
     if (stopping) endConnection(req.socket, answers, idleGraceMs)
-    handler(req, res)
+    turns.serve(req, res)
   }
 
   const server = createServer(bounds, serve)
@@ -73,6 +89,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     refuse(noTunnels, socket, answers.get(req.socket))
   })
   server.on('connection', (socket) => {
+    turns.open(socket)
     answers.set(socket, undefined)
     socket.once('close', () => answers.delete(socket))
   })
@@ -88,6 +105,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     for (const socket of answers.keys()) endConnection(socket, answers, idleGraceMs)
     const finalCut = setTimeout(() => server.closeAllConnections(), remaining(deadline))
     await closed
+    turns.stop()
     clearTimeout(finalCut)
     // Only now, since it cuts idle connections: ends the timer that watches for slow clients.
     server.close()
@@ -106,6 +124,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
         })
       })
       server.on('error', onFatal)
+      turns.start()
     },
     async stop(deadline) {
       if (!server.listening && stopped === null) return
@@ -150,6 +169,21 @@ function isBegun(last: ServerResponse | undefined, socket: Duplex): boolean {
   if (last === undefined || last.writableFinished) return false
   // An answer that has no connection yet waits for one before it.
   return last.headersSent || last.socket !== socket
+}
+
+/** Answers who has had so many requests under way for so long that this one did not get its turn. */
+const refuseCrowd: RequestListener = (_req, res) => {
+  const detail = 'too many requests from your address are under way, please try again'
+  const refusal = problem('unavailable', detail)
+  const body = problemBody(refusal)
+  res.writeHead(refusal.status, {
+    ...refusal.headers,
+    'Content-Length': Buffer.byteLength(body),
+    'Content-Type': problemContentType,
+    'X-Content-Type-Options': 'nosniff',
+    'Cache-Control': 'no-store',
+  })
+  res.end(body)
 }
 
 const noTunnels = problem('method-not-allowed', 'CONNECT is not answered', { headers: { Allow: 'OPTIONS' } })

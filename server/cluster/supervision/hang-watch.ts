@@ -4,10 +4,14 @@
  *
  * Silence is counted in looks, not by a clock: while this process itself stood still (a suspended machine, SIGSTOP),
  * nobody was silent.
+ *
+ * A worker that is overloaded, or hardly gets the CPU, is silent too, and killing it would hand its load to the others.
+ * So one that gets on (`progress.ts`) is left alone for a few times as long.
  */
 import { readFile } from 'node:fs/promises'
 import type { Service } from '../../../shared/kernel/lifecycle.ts'
 import type { Logger } from '../../../shared/telemetry/log.ts'
+import { readProgress, whyAlive, type Progress } from './progress.ts'
 import { about } from './slot.ts'
 import type { WorkerHandle } from './worker-handle.ts'
 
@@ -20,11 +24,17 @@ export interface HangWatchOptions {
 }
 
 interface Silence {
-  heartbeats: number
+  readonly heartbeats: number
   looks: number
+  /** How often it was left alone because it gets on. */
+  pardons: number
+  /** What it had done when the silence began, or when it was left alone last. */
+  progress: Promise<Progress | null>
 }
 
 const looksInSilence = 10
+/** A loop that writes for ever gets on, too. */
+const mostPardons = 5
 
 export function watchForHangs({ workers, hungAfterMs, log }: HangWatchOptions): Service {
   const silences = new WeakMap<WorkerHandle, Silence>()
@@ -37,11 +47,24 @@ export function watchForHangs({ workers, hungAfterMs, log }: HangWatchOptions): 
   function lookAt(worker: WorkerHandle): void {
     const silence = silences.get(worker)
     if (silence?.heartbeats !== worker.heartbeats) {
-      silences.set(worker, { heartbeats: worker.heartbeats, looks: 0 })
+      const { heartbeats } = worker
+      silences.set(worker, { heartbeats, looks: 0, pardons: 0, progress: progressOf(worker) })
       return
     }
     silence.looks += 1
-    if (silence.looks === looksInSilence) void giveUp(worker)
+    if (silence.looks === looksInSilence) void judge(worker, silence)
+  }
+
+  async function judge(worker: WorkerHandle, silence: Silence): Promise<void> {
+    const progress = progressOf(worker)
+    const reason = whyAlive(await silence.progress, await progress)
+    if (worker.state !== 'ready' || worker.heartbeats !== silence.heartbeats) return
+    if (reason === null || silence.pardons === mostPardons) return giveUp(worker)
+    silence.looks = 0
+    silence.pardons += 1
+    silence.progress = progress
+    const { vitals } = worker
+    log.warn({ ...about(worker), reason, silentMs: hungAfterMs, vitals }, 'worker is silent but gets on')
   }
 
   async function giveUp(worker: WorkerHandle): Promise<void> {
@@ -59,6 +82,10 @@ export function watchForHangs({ workers, hungAfterMs, log }: HangWatchOptions): 
       clearInterval(timer)
     },
   }
+}
+
+function progressOf({ pid }: WorkerHandle): Promise<Progress | null> {
+  return pid === undefined ? Promise.resolve(null) : readProgress(pid)
 }
 
 /**
