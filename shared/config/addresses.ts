@@ -85,7 +85,7 @@ export const mailServer: Grammar<string> = {
 export const redisAddress: Grammar<Exclude<RedisTarget, { kind: 'embedded' }>> = {
   accepts:
     'redis://host:port/db, rediss:// (TLS), unix:///path/to/socket, ' +
-    'redis+sentinel://host:port,host:port/name/db or redis+cluster://host:port,host:port (rediss+… for TLS)',
+    'redis+sentinel://host:port,host:port/name/db?sentinelPassword=… or redis+cluster://host:port,host:port (rediss+… for TLS)',
   example: 'redis://127.0.0.1:6379',
   parse(text) {
     const [, scheme = ''] = /^([a-z+]+):\/\//.exec(text) ?? []
@@ -94,8 +94,9 @@ export const redisAddress: Grammar<Exclude<RedisTarget, { kind: 'embedded' }>> =
     if (scheme === 'unix')
       return isSocket(text) ? { kind: 'single', url: text } : refuse('a socket has three slashes')
     if (/^rediss?\+sentinel$/.test(scheme)) {
-      if (!isListOfHosts(text, /^[^/?#\s]+(\/\d+)?$/))
+      if (!isListOfHosts(text, /^[^/?#\s]+(\/\d+)?(\?[^#\s]*)?$/))
         return refuse('the name of the master follows the hosts')
+      if (!hasSentinelCredentials(text)) return refuse(sentinelHint)
       return { kind: 'sentinel', url: text }
     }
     if (/^rediss?\+cluster$/.test(scheme)) {
@@ -105,6 +106,24 @@ export const redisAddress: Grammar<Exclude<RedisTarget, { kind: 'embedded' }>> =
     }
     return refuse(scheme === '' ? 'begin it with redis://' : undefined)
   },
+}
+
+const sentinelHint =
+  'after the ? only sentinelPassword=… and sentinelUser=… follow, joined by &, special characters in percent form'
+
+/** Sentinels have passwords of their own, apart from that of the servers, which stands before the hosts. */
+function hasSentinelCredentials(text: string): boolean {
+  const [address = '', query, ...more] = text.split('?')
+  if (query === undefined) return true
+  const names = query.split('&').map((pair) => /^(sentinelUser|sentinelPassword)=.+$/.exec(pair)?.[1])
+  const escaped = !/%(?![\da-f]{2})/i.test(query)
+  return (
+    more.length === 0 &&
+    escaped &&
+    names.every(Boolean) &&
+    names.includes('sentinelPassword') &&
+    address !== ''
+  )
 }
 
 function isSingleServer(text: string): boolean {

@@ -4,7 +4,6 @@ import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { Redis } from 'ioredis'
 import { commandOf } from '../../server/cluster/embedded-redis/server-version.ts'
 import { trackChild } from '../support/children.ts'
 import { cleanUpAfterEach } from '../support/clean-up.ts'
@@ -12,6 +11,8 @@ import { admin, refusedStart, startCluster, withoutLimits } from '../support/clu
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
 import { signIn } from '../support/http.ts'
+import { startRedisCluster, startSentinelSet } from '../support/redis-topology.ts'
+import { recordSecret } from '../support/run-records.ts'
 import { startRedis, testRedisServer, type TestRedis, type TestRedisOptions } from '../support/redis.ts'
 import { verdicts } from '../support/users.ts'
 
@@ -59,31 +60,42 @@ describe('with every kind of Redis that REDIS_URL can name', function () {
   }
 
   it('serves from a Redis Cluster of three nodes', async () => {
-    const nodes = await Promise.all(
-      Array.from({ length: 3 }, () =>
-        redis({ config: { 'cluster-enabled': 'yes', 'maxmemory-policy': 'noeviction' } }),
-      ),
-    )
-    await joinCluster(nodes)
-    await expectToServe(`redis+cluster://${nodes.map(({ url }) => new URL(url).host).join(',')}`)
+    const set = await startRedisCluster({ masters: 3, replicasPerMaster: 0 })
+    cleanUp(() => set.stop())
+    await expectToServe(set.url)
   })
 
   it('serves from the master that Sentinel names', async () => {
-    const master = await redis()
-    const sentinel = await startSentinel('shop', Number(new URL(master.url).port))
-    await expectToServe(`redis+sentinel://127.0.0.1:${sentinel}/shop`)
+    const set = await startSentinelSet({ replicas: 0, sentinels: 1 })
+    cleanUp(() => set.stop())
+    await expectToServe(set.url)
+  })
+
+  it('serves from a master and a Sentinel that both speak TLS only and have passwords of their own', async () => {
+    const port = await freePort()
+    const [ofServer, ofSentinel] = ['the-servers-word', 'the-sentinels-word']
+    await redis({ config: { ...tlsConfig(port), requirepass: ofServer, masterauth: ofServer } })
+    const sentinel = await startSentinel('shop', port, [
+      'port 0',
+      ...Object.entries(tlsConfig(await freePort())).map((line) => line.join(' ')),
+      'tls-replication yes',
+      `requirepass ${ofSentinel}`,
+      `sentinel auth-pass shop ${ofServer}`,
+    ])
+    const trust = { NODE_EXTRA_CA_CERTS: path.join(tls, 'certificate.pem') }
+    const url = (password: string) =>
+      `rediss+sentinel://:${ofServer}@localhost:${sentinel}/shop?sentinelPassword=${password}`
+    recordSecret(ofSentinel)
+    await expectToServe(url(ofSentinel), trust)
+
+    const { output } = await refusedStart({ redisUrl: url('another-word'), env: trust })
+    expect(output).to.contain(`rediss+sentinel://[redacted]@localhost:${sentinel}/shop?[redacted]`)
+    expect(output).not.to.contain('another-word')
   })
 
   it('serves over TLS, and refuses a certificate that nobody vouches for', async () => {
     const port = await freePort()
-    await redis({
-      config: {
-        'tls-port': String(port),
-        'tls-cert-file': path.join(tls, 'certificate.pem'),
-        'tls-key-file': path.join(tls, 'key.pem'),
-        'tls-auth-clients': 'no',
-      },
-    })
+    await redis({ config: tlsConfig(port) })
     const redisUrl = `rediss://localhost:${port}`
     await expectToServe(redisUrl, { NODE_EXTRA_CA_CERTS: path.join(tls, 'certificate.pem') })
 
@@ -92,33 +104,23 @@ describe('with every kind of Redis that REDIS_URL can name', function () {
     expect(output).to.contain(redisUrl).and.contain('self-signed certificate')
   })
 
-  async function joinCluster(nodes: readonly TestRedis[]): Promise<void> {
-    const clients = nodes.map(({ url }) => new Redis(url))
-    cleanUp(async () => clients.forEach((client) => client.disconnect()))
-    const slots = 16_384
-    const first = new URL(nodes[0]!.url)
-    for (const [index, client] of clients.entries()) {
-      const from = Math.floor((index * slots) / nodes.length)
-      const to = Math.floor(((index + 1) * slots) / nodes.length)
-      await client.call('CLUSTER', 'ADDSLOTSRANGE', from, to - 1)
-      if (index > 0) await client.call('CLUSTER', 'MEET', first.hostname, first.port)
+  function tlsConfig(port: number) {
+    return {
+      'tls-port': String(port),
+      'tls-cert-file': path.join(tls, 'certificate.pem'),
+      'tls-key-file': path.join(tls, 'key.pem'),
+      'tls-ca-cert-file': path.join(tls, 'certificate.pem'),
+      'tls-auth-clients': 'no',
     }
-    await eventually(async () => {
-      for (const client of clients) {
-        const info = String(await client.call('CLUSTER', 'INFO'))
-        expect(info).to.contain('cluster_state:ok').and.contain(`cluster_known_nodes:${nodes.length}`)
-      }
-    })
   }
 
-  async function startSentinel(name: string, masterPort: number): Promise<number> {
+  /** Gives the port at which it takes TLS. */
+  async function startSentinel(name: string, masterPort: number, lines: readonly string[]): Promise<number> {
     const directory = await mkdtemp(path.join(tmpdir(), 'lockstep-sentinel-'))
-    const port = await freePort()
     const file = path.join(directory, 'sentinel.conf')
-    await writeFile(
-      file,
-      `port ${port}\nbind 127.0.0.1\ndir ${directory}\nsentinel monitor ${name} 127.0.0.1 ${masterPort} 1\n`,
-    )
+    const monitor = `sentinel monitor ${name} 127.0.0.1 ${masterPort} 1`
+    const [head, tail] = [lines.slice(0, -1), lines.slice(-1)]
+    await writeFile(file, [`dir ${directory}`, ...head, monitor, ...tail, ''].join('\n'))
     const [program = '', ...args] = commandOf(await testRedisServer())
     const child = spawn(program, [...args, file, '--sentinel'], { stdio: 'ignore' })
     trackChild(child.pid ?? 0, 'the Sentinel of a test')
@@ -128,12 +130,6 @@ describe('with every kind of Redis that REDIS_URL can name', function () {
       await ended
       await rm(directory, { recursive: true, force: true })
     })
-    const asking = new Redis(port)
-    asking.on('error', () => {})
-    await eventually(async () =>
-      expect(await asking.call('SENTINEL', 'get-master-addr-by-name', name)).to.be.an('array'),
-    )
-    asking.disconnect()
-    return port
+    return Number(lines.find((line) => line.startsWith('tls-port '))?.split(' ')[1])
   }
 })

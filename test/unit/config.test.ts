@@ -103,9 +103,17 @@ describe('the configuration', () => {
         'unix:///run/redis/redis.sock',
         'unix:///run/my%20redis.sock?db=2',
       ].map((url): (typeof accepted)[number] => ['REDIS_URL', url, (c) => c.redis, { kind: 'single', url }]),
-      ...['redis+sentinel://a:26379,b:26379/mymaster', 'rediss+sentinel://:pw@a,[::1]:5000/main/3'].map(
-        (url): (typeof accepted)[number] => ['REDIS_URL', url, (c) => c.redis, { kind: 'sentinel', url }],
-      ),
+      ...[
+        'redis+sentinel://a:26379,b:26379/mymaster',
+        'rediss+sentinel://:pw@a,[::1]:5000/main/3',
+        'redis+sentinel://a,b/shop?sentinelPassword=p%40ss',
+        'redis+sentinel://u:pw@a,b/shop/2?sentinelUser=watch&sentinelPassword=pw',
+      ].map((url): (typeof accepted)[number] => [
+        'REDIS_URL',
+        url,
+        (c) => c.redis,
+        { kind: 'sentinel', url },
+      ]),
       ...['redis+cluster://10.0.0.1:7000,10.0.0.2:7001', 'rediss+cluster://a'].map(
         (url): (typeof accepted)[number] => ['REDIS_URL', url, (c) => c.redis, { kind: 'cluster', url }],
       ),
@@ -186,6 +194,9 @@ describe('the configuration', () => {
     ['REDIS_URL', 'unix://run/redis.sock', /three slashes/],
     ['REDIS_URL', 'redis+sentinel://a,b', /name of the master/],
     ['REDIS_URL', 'redis+sentinel://a:99999/m'],
+    ['REDIS_URL', 'redis+sentinel://a/m?password=x', /only sentinelPassword/],
+    ['REDIS_URL', 'redis+sentinel://a/m?sentinelUser=x', /only sentinelPassword/],
+    ['REDIS_URL', 'redis+sentinel://a/m?sentinelPassword=100%', /percent form/],
     ['REDIS_URL', 'redis+cluster://a:7000/1', /no database number/],
     ['DATABASE_URL', 'mysql://db/app', /only Postgres and SQLite/],
     ['DATABASE_URL', 'postgres://'],

@@ -28,13 +28,18 @@ export function parseRedisUrl(target: { kind: 'single' | 'sentinel'; url: string
 
 function parseSentinelUrl(text: string): RedisOptions {
   const { hosts, path, scheme, auth } = splitHosts(text, 26_379)
-  const [name, db] = path.split('/')
+  const { pathname, searchParams } = new URL(path, 'redis://host/')
+  const [, name = '', db] = pathname.split('/')
+  const [username, password] = [searchParams.get('sentinelUser'), searchParams.get('sentinelPassword')]
   return {
     sentinels: [...hosts],
-    name: name || 'mymaster',
+    name: decodeURIComponent(name) || 'mymaster',
     db: Number(db || 0),
     ...auth,
-    ...(scheme.startsWith('rediss') ? { tls: {}, enableTLSForSentinelMode: true } : {}),
+    ...(username === null ? {} : { sentinelUsername: username }),
+    ...(password === null ? {} : { sentinelPassword: password }),
+    // What they say is what we connect to: whoever can write the one connection can lead away the other.
+    ...(scheme.startsWith('rediss') ? { tls: {}, enableTLSForSentinelMode: true, sentinelTLS: {} } : {}),
   }
 }
 
@@ -49,7 +54,7 @@ export function parseClusterUrl(text: string): {
 
 /** Takes `scheme://user:password@host1:port1,host2:port2/path` apart; `URL` refuses a list of hosts. */
 function splitHosts(text: string, defaultPort: number) {
-  const match = /^([a-z+]+):\/\/(?:([^@/]*)@)?([^/]+)\/?(.*)$/.exec(text)
+  const match = /^([a-z+]+):\/\/(?:([^@/]*)@)?([^/?]+)\/?(.*)$/.exec(text)
   if (!match) throw new TypeError('not a Redis address with a list of hosts')
   const [, scheme = '', userinfo = '', list = '', path = ''] = match
   const hosts = list.split(',').map((entry): HostAndPort => {
