@@ -1,17 +1,17 @@
 /** The rate limits of the server: their policies, and the parts that keep them. */
 import type { Redis } from 'ioredis'
 import { systemClock } from '../../shared/kernel/clock.ts'
+import type { Announcements } from '../../shared/coherence/index.ts'
 import type { Config } from '../../shared/config/config.ts'
-import { openLimitBus } from '../../shared/limits/bus.ts'
 import { createLoginGuard, type LoginGuard, type LoginRules } from '../../shared/limits/login-guard.ts'
 import type { LimitPolicy } from '../../shared/limits/policy.ts'
 import { createRateLimiter, type RateLimiter } from '../../shared/limits/rate-limiter.ts'
-import { group, type Service } from '../../shared/kernel/lifecycle.ts'
+import type { Service } from '../../shared/kernel/lifecycle.ts'
 
 export interface LimitParts {
   readonly redis: Redis
-  /** A connection for pub/sub alone. */
-  readonly subscriber: Redis
+  /** Tells all workers what was lifted or changed. */
+  readonly coherence: Announcements
   readonly limits: Config['limits']
   /** The application's own policies, which its routes name. */
   readonly policies?: readonly LimitPolicy[]
@@ -30,12 +30,11 @@ export interface Limits extends Service {
 /** The policy that every route is charged to, unless it says otherwise. */
 export const usualPolicy = 'api'
 
-export function openLimits({ redis, subscriber, limits, policies = [], prefix = 'lm' }: LimitParts): Limits {
-  const bus = openLimitBus({ redis, subscriber, prefix })
+export function openLimits({ redis, coherence, limits, policies = [], prefix = 'lm' }: LimitParts): Limits {
   const limiter = createRateLimiter({
     redis,
     clock: systemClock,
-    bus,
+    coherence,
     prefix,
     policies: [apiPolicy(limits), ...policies],
   })
@@ -43,7 +42,8 @@ export function openLimits({ redis, subscriber, limits, policies = [], prefix = 
 
   let current = limits
   return {
-    ...group([bus, limiter]),
+    start: limiter.start,
+    stop: limiter.stop,
     limiter,
     guard,
     follow(next) {

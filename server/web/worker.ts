@@ -44,6 +44,9 @@ export interface WebWorkerOptions {
   readonly tracing?: Tracing
 }
 
+/** An answer that comes later is of no use to any limit. */
+const limitTimeoutMs = 5_000
+
 /** The longest that /readyz waits for a part. */
 const readinessBoundMs = 2_000
 
@@ -65,7 +68,11 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
 
   const redis = openRedis(config.redis, 'commands', { name: workerId })
   const subscriber = openRedis(config.redis, 'subscriber', { name: `${workerId}-subscriber` })
-  const limitSubscriber = openRedis(config.redis, 'subscriber', { name: `web-${slot}-limits` })
+  // Of its own: the limiter waits for answers itself, longer than a command may take otherwise.
+  const limitRedis = openRedis(config.redis, 'commands', {
+    name: `${workerId}-limits`,
+    commandTimeoutMs: limitTimeoutMs,
+  })
   const accounts = openAccounts(config.database, tracing ? { onQuery: tracing.query } : {})
   const passwords = createPasswords()
   const queues = createQueues({ redis, jobs, ...(tracing ? { telemetry: tracing.jobs } : {}) })
@@ -94,7 +101,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     coherence,
     onCorrupt: (hash) => log.warn({ session: hash }, 'a session in Redis is corrupted and was refused'),
   })
-  const limits = openLimits({ redis, subscriber: limitSubscriber, limits: config.limits, policies })
+  const limits = openLimits({ redis: limitRedis, coherence, limits: config.limits, policies })
   const settings = followRuntimeSettings({ config, redis, coherence, sessions, log, onLimits: limits.follow })
   const readiness = createReadiness(
     { redis: () => probeRedis(redis), database: () => accounts.ping() },
@@ -141,7 +148,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     ...measuring,
     redisService(redis),
     redisService(subscriber),
-    redisService(limitSubscriber),
+    redisService(limitRedis),
     limits,
     coherence,
     sessions,

@@ -20,8 +20,8 @@ export interface LimitKeys {
   ticket(hashedKey: string): string
   /** `{lm}:p:Jx0…` when an account was pardoned; with a TTL. */
   pardon(hashedKey: string): string
-  /** `{lm}:bus` and, for acknowledgements to one worker, `{lm}:bus:f3Zk…`: pub/sub channels. */
-  readonly channel: string
+  /** `limits.lm`: the kind of our announcements. */
+  readonly kind: string
 }
 
 export function limitKeys(prefix = 'lm'): LimitKeys {
@@ -35,7 +35,7 @@ export function limitKeys(prefix = 'lm'): LimitKeys {
     held: (hashedKey) => at(`h:${hashedKey}`),
     ticket: (hashedKey) => at(`t:${hashedKey}`),
     pardon: (hashedKey) => at(`p:${hashedKey}`),
-    channel: at('bus'),
+    kind: `limits.${prefix}`,
   }
 }
 

@@ -3,7 +3,6 @@
  * key; a grant that arrives after its term, or after a reset of its key, is burned: given back without having been
  * usable for a moment.
  */
-import type { LimitBus } from './bus.ts'
 import type { Clock } from '../kernel/clock.ts'
 import type { LimiterCounters } from './counters.ts'
 import { termsFor, type Denial, type Filled, type KeyState } from './key-state.ts'
@@ -45,9 +44,8 @@ export function createLeasing(parts: {
   readonly ledgers: Ledgers
   readonly outage: Outage
   readonly counters: LimiterCounters
-  readonly bus: LimitBus | undefined
 }): Leasing {
-  const { clock, ledgers, outage, counters, bus } = parts
+  const { clock, ledgers, outage, counters } = parts
   const underway = new Set<Promise<unknown>>()
   let draining = false
 
@@ -136,8 +134,7 @@ export function createLeasing(parts: {
       free: answer.free,
       reason: answer.quarantined ? 'quarantine' : 'limit',
     }
-    // Remembered only where a reset can make us forget.
-    if (bus?.live) state.denial = denial
+    state.denial = denial
     return denial
   }
 

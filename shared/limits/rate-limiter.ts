@@ -7,7 +7,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { Redis } from 'ioredis'
-import type { LimitBus } from './bus.ts'
+import type { Announcements } from '../coherence/index.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { createCounters, type LimiterMetrics } from './counters.ts'
 import { join, type JointDecision, type RateDecision } from './decision.ts'
@@ -85,10 +85,10 @@ export interface RateLimiterOptions {
   readonly clock: Clock
   readonly policies: readonly LimitPolicy[]
   /**
-   * Tells the other workers of resets and changes. Without one no denial is remembered, and a change is heard of at
-   * the next trip.
+   * Tells the other workers of resets and changes; a denial that is remembered is believed under its lease only. Without
+   * one no denial is remembered, and a change is heard of at the next trip.
    */
-  readonly bus?: LimitBus
+  readonly coherence?: Announcements
   /** Applications that share a Redis must use different ones. */
   readonly prefix?: string
   /** How many workers share a limit during an outage; needed by policies with `share`. */
@@ -124,12 +124,12 @@ function openClaim(state: KeyState, cost: number): OpenClaim {
 }
 
 export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
-  const { redis, clock, bus, workers, prefix, patienceMs = 1_000, maxKeys = 10_000 } = options
+  const { redis, clock, coherence, workers, prefix, patienceMs = 1_000, maxKeys = 10_000 } = options
   const counters = createCounters()
   const outage = createOutage(clock)
   const patience = () => (outage.suspected ? patienceMs / 4 : patienceMs)
   const ledgers = createLedgers({ redis, clock, prefix, patienceMs: patience, counters })
-  const leasing = createLeasing({ clock, ledgers, outage, counters, bus })
+  const leasing = createLeasing({ clock, ledgers, outage, counters })
   const judge = createJudge({
     clock,
     counters,
@@ -141,10 +141,17 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
   let stopped = false
 
   for (const policy of options.policies) define(policy)
-  bus?.onMessage(applyNotice)
-  bus?.onGap(() => {
-    for (const { keys } of policies.values()) for (const state of keys.values()) forgetDenial(state)
+  coherence?.follow(ledgers.keys.kind, {
+    apply: applyNotice,
+    refresh() {
+      for (const { keys } of policies.values()) for (const state of keys.values()) startOver(state)
+    },
   })
+
+  /** What an announcement could have made untrue is not believed without the lease. */
+  function remembered(state: KeyState): Denial | null {
+    return state.denial !== null && coherence?.leaseOk() ? state.denial : null
+  }
 
   function define(policy: LimitPolicy): void {
     checkPolicyName(policy.name)
@@ -184,9 +191,10 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     checkCost(cost)
     const state = stateOf(name, key)
     const now = clock.mono()
-    const standing = judge.look(state, cost, now, state.denial)
+    const denial = remembered(state)
+    const standing = judge.look(state, cost, now, denial)
     if (standing === 'unknown') return settleOne(openClaim(state, cost))
-    if (standing === 'denied') return judge.refuse(state, cost, now, state.denial)
+    if (standing === 'denied') return judge.refuse(state, cost, now, denial)
     return judge.admit(state, cost, now, standing)
   }
 
@@ -213,7 +221,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
   function decide(claims: readonly OpenClaim[]): RateDecision[] | null {
     const now = clock.mono()
     const looked = claims.map(({ state, cost, denial: answered, failure }) => {
-      const denial = answered ?? state.denial
+      const denial = answered ?? remembered(state)
       return { state, cost, denial, standing: judge.look(state, cost, now, denial, failure) }
     })
     const denied = looked.filter(({ standing }) => standing === 'denied')
@@ -312,7 +320,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
   async function announce(policy: string, hashedKey: string | null): Promise<void> {
     const notice = writeNotice({ policy, hashedKey })
     applyNotice(notice)
-    await bus?.announce(notice)
+    await coherence?.announce(ledgers.keys.kind, notice)
   }
 
   return {

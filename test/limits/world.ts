@@ -1,7 +1,8 @@
 /** A Redis and workers of a rate limiter within the test's own process. */
+import assert from 'node:assert/strict'
 import type { Redis } from 'ioredis'
+import { openCoherence } from '../../shared/coherence/index.ts'
 import { systemClock, type Clock } from '../../shared/kernel/clock.ts'
-import { openLimitBus } from '../../shared/limits/bus.ts'
 import type { LimitPolicy, LimitRule } from '../../shared/limits/policy.ts'
 import {
   createRateLimiter,
@@ -10,6 +11,7 @@ import {
 } from '../../shared/limits/rate-limiter.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { openRedis } from '../../shared/kernel/redis/connections.ts'
+import { eventually } from '../support/eventually.ts'
 import { startRedis, type TestRedis, type TestRedisOptions } from '../support/redis.ts'
 
 export interface World {
@@ -17,12 +19,16 @@ export interface World {
   /** A client for the test itself. */
   readonly redis: Redis
   open(purpose?: 'commands' | 'subscriber'): Redis
-  /** One more worker, with a bus, connections and a memory of its own. */
+  /** One more worker, with a lease, connections and a memory of its own. */
   worker(options?: WorkerOptions): Promise<RateLimiter>
   end(): Promise<void>
 }
 
-export type WorkerOptions = Partial<Omit<RateLimiterOptions, 'redis' | 'bus'>> & { readonly redis?: Redis }
+export type WorkerOptions = Partial<Omit<RateLimiterOptions, 'redis' | 'coherence'>> & {
+  readonly redis?: Redis
+  /** Hears what the others announce. */
+  readonly subscriber?: Redis
+}
 
 export async function createWorld(options?: TestRedisOptions): Promise<World> {
   const server = await startRedis(options)
@@ -44,12 +50,14 @@ export async function createWorld(options?: TestRedisOptions): Promise<World> {
     async worker(options = {}) {
       const connection = options.redis ?? open()
       const clock: Clock = options.clock ?? systemClock
-      const bus = openLimitBus({ redis: connection, subscriber: open('subscriber') })
-      const limiter = createRateLimiter({ policies: [], ...options, redis: connection, clock, bus })
-      await bus.start()
+      const subscriber = options.subscriber ?? open('subscriber')
+      const coherence = openCoherence({ redis: open(), subscriber, durability: 'keep', leaseMs: 1_000 })
+      const limiter = createRateLimiter({ policies: [], ...options, redis: connection, clock, coherence })
+      await coherence.start()
+      await eventually(() => assert(coherence.leaseOk(), 'no lease yet'))
       ends.push(async () => {
         await limiter.stop(deadlineIn(500))
-        await bus.stop(deadlineIn(500))
+        await coherence.stop(deadlineIn(500))
       })
       return limiter
     },

@@ -109,8 +109,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   const readiness = createReadiness({ redis: () => probeRedis(redis), database: () => accounts.ping() }, 500)
 
   const key = `${domain}:settings`
-  const limitSubscriber = openRedis({ kind: 'single', url: redisUrl }, 'subscriber')
-  const limits = openLimits({ redis, subscriber: limitSubscriber, limits: config.limits, prefix: domain })
+  const limits = openLimits({ redis, coherence, limits: config.limits, prefix: domain })
   const settings = followRuntimeSettings({
     config,
     redis,
@@ -158,7 +157,6 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   const services = group([
     redisService(redis),
     redisService(subscriber),
-    redisService(limitSubscriber),
     limits,
     coherence,
     sessions,
