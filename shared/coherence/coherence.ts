@@ -110,8 +110,10 @@ export interface Coherence extends Announcements, Service {
   leaseLeftMs(): number
   /** Whether an answer of Redis is no older than what was applied here. To be asked when it is kept. */
   mayFill(stamp: Stamp): boolean
-  /** To be told of the incarnation in every reply, when it arrives. */
-  saw(inc: string): void
+  /** To be told of every reply of a script of the domain, when it arrives. */
+  saw(stamp: Stamp): void
+  /** The furthest that this process has seen the domain; every script of the domain is told. */
+  position(): Stamp
   /**
    * For parts whose own scripts announce: calls `record` until Redis answers, then waits as `announce` does. Resolves,
    * never rejects. `record` must be harmless to do twice.

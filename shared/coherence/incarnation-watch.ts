@@ -1,23 +1,28 @@
 import type { Clock } from '../kernel/clock.ts'
+import type { Stamp } from './coherence.ts'
 
-/** Since when has this process known the incarnation that Redis is in? */
+/** What this process has seen of the domain in the replies of Redis. */
 export interface IncarnationWatch {
-  /** To be told of the incarnation in every reply, when it arrives. */
-  saw(inc: string): void
+  /** To be told of every reply, when it arrives. */
+  saw(stamp: Stamp): void
+  /** The furthest point of the incarnation that was seen last. */
+  position(): Stamp
   /** Milliseconds since the first reply that carried it; 0 for one that was not seen last. */
   knownForMs(inc: string): number
 }
 
 export function watchIncarnation(clock: Clock, onChange: (inc: string) => void = () => {}): IncarnationWatch {
-  let known = ''
+  let known: Stamp = { inc: '', seq: 0 }
   let since = 0
   return {
-    saw(inc) {
-      if (inc === known) return
-      known = inc
+    saw({ inc, seq }) {
+      const another = inc !== known.inc
+      if (another || seq > known.seq) known = { inc, seq }
+      if (!another) return
       since = clock.mono()
       onChange(inc)
     },
-    knownForMs: (inc) => (inc === known ? clock.mono() - since : 0),
+    position: () => known,
+    knownForMs: (inc) => (inc === known.inc ? clock.mono() - since : 0),
   }
 }

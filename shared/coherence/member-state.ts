@@ -18,6 +18,8 @@ export interface Renewal {
   readonly mono: number
   readonly wall: number
   readonly leaseMs: number
+  /** How far the sender had applied, as the renewal says. */
+  readonly applied: number
 }
 
 /** What to do with what is held. Called synchronously, before any other decision can be made. */
@@ -29,7 +31,7 @@ export interface MemberEffects {
 }
 
 export type MessageOutcome = 'ignored' | 'applied' | 'gap'
-export type ReplyOutcome = 'renewed' | 'behind' | 'new-incarnation'
+export type ReplyOutcome = 'renewed' | 'behind' | 'new-incarnation' | 'went-back'
 
 export class MemberState {
   /** The incarnation of Redis that all the rest speaks of; empty until the first reply. */
@@ -37,6 +39,8 @@ export class MemberState {
   /** Every invalidation up to this one has been applied. */
   applied = 0
   #lease: Renewal | null = null
+  /** A renewal whose reply named a number that is not applied yet. */
+  #heldBack: { readonly renewal: Renewal; readonly reply: Stamp } | null = null
   #clock: Clock
   #effects: MemberEffects
 
@@ -79,8 +83,10 @@ export class MemberState {
   }
 
   /**
-   * The reply to a sync arrived. `behind`: Redis knows of invalidations that were not applied here, so the lease is
-   * not renewed; wait for the messages for a moment, then `giveUpTo` that point and sync again.
+   * The reply to a sync arrived. `behind`: Redis knows of invalidations that were not applied here, so the renewal is
+   * held back until they are (`caughtUp`); wait for the messages for a moment, then `giveUpTo` that point.
+   * `went-back`: Redis has forgotten what was applied here, so it serves another past. It is told at the next sync, and
+   * begins a new incarnation; nothing that is held counts meanwhile.
    */
   renewed(renewal: Renewal, reply: Stamp): ReplyOutcome {
     if (reply.inc !== this.inc) {
@@ -88,11 +94,33 @@ export class MemberState {
       this.inc = reply.inc
       this.applied = reply.seq
       this.#lease = renewal
+      this.#heldBack = null
       return 'new-incarnation'
     }
-    if (this.applied < reply.seq) return 'behind'
+    if (reply.seq < renewal.applied) {
+      this.#effects.flush()
+      this.dropLease()
+      return 'went-back'
+    }
+    if (this.applied < reply.seq) {
+      // The first one that waits is reached first; under steady traffic a newer one would never be.
+      this.#heldBack ??= { renewal, reply }
+      return 'behind'
+    }
     this.#lease = renewal
     return 'renewed'
+  }
+
+  /**
+   * Grants the renewal that was held back, if everything that its reply named is applied by now: it is worth as much as
+   * if the reply had come at this moment, and counts from when it was sent.
+   */
+  caughtUp(): void {
+    const waiting = this.#heldBack
+    if (waiting === null || this.applied < waiting.reply.seq) return
+    this.#heldBack = null
+    if (waiting.reply.inc !== this.inc) return
+    if (this.#lease === null || waiting.renewal.mono > this.#lease.mono) this.#lease = waiting.renewal
   }
 
   /** The messages up to `stamp` did not come: drop everything and take up from there. False when they did come. */
@@ -106,5 +134,6 @@ export class MemberState {
   /** Stops deciding from memory until the next renewal. */
   dropLease(): void {
     this.#lease = null
+    this.#heldBack = null
   }
 }

@@ -90,6 +90,7 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
     if (outcome === 'ignored') return
     if (outcome === 'gap') counters.gaps++
     else counters.applied++
+    if (followers.settled) state.caughtUp()
     // This is the acknowledgement.
     void sync()
   }
@@ -115,19 +116,21 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
     try {
       // What is acknowledged must have taken effect.
       await followers.settle()
-      const renewal = { mono: clock.mono(), wall: clock.wall(), leaseMs }
+      state.caughtUp()
+      const { inc, applied } = state
+      const renewal = { mono: clock.mono(), wall: clock.wall(), leaseMs, applied }
       const reply = await scripts.sync({
         id: memberId,
-        inc: state.inc,
-        applied: state.applied,
+        inc,
+        applied,
         leaseMs,
-        settled: incarnations.knownForMs(state.inc) >= surely(maximumLeaseMs),
+        settled: incarnations.knownForMs(inc) >= surely(maximumLeaseMs),
         order: ++lastSync,
       })
       // So must what the lease counts as applied.
       while (!followers.settled) await followers.settle()
       if (!running) return
-      incarnations.saw(reply.inc)
+      incarnations.saw(reply)
       noteLapse()
       const outcome = state.renewed(renewal, reply)
       if (outcome === 'new-incarnation') {
@@ -151,9 +154,11 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
 
   /** Each message that arrives syncs; if they don't come soon, what is held is given up. */
   function awaitMessages(target: Stamp): void {
-    clearTimeout(catchUpTimer)
-    catchUpTimer = setTimeout(() => {
-      if (state.giveUpTo(target)) void sync()
+    catchUpTimer ??= setTimeout(() => {
+      catchUpTimer = undefined
+      if (!state.giveUpTo(target)) return
+      if (followers.settled) state.caughtUp()
+      void sync()
     }, catchUpMs)
   }
 

@@ -36,14 +36,15 @@ export function openCoherence(options: CoherenceOptions): Coherence {
     throw new RangeError(`leaseMs must be above 0 and at most ${maximumLeaseMs}: ${leaseMs}`)
   }
   const keys = coherenceKeys(options.domain)
-  const scripts = createCoherenceScripts(redis, { keys, durability })
   const incarnations = watchIncarnation(clock, (inc) => member.noticed(inc))
+  const { position } = incarnations
+  const scripts = createCoherenceScripts(redis, { keys, durability, position })
   const { channel } = keys
   const member: Membership = subscriber
     ? joinDomain({ scripts, subscriber, channel, place, clock, incarnations, leaseMs })
     : stayOutside()
   const { acks, expel } = scripts
-  const { confirm } = createRevoker({ clock, incarnations, acks, expel, onWaited })
+  const { confirm } = createRevoker({ clock, durability, incarnations, acks, expel, onWaited })
 
   return {
     start: member.start,
@@ -51,6 +52,7 @@ export function openCoherence(options: CoherenceOptions): Coherence {
     memberId: member.memberId,
     keys,
     durability,
+    position,
     counters: member.counters,
     leaseOk: member.leaseOk,
     leaseLeftMs: member.leaseLeftMs,

@@ -6,19 +6,32 @@
  * after the reply that is waited for; leases are never judged by Redis' clock.
  */
 import type { Clock } from '../kernel/clock.ts'
-import type { Confirmation, ConfirmOptions, Member, Recorded, Waited } from './coherence.ts'
+import type {
+  Confirmation,
+  ConfirmOptions,
+  DurabilityMode,
+  Member,
+  Recorded,
+  Stamp,
+  Waited,
+} from './coherence.ts'
 import { ackPollMs, maximumLeaseMs, revocationPatienceMs, surely } from './constants.ts'
 import type { IncarnationWatch } from './incarnation-watch.ts'
 
 export interface RevokerDependencies {
   readonly clock: Clock
+  readonly durability: DurabilityMode
   readonly incarnations: IncarnationWatch
-  acks(): Promise<{ inc: string; members: Member[] }>
+  acks(): Promise<Stamp & { members: Member[] }>
   expel(inc: string, member: Member): Promise<void>
   readonly onWaited?: (waited: Waited) => void
 }
 
-export function createRevoker({ clock, incarnations, acks, expel, onWaited }: RevokerDependencies) {
+export function createRevoker(dependencies: RevokerDependencies) {
+  const { clock, durability, incarnations, acks, expel, onWaited } = dependencies
+  // Where data goes on over a restart, what Redis could not write is lost with it: silence proves nothing.
+  const silenceIsEnough = durability === 'fence'
+
   /** Asks again until Redis answers, for a bounded time. What is asked must be harmless to do twice. */
   async function insist<R>(record: () => Promise<R>, giveUpAt: number): Promise<R> {
     for (let attempt = 0; ; attempt++) {
@@ -48,17 +61,22 @@ export function createRevoker({ clock, incarnations, acks, expel, onWaited }: Re
       nothingEnded || recorded.settled || incarnations.knownForMs(recorded.inc) >= surely(maximumLeaseMs)
     const outwaited = () => clock.mono() - start >= surely(longestLease(missing))
 
+    /** Redis has answered since the wait was over, or need not: it could not be reached, and the leases decide. */
+    let answered = silenceIsEnough
     for (let look = 0; ; look++) {
-      if (settled() && (missing.length === 0 || outwaited())) break
+      const over = settled() && (missing.length === 0 || outwaited())
+      if (over && answered) break
       if (clock.mono() >= giveUpAt) throw new Error('Redis changed and could not be asked again in time')
       await sleep(ackPollMs[Math.min(look, ackPollMs.length - 1)]!)
-      // Redis may be away meanwhile: then the leases decide.
-      const seen = await acks().catch(() => null)
-      if (seen === null) continue
-      incarnations.saw(seen.inc)
+      const seen = await acks().catch(unreachable)
+      // It was reached and refused, for now: until it answers, that is no absence.
+      if (seen === 'refused') answered = false
+      if (typeof seen === 'string') continue
+      incarnations.saw(seen)
       if (seen.inc !== recorded.inc) return false
       const appliedBy = new Map(seen.members.map((member) => [member.id, member.applied]))
       missing = missing.filter(({ id }) => (appliedBy.get(id) ?? -1) < recorded.seq)
+      answered = silenceIsEnough || over || (settled() && missing.length === 0)
     }
 
     // With the value seen when it was recorded: one that has been heard of since holds a lease again.
@@ -81,7 +99,7 @@ export function createRevoker({ clock, incarnations, acks, expel, onWaited }: Re
       try {
         for (;;) {
           const recorded = await insist(record, giveUpAt)
-          incarnations.saw(recorded.inc)
+          incarnations.saw(recorded)
           // Recording again finds nothing left to end: what counts is what the first time found.
           first ??= recorded
           if (await acknowledged(recorded, options, giveUpAt + 2 * surely(maximumLeaseMs))) {
@@ -96,6 +114,16 @@ export function createRevoker({ clock, incarnations, acks, expel, onWaited }: Re
       }
     },
   }
+}
+
+/** Redis says that it can't keep what it is told: what it has recorded may be lost, whoever acknowledges it. */
+const cannotKeep = /^(MISCONF|READONLY|NOREPLICAS|OOM)\b/
+
+/** What a failed look says; throws when it says that the recording is worth nothing. */
+function unreachable(cause: unknown): 'silent' | 'refused' {
+  if (!(cause instanceof Error) || cause.name !== 'ReplyError') return 'silent'
+  if (cannotKeep.test(cause.message)) throw cause
+  return 'refused'
 }
 
 function longestLease(members: readonly Member[]): number {

@@ -10,6 +10,8 @@ import type { CoherenceKeys } from './keys.ts'
 export interface DomainSettings {
   readonly keys: Pick<CoherenceKeys, 'domain' | 'channel'>
   readonly durability: DurabilityMode
+  /** The furthest that this process has seen the domain: Redis must not fall behind it. */
+  readonly position?: () => Stamp
 }
 
 /** One sync of a member. */
@@ -27,10 +29,14 @@ export interface SyncRequest {
 export type CoherenceScripts = ReturnType<typeof createCoherenceScripts>
 
 /**
- * Runs a script that takes in `domain.lua`: the domain is its first key, a fresh value and the durability are its
+ * Runs a script that takes in `domain.lua`: the domain is its first key, a fresh value and what the caller knows are its
  * first arguments. `fresh` is never used twice.
  */
-export function createDomainRunner(redis: Redis, lua: URL, { keys, durability }: DomainSettings) {
+export function createDomainRunner(
+  redis: Redis,
+  lua: URL,
+  { keys, durability, position = nowhere }: DomainSettings,
+) {
   const scripts = new Map<string, Script>()
 
   return function run(
@@ -41,8 +47,13 @@ export function createDomainRunner(redis: Redis, lua: URL, { keys, durability }:
   ): Promise<unknown> {
     let script = scripts.get(name)
     if (!script) scripts.set(name, (script = loadScript(lua, name)))
-    return runScript(redis, script, [keys.domain, ...names], [fresh, durability, ...args])
+    const { inc, seq } = position()
+    return runScript(redis, script, [keys.domain, ...names], [fresh, `${durability} ${inc} ${seq}`, ...args])
   }
+}
+
+function nowhere(): Stamp {
+  return { inc: '', seq: 0 }
 }
 
 export function createCoherenceScripts(redis: Redis, settings: DomainSettings) {
@@ -62,9 +73,9 @@ export function createCoherenceScripts(redis: Redis, settings: DomainSettings) {
       return { inc: asText(reply[0], 'sync'), seq: asCount(reply[1], 'sync') }
     },
 
-    async acks(): Promise<{ inc: string; members: Member[] }> {
-      const [inc, members] = asList(await run('acks', [], []), 'acks')
-      return { inc: asText(inc, 'acks'), members: parseMembers(members, 'acks') }
+    async acks(): Promise<Stamp & { members: Member[] }> {
+      const [inc, seq, members] = asList(await run('acks', [], []), 'acks')
+      return { inc: asText(inc, 'acks'), seq: asCount(seq, 'acks'), members: parseMembers(members, 'acks') }
     },
 
     /** Forgets the member, only if its entry is still the one that was seen. */

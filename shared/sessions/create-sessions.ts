@@ -78,6 +78,7 @@ export function createSessions(options: SessionOptions): SessionService {
   const scripts = createSessionScripts(redis, {
     keys: coherence.keys,
     durability: coherence.durability,
+    position: coherence.position,
     idleMs: options.idleMs,
     touchEveryMs: Math.floor(touchEveryMs),
     longestMs: Math.max(options.absoluteMs, options.rememberAbsoluteMs),
@@ -139,7 +140,7 @@ export function createSessions(options: SessionOptions): SessionService {
     counters.loads++
     const askedAt = clock.mono()
     const loaded = await ask(() => onceMore(() => scripts.load(hash, withData)))
-    coherence.saw(loaded.inc)
+    coherence.saw(loaded)
     if (loaded.state === 'corrupt') {
       counters.corrupt++
       options.onCorrupt?.(hash)
@@ -215,7 +216,7 @@ export function createSessions(options: SessionOptions): SessionService {
           endOthers,
         }),
       )
-      coherence.saw(created.inc)
+      coherence.saw(created)
       if (created.outcome !== 'created') return { outcome: created.outcome }
       // The login ended other sessions, or brought newer roles: as true everywhere as any revocation.
       const dropped = await revoke(

@@ -22,7 +22,7 @@ export type Loaded =
 
 export type CreateReply =
   | ({ readonly outcome: 'created' } & Recorded & Description)
-  | { readonly outcome: 'superseded' | 'disabled'; readonly inc: string }
+  | (Stamp & { readonly outcome: 'superseded' | 'disabled' })
 
 export interface Creation {
   readonly hash: string
@@ -143,9 +143,10 @@ export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
         ],
       )
       const [inc, outcome, seq, settled, members, count, description] = asList(reply, 'create')
-      if (outcome === 'superseded' || outcome === 'disabled') return { outcome, inc: asText(inc, 'create') }
+      const stamp: Stamp = { inc: asText(inc, 'create'), seq: asCount(seq, 'create') }
+      if (outcome === 'superseded' || outcome === 'disabled') return { outcome, ...stamp }
       const described = parseDescription(description)
-      if (!described) return { outcome: 'superseded', inc: asText(inc, 'create') }
+      if (!described) return { outcome: 'superseded', ...stamp }
       return {
         outcome: 'created',
         ...parseRecorded([inc, seq, settled, members, count], 'create'),

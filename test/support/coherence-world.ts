@@ -34,16 +34,19 @@ export type Step =
   | { readonly do: 'revoke user'; readonly user: (typeof userNames)[number] }
   | { readonly do: 'message arrives' | 'message arrives and stays'; readonly pick: number }
   | { readonly do: 'sync sent' | 'sync executes' | 'sync arrives' | 'sync times out' | 'late sync executes' }
-  | { readonly do: 'catch-up is over' | 'restart' }
+  | { readonly do: 'catch-up is over' | 'restart' | 'snapshot' | 'snapshot put back' }
 
 /** The parts of the worker that a negative control replaces. */
 export interface WorkerParts {
   createState(clock: Clock, effects: MemberEffects): MemberState
   guard(state: MemberState): Guard
+  /** Whether its scripts say how far it has seen Redis, so that a Redis that went back is found out. */
+  readonly tellsPosition: boolean
 }
 
 export const realParts: WorkerParts = {
   createState: (clock, effects) => new MemberState(clock, effects),
+  tellsPosition: true,
   guard: (state) => ({ leaseOk: () => state.leaseOk(), mayFill: (stamp) => state.mayFill(stamp) }),
 }
 
@@ -88,6 +91,7 @@ export function createWorld(parts: WorkerParts = realParts) {
     member: null as { applied: number; value: string } | null,
     registrations: 0,
   }
+  let snapshot: { inc: string; seq: number; alive: Set<SessionName> } | null = null
   const revocations: Revocation[] = []
   const loads: (Stamp & { session: SessionName; valid: boolean; askedAt: number })[] = []
   const messages: Invalidation[] = []
@@ -95,11 +99,43 @@ export function createWorld(parts: WorkerParts = realParts) {
   let sync: SyncInFlight | null = null
   let behind: Stamp | null = null
 
+  function beginIncarnation(): void {
+    redis.inc = `inc-${Number(redis.inc.slice(4)) + 1}`
+    redis.began = now
+    redis.seq = 0
+    redis.member = null
+  }
+
+  /** Every script begins so: a Redis that is behind what its caller has seen serves another past. */
+  function enter(position: Stamp): void {
+    if (!parts.tellsPosition || position.inc !== redis.inc || position.seq <= redis.seq) return
+    redis.alive.clear()
+    beginIncarnation()
+  }
+
+  /**
+   * Puts an older state back under the same incarnation. Only somebody who has seen the newer one can tell, and in
+   * this world that is the worker: it has heard of everything that was confirmed since.
+   */
+  function putBack(): void {
+    const seen = state.inc === redis.inc ? state.applied : 0
+    const confirmed = revocations.filter((r) => r.succeeded && r.inc === redis.inc).map((r) => r.seq)
+    if (snapshot?.inc !== redis.inc || seen <= snapshot.seq || Math.max(0, ...confirmed) > seen) return
+    redis.seq = snapshot.seq
+    redis.alive = new Set(snapshot.alive)
+    // Whoever waits for them finds out, and records them again.
+    for (const lost of revocations.filter((r) => !r.succeeded))
+      revocations.splice(revocations.indexOf(lost), 1)
+  }
+
   function take<T>(list: T[], pick: number): T | undefined {
     return list.splice(pick % Math.max(1, list.length), 1)[0]
   }
 
   function revoke(kind: 'session' | 'user', id: string, sessions: readonly SessionName[]): void {
+    // Whoever revokes has seen as much as this worker: numbers that are passed again before anyone who has seen them
+    // asks can't be told from those that they replace.
+    enter({ inc: state.inc, seq: state.applied })
     for (const session of sessions) redis.alive.delete(session)
     redis.seq++
     messages.push({ inc: redis.inc, seq: redis.seq, kind, id })
@@ -117,6 +153,7 @@ export function createWorld(parts: WorkerParts = realParts) {
 
   /** The script: registers the worker and notes how far it is. */
   function execute(request: SyncInFlight): void {
+    enter({ inc: request.inc, seq: request.applied })
     const applied = request.inc === redis.inc ? request.applied : 0
     redis.member = { applied, value: `${applied}:${++redis.registrations}` }
     request.reply = { inc: redis.inc, seq: redis.seq }
@@ -152,6 +189,7 @@ export function createWorld(parts: WorkerParts = realParts) {
       case 'step wall':
         return clock.stepWall(step.ms)
       case 'load':
+        enter({ inc: state.inc, seq: state.applied })
         loads.push({
           session: step.session,
           valid: redis.alive.has(step.session),
@@ -180,16 +218,18 @@ export function createWorld(parts: WorkerParts = realParts) {
       case 'message arrives': {
         const message = take(messages, step.pick)
         if (message) state.receive(message)
+        state.caughtUp()
         return
       }
       case 'message arrives and stays': {
         const message = messages[step.pick % Math.max(1, messages.length)]
         if (message) state.receive(message)
+        state.caughtUp()
         return
       }
       case 'sync sent':
         sync ??= {
-          renewal: { mono: clock.mono(), wall: clock.wall(), leaseMs },
+          renewal: { mono: clock.mono(), wall: clock.wall(), leaseMs, applied: state.applied },
           inc: state.inc,
           applied: state.applied,
           reply: null,
@@ -217,12 +257,15 @@ export function createWorld(parts: WorkerParts = realParts) {
       case 'catch-up is over':
         if (behind) state.giveUpTo(behind)
         behind = null
+        state.caughtUp()
         return
       case 'restart':
-        redis.inc = `inc-${Number(redis.inc.slice(4)) + 1}`
-        redis.began = now
-        redis.seq = 0
-        redis.member = null
+        return beginIncarnation()
+      case 'snapshot':
+        snapshot = { inc: redis.inc, seq: redis.seq, alive: new Set(redis.alive) }
+        return
+      case 'snapshot put back':
+        return putBack()
     }
   }
 

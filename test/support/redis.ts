@@ -1,9 +1,11 @@
+import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { urlOf, type Endpoint } from '../../server/cluster/embedded-redis/endpoint.ts'
 import { findRedisServer, type FoundServer } from '../../server/cluster/embedded-redis/find-server.ts'
-import { findGuard } from '../../server/cluster/embedded-redis/guard.ts'
+import { findGuard, type Guard } from '../../server/cluster/embedded-redis/guard.ts'
 import { startRedisProcess, type RedisProcess } from '../../server/cluster/embedded-redis/redis-process.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { trackChild } from './children.ts'
@@ -24,6 +26,9 @@ export interface TestRedis {
   /** The server neither answers nor dies until `thaw`. */
   freeze(): void
   thaw(): void
+  /** Its file can't grow any more, as on a disk that is full, until `freeDisk`. Only with `mayRunFull`. */
+  fillDisk(): Promise<void>
+  freeDisk(): Promise<void>
   /** Ends it and removes its directory, unless the directory was given. Safe twice. */
   stop(): Promise<void>
 }
@@ -36,6 +41,8 @@ export interface TestRedisOptions {
   readonly port?: 'unix' | 'tcp'
   /** What survives a kill and restart: nothing, or all that was acknowledged. */
   readonly persistence?: 'none' | 'everysec' | 'always'
+  /** It survives a write beyond the limit that `fillDisk` sets; Redis itself would be killed by the signal. */
+  readonly mayRunFull?: boolean
 }
 
 /** Where the tests keep the server that they fetched: once for all runs, not once per test. */
@@ -60,12 +67,21 @@ export function testRedisServer(): Promise<FoundServer> {
   }))
 }
 
+function ignoringFileLimit(guard: Guard): Guard {
+  const ignoring = ['sh', '-c', `trap '' XFSZ; exec "$@"`, 'sh']
+  return { ...guard, wrap: (command, lockFile) => guard.wrap([...ignoring, ...command], lockFile) }
+}
+
+async function limitFileSize(pid: number, limit: string): Promise<void> {
+  await promisify(execFile)('prlimit', ['--pid', String(pid), `--fsize=${limit}:`])
+}
+
 export async function startRedis(options: TestRedisOptions = {}): Promise<TestRedis> {
   const { port = 'tcp', persistence = 'none' } = options
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'lockstep-redis-')))
   const endpoint: Endpoint =
     port === 'unix' ? { path: join(dir, 'redis.sock') } : { host: '127.0.0.1', port: await freePort() }
-  const guard = await findGuard()
+  const guard = options.mayRunFull ? ignoringFileLimit(await findGuard()) : await findGuard()
 
   async function launch(): Promise<RedisProcess> {
     const redis = await startRedisProcess({
@@ -111,6 +127,8 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
     },
     freeze: () => redis.kill('SIGSTOP'),
     thaw: () => redis.kill('SIGCONT'),
+    fillDisk: () => limitFileSize(redis.pid, '1'),
+    freeDisk: () => limitFileSize(redis.pid, 'unlimited'),
     async stop() {
       await end()
       if (!options.dir) await rm(dir, { recursive: true, force: true })

@@ -58,6 +58,8 @@ const scenario = fc
           { weight: 1, arbitrary: step('late sync executes') },
           { weight: 1, arbitrary: step('catch-up is over') },
           { weight: 1, arbitrary: step('restart') },
+          { weight: 1, arbitrary: step('snapshot') },
+          { weight: 1, arbitrary: step('snapshot put back') },
         ].map(({ weight, arbitrary }) => ({ weight, arbitrary: arbitrary.map((one) => [one]) })),
       ),
       { maxLength: 40, size: 'max' },
@@ -128,7 +130,20 @@ class HasNoCalendar extends MemberState {
   }
 }
 
+class IsGrantedEarly extends MemberState {
+  override caughtUp() {
+    const { applied } = this
+    this.applied = Infinity
+    super.caughtUp()
+    this.applied = applied
+  }
+}
+
 const mutants: Record<string, WorkerParts> = {
+  'says nothing of how far it has seen Redis': { ...realParts, tellsPosition: false },
+  'is granted a renewal that was held back before it has caught up': withState(
+    (clock, effects) => new IsGrantedEarly(clock, effects),
+  ),
   'does not look at its lease': {
     ...realParts,
     guard: (state) => ({ ...realParts.guard(state), leaseOk: () => true }),
@@ -143,8 +158,8 @@ const mutants: Record<string, WorkerParts> = {
   ),
   'counts its lease from the reply': withState((clock, effects) => {
     class CountsFromReply extends MemberState {
-      override renewed(_renewal: Renewal, reply: Stamp) {
-        return super.renewed({ mono: clock.mono(), wall: clock.wall(), leaseMs }, reply)
+      override renewed(renewal: Renewal, reply: Stamp) {
+        return super.renewed({ ...renewal, mono: clock.mono(), wall: clock.wall() }, reply)
       }
     }
     return new CountsFromReply(clock, effects)

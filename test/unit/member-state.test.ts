@@ -11,7 +11,7 @@ function createMember() {
     apply: ({ kind, id }) => effects.push(`${kind} ${id}`),
     flush: () => effects.push('flush'),
   })
-  const now = () => ({ mono: clock.mono(), wall: clock.wall(), leaseMs })
+  const now = () => ({ mono: clock.mono(), wall: clock.wall(), leaseMs, applied: state.applied })
   return { clock, state, effects, now }
 }
 
@@ -91,6 +91,48 @@ describe('A member of the coherence domain', () => {
     expect(state.giveUpTo(reply)).to.equal(true)
     expect(effects).to.deep.equal(['flush'])
     expect(state.renewed(now(), reply)).to.equal('renewed')
+    expect(state.leaseOk()).to.equal(true)
+  })
+
+  it('holds its lease from before a renewal that found it behind, as soon as it has caught up', () => {
+    const { clock, state, now } = joined()
+    clock.advance(leaseMs)
+    state.renewed(now(), { inc: 'a', seq: 7 })
+    clock.advance(100)
+    state.renewed(now(), { inc: 'a', seq: 9 })
+    for (const [seq, held] of [
+      [6, false],
+      [7, true],
+    ] as const) {
+      state.receive({ inc: 'a', seq, kind: 'session', id: 'x' })
+      state.caughtUp()
+      expect(state.leaseOk()).to.equal(held)
+    }
+    expect(state.leaseLeftMs()).to.equal(leaseMs - 100)
+  })
+
+  it('is not given a renewal of another incarnation when it has caught up', () => {
+    const { clock, state, now } = joined()
+    state.renewed(now(), { inc: 'a', seq: 7 })
+    clock.advance(10)
+    state.renewed(now(), { inc: 'b', seq: 9 })
+    clock.advance(leaseMs)
+    state.caughtUp()
+    expect(state.leaseOk()).to.equal(false)
+  })
+
+  it('does not believe a number that goes back under one incarnation', () => {
+    const { state, effects, now } = joined()
+    expect(state.renewed(now(), { inc: 'a', seq: 4 })).to.equal('went-back')
+    expect(effects).to.deep.equal(['flush'])
+    expect(state.leaseOk()).to.equal(false)
+  })
+
+  it('takes a reply that was overtaken by a message for what it is', () => {
+    const { state, now } = joined()
+    const sent = now()
+    state.receive({ inc: 'a', seq: 6, kind: 'session', id: 'x' })
+    expect(state.renewed(sent, { inc: 'a', seq: 5 })).to.equal('renewed')
     expect(state.leaseOk()).to.equal(true)
   })
 

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { maximumLeaseMs, revocationPatienceMs, surely } from '../../shared/coherence/constants.ts'
 import { watchIncarnation } from '../../shared/coherence/incarnation-watch.ts'
 import { createRevoker } from '../../shared/coherence/revoker.ts'
-import type { Member, Recorded, Waited } from '../../shared/coherence/index.ts'
+import type { DurabilityMode, Member, Recorded, Waited } from '../../shared/coherence/index.ts'
 import { createManualClock } from '../support/manual-clock.ts'
 
 const leaseMs = 1_000
@@ -15,10 +15,17 @@ function recorded(members: readonly Member[], details: Partial<Recorded> = {}): 
   return { inc: 'a', seq: 7, settled: true, members, count: 1, ...details }
 }
 
+function replyError(message: string): Error {
+  return Object.assign(new Error(message), { name: 'ReplyError' })
+}
+
 type Acks = { inc: string; members: Member[] }
 
 /** A revoker whose looks at the acknowledgements take `lookMs` each and find what `acks` says at that time. */
-function createSubject(acks: (elapsedMs: number) => Acks | Error, lookMs = 50) {
+function createSubject(
+  acks: (elapsedMs: number) => Acks | Error,
+  { lookMs = 50, durability = 'fence' as DurabilityMode } = {},
+) {
   const clock = createManualClock()
   const start = clock.mono()
   const elapsed = () => clock.mono() - start
@@ -26,12 +33,13 @@ function createSubject(acks: (elapsedMs: number) => Acks | Error, lookMs = 50) {
   const waits: Waited[] = []
   const revoker = createRevoker({
     clock,
+    durability,
     incarnations: watchIncarnation(clock),
     async acks() {
       clock.advance(lookMs)
       const found = acks(elapsed())
       if (found instanceof Error) throw found
-      return found
+      return { seq: 0, ...found }
     },
     expel: async (_inc, silent) => void expelled.push(silent),
     onWaited: (waited) => waits.push(waited),
@@ -103,6 +111,36 @@ describe('The revoker', () => {
     expect(elapsed()).to.be.at.least(surely(leaseMs))
   })
 
+  for (const refusal of ['MISCONF', 'READONLY', 'NOREPLICAS', 'OOM']) {
+    it(`confirms nothing when Redis says ${refusal} while it waits: what it recorded may be lost`, async () => {
+      const { revoker, elapsed } = createSubject(() => replyError(`${refusal} can't be written`))
+      const told = await revoker.confirm(async () => recorded([member('w1', 6)]))
+      expect(told.confirmed).to.equal(false)
+      expect(elapsed()).to.be.below(surely(leaseMs))
+    })
+  }
+
+  it('takes a Redis that answers with an error for one that can be reached, and asks until it answers', async () => {
+    const { revoker, elapsed } = createSubject((ms) =>
+      ms < 2_500 ? replyError('LOADING its data') : { inc: 'a', members: [member('w1', 6)] },
+    )
+    const told = await revoker.confirm(async () => recorded([member('w1', 6)]))
+    expect(told.confirmed).to.equal(true)
+    expect(elapsed()).to.be.at.least(2_500)
+  })
+
+  it('needs one good answer after the wait where data goes on over a restart', async () => {
+    const acks = (ms: number) =>
+      ms < 2_500 ? new Error('Redis is away') : { inc: 'a', members: [member('w1', 6)] }
+    const { revoker, elapsed } = createSubject(acks, { durability: 'keep' })
+    const told = await revoker.confirm(async () => recorded([member('w1', 6)]))
+    expect(told.confirmed).to.equal(true)
+    expect(elapsed()).to.be.at.least(2_500)
+
+    const away = createSubject(() => new Error('Redis is away'), { durability: 'keep' })
+    expect((await away.revoker.confirm(async () => recorded([]))).confirmed).to.equal(false)
+  })
+
   it('waits out the longest possible lease in an incarnation that nobody has known for long', async () => {
     const { revoker, elapsed } = createSubject(() => ({ inc: 'a', members: [] }))
     const told = await revoker.confirm(async () => recorded([], { settled: false }))
@@ -152,7 +190,9 @@ describe('The revoker', () => {
 
   it('gives up in the end when each look finds yet another incarnation', async () => {
     let incarnation = 0
-    const { revoker, elapsed } = createSubject(() => ({ inc: `new ${++incarnation}`, members: [] }), 500)
+    const { revoker, elapsed } = createSubject(() => ({ inc: `new ${++incarnation}`, members: [] }), {
+      lookMs: 500,
+    })
     const told = await revoker.confirm(async () =>
       recorded([member('w1', 0)], { settled: false, inc: 'other' }),
     )

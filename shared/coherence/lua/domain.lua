@@ -5,19 +5,26 @@
 -- that wrote the state (restart, promotion), or the state is gone (FLUSHALL), a new incarnation begins: nobody's
 -- acknowledgement or sequence number of the old one counts. The epoch says which sessions may live: in 'fence' mode
 -- it changes with the incarnation, in 'keep' mode it outlives it.
+-- `caller` says what the caller knows: its durability, and the furthest point that it has seen (an incarnation and a
+-- number in it). A number that went back under one incarnation means that another past is being served (a snapshot of
+-- the machine, a service whose run id never changes): a new incarnation, and a new epoch whatever the durability.
 -- Returns inc, epoch, seq (number), settled ('1' or false).
-local function incarnation(domain, fresh, durability)
+local function incarnation(domain, fresh, caller)
+  local durability, known_inc, known_seq = string.match(caller, '^(%S+) (%S*) (%d+)$')
   local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
   local state = redis.pcall('HMGET', domain, 'inc', 'epoch', 'seq', 'settled')
   if state.err then
     redis.call('DEL', domain)
     state = {}
   end
-  local inc, epoch, seq = state[1], state[2], tonumber(state[3] or '')
-  if inc and epoch and seq and string.sub(inc, 1, #run_id + 1) == run_id .. ':' then
+  -- A number that can't be counted on from is none.
+  local inc, epoch, seq = state[1], state[2], tonumber(string.match(state[3] or '', '^%d+$') or '')
+  if seq and seq >= 2 ^ 53 then seq = nil end
+  local went_back = seq and inc == known_inc and seq < tonumber(known_seq)
+  if inc and epoch and seq and not went_back and string.sub(inc, 1, #run_id + 1) == run_id .. ':' then
     return inc, epoch, seq, state[4]
   end
-  if durability ~= 'keep' or not epoch then epoch = fresh end
+  if durability ~= 'keep' or went_back or not epoch then epoch = fresh end
   inc = run_id .. ':' .. fresh
   redis.call('DEL', domain)
   redis.call('HSET', domain, 'inc', inc, 'epoch', epoch, 'seq', 0)

@@ -2,7 +2,7 @@
 -- A member says how far it has applied the invalidations, and so registers, acknowledges and asks to have its lease
 -- renewed, all in one. Whether it may use the lease is its own decision, from the sequence number returned.
 -- KEYS  1 domain
--- ARGV  1 fresh random, 2 durability, 3 member id, 4 incarnation that `applied` belongs to, 5 applied,
+-- ARGV  1 fresh random, 2 what the caller knows (see domain.lua), 3 member id, 4 incarnation that `applied` belongs to, 5 applied,
 --       6 lease ms (0: holds nothing in memory), 7 '1' when it has known that incarnation for a full lease,
 --       8 the number of this sync, which grows with each
 -- Returns { inc, seq }.

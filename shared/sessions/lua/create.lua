@@ -3,20 +3,20 @@
 -- user that are too many (those that would expire first), or all others, and has every worker drop what it holds of
 -- the user. Its sender must not repeat it: after a lost reply the session may exist, but nobody knows its token.
 -- KEYS  1 domain, 2 user, 3 user's index, 4 session
--- ARGV  1 fresh random, 2 durability, 3 session key prefix, 4 channel, 5 inc, 6 generation, 7 session hash,
+-- ARGV  1 fresh random, 2 what the caller knows (see domain.lua), 3 session key prefix, 4 channel, 5 inc, 6 generation, 7 session hash,
 --       8 session id, 9 user id, 10 idle ms, 11 absolute ms, 12 maximum of sessions, 13 '1' to end all others,
 --       14 lifetime ms of the user's record, 15 subject's lineage, 16 version, 17 roles, 18 profile, 19 remember,
 --       20 label, 21 user agent, 22 ip (the last three: empty for none)
--- Returns { inc, 'superseded' | 'disabled' } or { inc, 'created', seq, settled, members, count, description }, count
+-- Returns { inc, 'superseded' | 'disabled', seq } or { inc, 'created', seq, settled, members, count, description }, count
 -- being the sessions that it ended.
 --@include session
-local inc, epoch, _, settled = incarnation(KEYS[1], ARGV[1], ARGV[2])
+local inc, epoch, known_seq, settled = incarnation(KEYS[1], ARGV[1], ARGV[2])
 replace_foreign(KEYS[2], 'hash')
 replace_foreign(KEYS[3], 'zset')
 local user = redis.call('HMGET', KEYS[2], 'gen', 'disabled')
-if user[2] == '1' then return { inc, 'disabled' } end
+if user[2] == '1' then return { inc, 'disabled', known_seq } end
 local generation = user[1]
-if inc ~= ARGV[5] or generation ~= ARGV[6] or redis.call('EXISTS', KEYS[4]) == 1 then return { inc, 'superseded' } end
+if inc ~= ARGV[5] or generation ~= ARGV[6] or redis.call('EXISTS', KEYS[4]) == 1 then return { inc, 'superseded', known_seq } end
 
 local now = now_ms()
 local absolute = tonumber(ARGV[11])

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- All valid sessions of a user; forgets the index entries of those that are not.
 -- KEYS  1 domain, 2 user, 3 user's index
--- ARGV  1 fresh random, 2 durability, 3 session key prefix, 4 user key prefix
+-- ARGV  1 fresh random, 2 what the caller knows (see domain.lua), 3 session key prefix, 4 user key prefix
 -- Returns a description for each.
 --@include session
 local _, epoch = incarnation(KEYS[1], ARGV[1], ARGV[2])

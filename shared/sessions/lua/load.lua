@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Is this session valid, and whose is it? Marks it as used when that was last done `throttle` ms ago or longer.
 -- KEYS  1 domain, 2 session
--- ARGV  1 fresh random, 2 durability, 3 user key prefix, 4 index key prefix, 5 session hash, 6 idle ms,
+-- ARGV  1 fresh random, 2 what the caller knows (see domain.lua), 3 user key prefix, 4 index key prefix, 5 session hash, 6 idle ms,
 --       7 throttle ms, 8 '1' to return the data fields too
 -- Returns { inc, seq } and, when there is one, 'corrupt' or the description and (on demand) the flat data fields.
 -- allow-oom: a full Redis must not turn valid sessions away.

@@ -1,7 +1,7 @@
 #!lua
 -- First step of a login: what must not change until the session is created.
 -- KEYS  1 domain, 2 user
--- ARGV  1 fresh random, 2 durability, 3 lifetime ms of the user's record
+-- ARGV  1 fresh random, 2 what the caller knows (see domain.lua), 3 lifetime ms of the user's record
 -- Returns { inc, generation }.
 --@include session
 local inc = incarnation(KEYS[1], ARGV[1], ARGV[2])

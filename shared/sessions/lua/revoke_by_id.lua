@@ -2,7 +2,7 @@
 -- Ends the session of this user that has this public id. Announced for the whole user, also when there is no such
 -- session: an earlier attempt may have ended it without having been confirmed.
 -- KEYS  1 domain, 2 user, 3 user's index
--- ARGV  1 fresh random, 2 durability, 3 session key prefix, 4 user key prefix, 5 channel, 6 user id, 7 session id
+-- ARGV  1 fresh random, 2 what the caller knows (see domain.lua), 3 session key prefix, 4 user key prefix, 5 channel, 6 user id, 7 session id
 -- Returns { inc, seq, settled, members, count }.
 --@include session
 local inc, epoch, _, settled = incarnation(KEYS[1], ARGV[1], ARGV[2])

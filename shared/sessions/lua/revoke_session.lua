@@ -2,7 +2,7 @@
 -- Ends one session. Announced even when it is not there: an earlier attempt may have ended it without having been
 -- confirmed, and a worker may still hold it.
 -- KEYS  1 domain, 2 session
--- ARGV  1 fresh random, 2 durability, 3 user key prefix, 4 index key prefix, 5 channel, 6 session hash
+-- ARGV  1 fresh random, 2 what the caller knows (see domain.lua), 3 user key prefix, 4 index key prefix, 5 channel, 6 session hash
 -- Returns { inc, seq, settled, members, count }, count being 1 when the session was valid until now.
 -- allow-oom: a full Redis must not refuse a logout.
 --@include session

@@ -4,7 +4,7 @@
 -- Done twice (a lost reply) it ends in the same state.
 -- KEYS  1 domain, 2 user, 3 user's index, 4 session to keep, 5 session to become (the same: keeps its token);
 --       4 and 5 may be absent
--- ARGV  1 fresh random, 2 durability, 3 user key prefix, 4 channel, 5 user id, 6 lifetime ms of the user's record,
+-- ARGV  1 fresh random, 2 what the caller knows (see domain.lua), 3 user key prefix, 4 channel, 5 user id, 6 lifetime ms of the user's record,
 --       7 new generation, 8 hash of the session to become
 -- Returns { inc, seq, settled, members, count, description of the session kept or false }.
 --@include session

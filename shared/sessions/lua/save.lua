@@ -1,7 +1,7 @@
 #!lua
 -- Writes some fields of a session that is valid, and of no other: never creates one.
 -- KEYS  1 domain, 2 session
--- ARGV  1 fresh random, 2 durability, 3 user key prefix, 4 index key prefix, 5 session hash, 6 idle ms,
+-- ARGV  1 fresh random, 2 what the caller knows (see domain.lua), 3 user key prefix, 4 index key prefix, 5 session hash, 6 idle ms,
 --       7 how many fields to set (n), then n pairs of field and value, then the fields to remove
 -- Returns { inc, 'saved' | 'gone' }.
 --@include session

@@ -3,7 +3,7 @@
 -- them when the user is disabled. A record that is older than the one known in its lineage is not taken, but ends the
 -- sessions and is announced all the same.
 -- KEYS  1 domain, 2 user, 3 user's index
--- ARGV  1 fresh random, 2 durability, 3 channel, 4 user id, 5 lifetime ms of the user's record, 6 lineage, 7 version,
+-- ARGV  1 fresh random, 2 what the caller knows (see domain.lua), 3 channel, 4 user id, 5 lifetime ms of the user's record, 6 lineage, 7 version,
 --       8 roles, 9 profile, 10 '1' when disabled
 -- Returns { inc, seq, settled, members, count, 'taken' | 'ignored' }, count being the sessions that ended.
 --@include session

@@ -1,0 +1,85 @@
+import { expect } from 'chai'
+import { Redis } from 'ioredis'
+import { cleanUpAfterEach } from '../support/clean-up.ts'
+import { eventually } from '../support/eventually.ts'
+import { startRedis, type TestRedisOptions } from '../support/redis.ts'
+import { signIn, startSessionWorker, type TestWorker } from '../support/sessions.ts'
+
+describe('A logout on a Redis that', () => {
+  const afterwards = cleanUpAfterEach()
+
+  async function setUp(options: TestRedisOptions = {}) {
+    const redis = await startRedis(options)
+    afterwards(() => redis.stop())
+    const operator = new Redis(redis.url)
+    afterwards(() => operator.disconnect())
+    const workers: TestWorker[] = []
+    for (let i = 0; i < 2; i++) {
+      const worker = await startSessionWorker(redis.url)
+      afterwards(() => worker.stop())
+      workers.push(worker)
+    }
+    const [first, second] = workers as [TestWorker, TestWorker]
+    return { redis, operator, first, second }
+  }
+
+  it('can not write its file is unconfirmed, and asking again finishes it', async () => {
+    const { redis, first, second } = await setUp({ persistence: 'everysec', mayRunFull: true })
+    const { token } = await signIn(first)
+    // The incarnation is settled by now: the next one would not wait for anything but acknowledgements.
+    await first.sessions.revokeUser('nobody')
+
+    await redis.fillDisk()
+    expect((await first.sessions.revoke(token)).outcome).to.equal('unconfirmed')
+    await redis.freeDisk()
+
+    const again = await eventually(async () => {
+      const { outcome } = await first.sessions.revoke(token)
+      expect(outcome).not.to.equal('unconfirmed')
+      return outcome
+    }, 10_000)
+    expect(again).to.be.oneOf(['revoked', 'gone'])
+    expect(await second.sessions.authenticate(token)).to.equal(null)
+  }).timeout(60_000)
+
+  /** All that the domain keeps, to be put back as a snapshot of the machine would. */
+  async function snapshot(operator: Redis): Promise<() => Promise<void>> {
+    const keys = await operator.keys('*')
+    const values = await Promise.all(keys.map((key) => operator.dumpBuffer(key)))
+    return async () => {
+      const transaction = operator.multi().flushall()
+      keys.forEach((key, i) => transaction.restore(key, 0, values[i]!))
+      await transaction.exec()
+    }
+  }
+
+  it('was put back to an older state under the same run id stays true, and so do later ones', async () => {
+    const { operator, first, second } = await setUp()
+    const { token } = await signIn(first)
+    const other = await signIn(first)
+    const putBack = await snapshot(operator)
+    expect((await second.sessions.revoke(token)).outcome).to.equal('revoked')
+
+    await putBack()
+    expect(await operator.keys('{sx}:s:*'), 'the session is really back').to.have.length(2)
+    for (const { sessions } of [first, second]) expect(await sessions.authenticate(token)).to.equal(null)
+
+    // Another past may hold anything that was revoked: everybody signs in again.
+    await eventually(async () => expect(await second.sessions.authenticate(other.token)).to.equal(null))
+    const again = await signIn(first)
+    expect((await second.sessions.authenticate(again.token))?.user.id).to.equal('alice')
+    expect((await first.sessions.revoke(again.token)).outcome).to.equal('revoked')
+    expect(await second.sessions.authenticate(again.token)).to.equal(null)
+  })
+
+  it('holds a number that was damaged goes on in a new incarnation', async () => {
+    const { operator, first, second } = await setUp()
+    for (const damage of ['-1', '1.5', 'x', '99999999999999999999']) {
+      const { token } = await signIn(first)
+      expect((await second.sessions.authenticate(token))?.user.id).to.equal('alice')
+      await operator.hset('{sx}:c', 'seq', damage)
+      expect((await first.sessions.revoke(token)).outcome).to.equal('revoked')
+      expect(await second.sessions.authenticate(token)).to.equal(null)
+    }
+  }).timeout(40_000)
+})
