@@ -132,11 +132,14 @@ async function runWebWorker(self: Worker, slot: number): Promise<void> {
   })
 
   const { createWebWorker } = await import('./web/worker.ts')
+  const { assignedSpace } = await import('../shared/deployment/assigned-space.ts')
+  const { deploymentKeys } = await import('../shared/deployment/deployment-keys.ts')
   const { routes } = await import('./routes.ts')
   const { watchForStalls } = await import('../shared/process/stalls/stall-watch.ts')
   const { startHeartbeat } = await import('../shared/process/vitals.ts')
   const worker = createWebWorker({
     config,
+    keys: deploymentKeys(assignedSpace(process.env)),
     slot,
     log,
     routes,

@@ -2,6 +2,9 @@
  * The entry of a job worker, and the only place of the workers that knows the environment, signals and exit codes.
  * The primary forks it and tells it when to stop; run by hand or by pm2, with REDIS_URL, it stops on a signal.
  */
+import type { Config, RedisTarget } from '../shared/config/config.ts'
+import type { DeploymentKeys } from '../shared/deployment/deployment-keys.ts'
+
 const exitCode = { stopped: 0, failed: 1, misconfigured: 78 } as const
 
 /** What happens on an error that nobody caught. Replaced as the process learns to end more gently. */
@@ -19,6 +22,7 @@ const stallMs = 5_000
 /** What a terminal or a script may send to all of us at once: the primary decides what it means for each worker. */
 const primarySignals = ['SIGINT', 'SIGHUP', 'SIGUSR2', 'SIGTTIN', 'SIGTTOU'] as const
 
+const { assignedSpace } = await import('../shared/deployment/assigned-space.ts')
 const { readAssignment } = await import('../shared/process/assignment.ts')
 const { loadConfig } = await import('../shared/config/config.ts')
 const { ConfigurationError, messageOf } = await import('../shared/kernel/errors.ts')
@@ -62,9 +66,11 @@ async function run(): Promise<void> {
   }
 
   const { createJobWorker } = await import('./worker.ts')
+  const keys = await ownKeys(config, config.redis)
   const worker = createJobWorker({
     config,
     slot,
+    keys,
     log,
     ...(forked && config.metrics ? { metrics: process } : {}),
     ...(tracing ? { tracing } : {}),
@@ -95,6 +101,17 @@ async function run(): Promise<void> {
     startHeartbeat((vitals) => process.send?.({ type: 'heartbeat', ...vitals }))
   }
   log.info('ready')
+}
+
+/** Where our keys are: the primary says so to those that it forks. */
+async function ownKeys(
+  config: Config,
+  target: Exclude<RedisTarget, { kind: 'embedded' }>,
+): Promise<DeploymentKeys> {
+  const { deploymentKeys } = await import('../shared/deployment/deployment-keys.ts')
+  if (assignment) return deploymentKeys(assignedSpace(process.env))
+  const { openDeployment } = await import('../shared/deployment/open-deployment.ts')
+  return (await openDeployment(config, target)).keys
 }
 
 /** The time to stop in, when that is what the primary says. */

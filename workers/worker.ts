@@ -2,6 +2,7 @@ import { openAccounts } from '../shared/accounts/open-accounts.ts'
 import type { Config } from '../shared/config/config.ts'
 import { localUrl } from '../shared/config/local-url.ts'
 import { group, type Service } from '../shared/kernel/lifecycle.ts'
+import type { DeploymentKeys } from '../shared/deployment/deployment-keys.ts'
 import type { Logger } from '../shared/telemetry/log.ts'
 import { createMailer } from '../shared/mail/create-mailer.ts'
 import { answerPrimary, type MetricsChannel } from '../shared/telemetry/metrics/answer-primary.ts'
@@ -22,6 +23,8 @@ export interface JobWorkerOptions {
   readonly config: Config
   /** Which place among the job workers this one holds; a replacement takes the place over. */
   readonly slot: number
+  /** Where the deployment has its keys in Redis. */
+  readonly keys: DeploymentKeys
   readonly log: Logger
   /** Where the primary asks for what this worker measures. */
   readonly metrics?: MetricsChannel
@@ -31,8 +34,9 @@ export interface JobWorkerOptions {
 
 /** A job worker: everything in one process that does background work. Ready when the schedules are reconciled. */
 export function createJobWorker(options: JobWorkerOptions): Service {
-  const { config, slot, log, metrics, recovery = {}, tracing } = options
+  const { config, slot, keys, log, metrics, recovery = {}, tracing } = options
   const workerId = `jobs-${slot}`
+  const prefix = keys.queues
   const target = config.redis
   if (target.kind === 'embedded') throw new TypeError('the primary resolves where the embedded Redis is')
 
@@ -41,7 +45,7 @@ export function createJobWorker(options: JobWorkerOptions): Service {
   const mailer = createMailer({ ...config.mail, dataDir: config.dataDir, log })
   const accounts = openAccounts(config.database, tracing ? { onQuery: tracing.query } : {})
   const telemetry = tracing ? { telemetry: tracing.jobs } : {}
-  const queues = createQueues({ redis, jobs, ...telemetry })
+  const queues = createQueues({ redis, prefix, jobs, ...telemetry })
   const services = {
     accounts,
     mailer,
@@ -53,13 +57,14 @@ export function createJobWorker(options: JobWorkerOptions): Service {
   const release = releaseOfBuild()
   const registry = createScheduleRegistry({
     redis,
+    prefix,
     queues,
     schedules,
     log,
     ...(release === null ? {} : { release }),
   })
-  const workers = createJobWorkers({ connect, queues, jobs, services, log, recovery, ...telemetry })
-  const ticks = createTickWorker({ connect, redis, queues, log, recovery })
+  const workers = createJobWorkers({ connect, prefix, queues, jobs, services, log, recovery, ...telemetry })
+  const ticks = createTickWorker({ connect, prefix, redis, queues, log, recovery })
 
   const processMeter = createProcessMeter(workerId)
   const queueMeter = createQueueMeter({ queues, durations: workers.durations })

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
 import { coherenceKeys } from '../../shared/coherence/index.ts'
+import { keysOfServer } from '../../test/support/deployment-keys.ts'
 import { createSessionScripts } from '../../shared/sessions/scripts.ts'
 import { hashToken, newSessionId, newToken } from '../../shared/sessions/token.ts'
 
@@ -23,7 +24,7 @@ export async function fillSessions(
   { users, sessionsEach }: { users: number; sessionsEach: number },
 ): Promise<string[]> {
   const scripts = createSessionScripts(redis, {
-    keys: coherenceKeys(),
+    keys: coherenceKeys((await keysOfServer(redis)).sessions),
     durability: 'fence',
     idleMs: dayMs,
     touchEveryMs: 60_000,

@@ -8,6 +8,9 @@ import type { Account, AccountStore, Passwords } from '../../shared/accounts/acc
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { createPasswords } from '../../shared/accounts/passwords.ts'
 import type { Config, DatabaseTarget, RedisTarget } from '../../shared/config/config.ts'
+import { deploymentKeys, type DeploymentKeys } from '../../shared/deployment/deployment-keys.ts'
+import { placesOf } from '../../shared/deployment/open-deployment.ts'
+import { findDeployment, markerProblem, readMarker } from '../../shared/deployment/resolve-deployment.ts'
 import { createServiceStack, deadlineIn, type ServiceStack } from '../../shared/kernel/lifecycle.ts'
 import { createLogger } from '../../shared/telemetry/log.ts'
 import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
@@ -42,7 +45,7 @@ export async function withStores(config: Config, work: (stores: Stores) => Promi
     await work({
       accounts,
       passwords: createPasswords(),
-      sessions: () => openSessions(config, services),
+      sessions: () => openSessions(config, accounts, services),
       async account(email) {
         const account = await accounts.findByEmail(email)
         if (account === null)
@@ -88,27 +91,34 @@ async function requireAccounts(database: DatabaseTarget): Promise<void> {
   }
 }
 
-async function openSessions(config: Config, services: ServiceStack): Promise<Sessions> {
-  const { target, durability } = await findRedis(config, services)
+async function openSessions(
+  config: Config,
+  accounts: AccountStore,
+  services: ServiceStack,
+): Promise<Sessions> {
+  const { target, durability, keySpace } = await findRedis(config, services)
+  const { sessions: domain } = await keysOf(config, accounts, { target, keySpace })
   const redis = openRedis(target, 'commands', { name: 'cli' })
   await services.start(redisService(redis))
   // Without a subscriber: it holds nothing that anybody would have to wait for.
-  const coherence = await services.start(openCoherence({ ...config.sessions, redis, durability }))
+  const coherence = await services.start(openCoherence({ ...config.sessions, domain, redis, durability }))
   return services.start(createSessions({ ...config.sessions, redis, coherence, cache: 'redis' }))
 }
 
 interface FoundRedis {
   readonly target: Exclude<RedisTarget, { kind: 'embedded' }>
   readonly durability: DurabilityMode
+  /** Null when no server that runs on this host says. */
+  readonly keySpace: string | null
 }
 
 /** A running server knows; its private Redis runs only with it. */
 async function findRedis(config: Config, services: ServiceStack): Promise<FoundRedis> {
   const { redis } = config
   try {
-    const { embeddedUrl, durability } = await askServer(config.dataDir, { command: 'redis' })
-    if (redis.kind !== 'embedded') return { target: redis, durability }
-    if (embeddedUrl !== null) return { target: { kind: 'single', url: embeddedUrl }, durability }
+    const { embeddedUrl, durability, keySpace } = await askServer(config.dataDir, { command: 'redis' })
+    if (redis.kind !== 'embedded') return { target: redis, durability, keySpace }
+    if (embeddedUrl !== null) return { target: { kind: 'single', url: embeddedUrl }, durability, keySpace }
     throw new CommandFailed('the server uses the Redis of its REDIS_URL: set the same REDIS_URL here')
   } catch (cause) {
     if (!(cause instanceof ServerNotRunning)) throw cause
@@ -121,5 +131,34 @@ async function findRedis(config: Config, services: ServiceStack): Promise<FoundR
     )
   }
   const log = createLogger({ level: 'silent', pretty: false })
-  return prepareRedis({ config, searchPath: '', log, services })
+  return { ...(await prepareRedis({ config, searchPath: '', log, services })), keySpace: null }
+}
+
+/** Where the sessions of this deployment are. Never made up here: a command that worked on others' would say it is done. */
+async function keysOf(
+  config: Config,
+  { deployments }: AccountStore,
+  { target, keySpace }: Pick<FoundRedis, 'target' | 'keySpace'>,
+): Promise<DeploymentKeys> {
+  if (keySpace !== null) return deploymentKeys(keySpace)
+  const found = await findDeployment(deployments, config.appName)
+  if (found === null) {
+    const { spaces } = await deployments.describe()
+    const names = [...spaces.keys()].filter((name) => name !== '')
+    throw new CommandFailed(
+      `no server was started with these accounts ${config.appName === null ? 'yet' : `and APP_NAME=${config.appName}`}` +
+        (names.length > 0 ? `: set APP_NAME to ${names.join(' or ')}` : ': start it once (npm start)'),
+      'no-deployment',
+    )
+  }
+  const redis = openRedis(target, 'commands', { name: 'cli' })
+  try {
+    const [{ id }, marker] = await Promise.all([deployments.describe(), readMarker(redis, found.keys)])
+    const places = placesOf(config, target)
+    const problem = markerProblem(marker, id, { keys: found.keys, places })
+    if (problem !== null) throw new CommandFailed(problem, 'another-deployment')
+    return found.keys
+  } finally {
+    await redisService(redis).stop(deadlineIn(closingMs))
+  }
 }

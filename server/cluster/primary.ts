@@ -4,6 +4,7 @@
  */
 import { hostname } from 'node:os'
 import type { Config } from '../../shared/config/config.ts'
+import { keySpaceVariable } from '../../shared/deployment/assigned-space.ts'
 import { createServiceStack, deadlineIn, type Service } from '../../shared/kernel/lifecycle.ts'
 import type { Logger } from '../../shared/telemetry/log.ts'
 import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
@@ -52,11 +53,13 @@ export function createPrimary({ config, programs, searchPath, log, say }: Primar
     await services.start(createDataDirectory(config.dataDir))
     const port = await claimPort(host, config.http.port)
     const redis = await prepareRedis({ config, searchPath, log, services })
-    const administrator = await prepareAccounts(config)
+    const { administrator, deployment } = await prepareAccounts(config, redis.target, log)
+    const { keys } = deployment
+    await redis.settleLoss(keys)
     await services.start(foldAccounts(config.database))
     if (administrator) {
       say(firstAdministratorText(administrator))
-      await foundLimits(redis.target)
+      await foundLimits(redis.target, keys.limits)
     }
 
     const env = {
@@ -65,6 +68,7 @@ export function createPrimary({ config, programs, searchPath, log, say }: Primar
       WORKERS: String(config.workers.web),
       REDIS_URL: redis.url,
       SESSION_DURABILITY: redis.durability,
+      [keySpaceVariable]: deployment.space,
     }
     const kinds: WorkerKind[] = [
       { role: 'web', count: config.workers.web, exec: programs.web, env },
@@ -79,14 +83,14 @@ export function createPrimary({ config, programs, searchPath, log, say }: Primar
       recycle: config.workers,
       answer: async (request) =>
         control?.answerWorker(request) ?? refusal('failed', 'the server is still starting'),
-      onExit: forgetDeparted(connection, redis.durability, { log }),
+      onExit: forgetDeparted(connection, redis.durability, { keys, log }),
       log,
     })
     if (config.metrics) await services.start(serveMetrics(config.metrics, { supervisor, log }))
     await services.start(supervisor)
 
     const own = hostname()
-    const hosts = followHosts({ redis: connection, own: () => workerStatuses(supervisor, own) })
+    const hosts = followHosts({ redis: connection, keys, own: () => workerStatuses(supervisor, own) })
     await services.start(hosts)
     control = createControl({
       supervisor,
@@ -95,8 +99,9 @@ export function createPrimary({ config, programs, searchPath, log, say }: Primar
       redis: {
         embeddedUrl: config.redis.kind === 'embedded' ? redis.url : null,
         durability: redis.durability,
+        keySpace: deployment.space,
       },
-      objection: (web) => objectionTo(web, { redis: connection, config }),
+      objection: (web) => objectionTo(web, { redis: connection, key: keys.settings, config }),
       log,
     })
     await services.start(serveControl({ dataDir: config.dataDir, control, log }))

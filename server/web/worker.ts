@@ -2,6 +2,7 @@ import { createPasswords } from '../../shared/accounts/passwords.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { passwordProblem } from '../../shared/accounts/password-rules.ts'
 import type { Config, Durability } from '../../shared/config/config.ts'
+import type { DeploymentKeys } from '../../shared/deployment/deployment-keys.ts'
 import { group, type Service } from '../../shared/kernel/lifecycle.ts'
 import type { Logger } from '../../shared/telemetry/log.ts'
 import { createQueues } from '../../shared/queues/queues.ts'
@@ -30,6 +31,8 @@ import { signInNotices } from './features/auth/sign-in-notices.ts'
 
 export interface WebWorkerOptions {
   readonly config: Config
+  /** Where the deployment has its keys in Redis. */
+  readonly keys: DeploymentKeys
   /** Which place among the workers this one holds; a replacement takes the place over. */
   readonly slot: number
   readonly log: Logger
@@ -61,7 +64,7 @@ export interface WebWorker extends Service {
 
 /** A web worker: everything in one process that answers HTTP. */
 export function createWebWorker(options: WebWorkerOptions): WebWorker {
-  const { config, slot, log, onFatal, metrics, primary, routes = [], tracing } = options
+  const { config, keys, slot, log, onFatal, metrics, primary, routes = [], tracing } = options
   const workerId = `web-${slot}`
   if (config.redis.kind === 'embedded')
     throw new TypeError('the primary resolves where the embedded Redis is')
@@ -75,12 +78,18 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
   })
   const accounts = openAccounts(config.database, tracing ? { onQuery: tracing.query } : {})
   const passwords = createPasswords()
-  const queues = createQueues({ redis, jobs, ...(tracing ? { telemetry: tracing.jobs } : {}) })
+  const queues = createQueues({
+    redis,
+    prefix: keys.queues,
+    jobs,
+    ...(tracing ? { telemetry: tracing.jobs } : {}),
+  })
   const audit = createAuditWriter({ audit: accounts.audit, log })
   const processMeter = createProcessMeter(workerId)
   const sessionMeter = createSessionMeter(workerId)
   const requestMeter = createRequestMeter(workerId)
   const coherence = openCoherence({
+    domain: keys.sessions,
     leaseMs: config.sessions.leaseMs,
     place: workerId,
     redis,
@@ -101,10 +110,24 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     coherence,
     onCorrupt: (hash) => log.warn({ session: hash }, 'a session in Redis is corrupted and was refused'),
   })
-  const limits = openLimits({ redis: limitRedis, coherence, limits: config.limits, policies })
-  const settings = followRuntimeSettings({ config, redis, coherence, sessions, log, onLimits: limits.follow })
+  const limits = openLimits({
+    redis: limitRedis,
+    coherence,
+    limits: config.limits,
+    policies,
+    prefix: keys.limits,
+  })
+  const settings = followRuntimeSettings({
+    config,
+    redis,
+    key: keys.settings,
+    coherence,
+    sessions,
+    log,
+    onLimits: limits.follow,
+  })
   const readiness = createReadiness(
-    { redis: () => probeRedis(redis), database: () => accounts.ping() },
+    { redis: () => probeRedis(redis, keys.probe), database: () => accounts.ping() },
     readinessBoundMs,
     () => sessionsDetail(sessions, coherence),
   )
@@ -127,7 +150,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     passwords,
     passwordProblem,
     queues,
-    schedules: createScheduleViews({ redis }),
+    schedules: createScheduleViews({ redis, prefix: keys.queues }),
     requestPasswordReset: passwordResetRequests(queues),
     noticeSignIn: signInNotices({ sessions, queues, log }),
     audit,

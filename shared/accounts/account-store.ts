@@ -13,6 +13,7 @@ import { remaining } from '../kernel/lifecycle.ts'
 import { accountColumns, accountOf } from './account-row.ts'
 import type { Account, AccountChanges, AccountStore } from './accounts.ts'
 import { createAuditTrail } from './audit-store.ts'
+import { createDeploymentRecords } from './deployment-records.ts'
 import { emailKey } from './email-key.ts'
 import type { Role } from './roles.ts'
 import { migrateSchema, missingMigrations, type AccountsTable, type Schema } from './schema.ts'
@@ -89,6 +90,7 @@ export function createAccountStore(
 
   return {
     audit: createAuditTrail(db),
+    deployments: createDeploymentRecords(db, clock),
 
     async start() {
       if (opened) return

@@ -37,6 +37,20 @@ export interface AccountChanges {
   readonly tier?: string
 }
 
+/** What an accounts database knows of the deployments that use it. */
+export interface DeploymentRecords {
+  describe(): Promise<{
+    /** Made with the database, and copied with it: tells it from every other. */
+    readonly id: string
+    /** There were accounts before deployments had names. */
+    readonly olderThanNames: boolean
+    /** The key space in Redis of each name that it was used under; `''` is having none. */
+    readonly spaces: ReadonlyMap<string, string>
+  }>
+  /** Remembers the key space of a name. Gives the one that counts: that of whoever was first. */
+  keepSpace(name: string, space: string): Promise<string>
+}
+
 /**
  * Where accounts are kept. One contract suite runs on every implementation. Each method throws `Unavailable`
  * when the database can't be asked within its bound.
@@ -44,6 +58,7 @@ export interface AccountChanges {
 export interface AccountStore extends Service {
   /** What was done to accounts, sessions and the server: in the same database, over the same connections. */
   readonly audit: AuditTrail
+  readonly deployments: DeploymentRecords
   /** Creates or upgrades the tables. Run once, by the primary, before anybody else opens the store. */
   migrate(): Promise<void>
   /** What `migrate` would do: the names of the missing migrations, in order. Changes nothing. */

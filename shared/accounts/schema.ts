@@ -1,10 +1,13 @@
 /** The tables of the accounts, the same on every database, and how they come into being. */
+import { randomUUID } from 'node:crypto'
 import { Migrator, sql, type Kysely, type Migration } from 'kysely'
 
 export interface Schema {
   accounts: AccountsTable
   reset_tokens: ResetTokensTable
   audit: AuditTable
+  installation: InstallationTable
+  deployments: DeploymentsTable
 }
 
 export interface AccountsTable {
@@ -32,6 +35,20 @@ export interface ResetTokensTable {
   account_id: string
   /** Milliseconds since 1970. */
   expires_at: number
+}
+
+/** One row: what tells this database from every other. */
+export interface InstallationTable {
+  id: string
+  /** 0 or 1: whether it had accounts before deployments had names. */
+  older_than_names: number
+}
+
+export interface DeploymentsTable {
+  /** As configured; empty for having none. */
+  name: string
+  key_space: string
+  created_at: number
 }
 
 export interface AuditTable {
@@ -125,6 +142,26 @@ function migrations(exactText: string): Record<string, Migration> {
         for (const column of ['actor', 'action', 'subject']) {
           await db.schema.createIndex(`audit_${column}`).on('audit').columns([column, 'id']).execute()
         }
+      },
+    },
+    '004-deployments': {
+      async up(db: Kysely<Schema>) {
+        await db.schema
+          .createTable('installation')
+          .addColumn('id', 'text', (column) => column.primaryKey())
+          .addColumn('older_than_names', 'integer', (column) => column.notNull())
+          .execute()
+        await db.schema
+          .createTable('deployments')
+          .addColumn('name', 'text', (column) => column.primaryKey())
+          .addColumn('key_space', 'text', (column) => column.notNull())
+          .addColumn('created_at', 'bigint', (column) => column.notNull())
+          .execute()
+        const account = await db.selectFrom('accounts').select('id').limit(1).executeTakeFirst()
+        await db
+          .insertInto('installation')
+          .values({ id: randomUUID(), older_than_names: account ? 1 : 0 })
+          .execute()
       },
     },
   }

@@ -16,7 +16,16 @@ import {
 } from './addresses.ts'
 import { assignmentVariables } from '../process/assignment.ts'
 import { createEnvironmentReader, type Environment, type EnvironmentReader } from './environment.ts'
-import { duration, oneOf, shownDuration, size, switchWord, wholeNumber, type Grammar } from './grammar.ts'
+import {
+  duration,
+  oneOf,
+  refuse,
+  shownDuration,
+  size,
+  switchWord,
+  wholeNumber,
+  type Grammar,
+} from './grammar.ts'
 import { limitRule } from './limit-rule.ts'
 import { readTracing, type TracingConfig } from './tracing.ts'
 import { misspelt } from './unknown-variables.ts'
@@ -50,6 +59,8 @@ export type LimitRule = { readonly limit: number; readonly windowMs: number } | 
 
 export interface Config {
   readonly production: boolean
+  /** What the deployment is called, on pages and in its keys in Redis; null: it has a random name. */
+  readonly appName: string | null
   readonly http: {
     readonly host: string
     readonly port: number
@@ -142,6 +153,7 @@ function readConfig(reader: EnvironmentReader, { cpus, cwd }: Facts): Config {
   const metricsPort = read('METRICS_PORT', portOrOff, 'off')
   return {
     production,
+    appName: read('APP_NAME', appName, null),
     http: {
       host: read('HOST', host, '127.0.0.1'),
       port: read('PORT', wholeNumber(0, 65_535, 3_000, ' (0 picks a free one)'), 3_000),
@@ -228,6 +240,12 @@ const portOrOff = orOff({ ...wholeNumber(1, 65_535, 9_464), accepts: 'a port fro
 
 function orNull(value: number | 'off'): number | null {
   return value === 'off' ? null : value
+}
+
+const appName: Grammar<string> = {
+  accepts: 'one line of at most 64 characters',
+  example: 'shop',
+  parse: (text) => (/^(?=.*[\p{L}\p{N}])[^\p{C}\p{Zl}\p{Zp}]{1,64}$/u.test(text) ? text.trim() : refuse()),
 }
 
 const directory = (cwd: string): Grammar<string> => ({

@@ -3,6 +3,7 @@
  * sets them (NODE_APP_INSTANCE would not do: under pm2 all workers that we fork inherit the same value).
  */
 import type { Environment } from '../config/environment.ts'
+import { keySpaceVariable } from '../deployment/assigned-space.ts'
 
 export const workerRoles = ['web', 'jobs'] as const
 export type WorkerRole = (typeof workerRoles)[number]
@@ -16,7 +17,11 @@ export interface WorkerAssignment {
 const roleVariable = 'LOCKSTEP_ROLE'
 const slotVariable = 'LOCKSTEP_SLOT'
 
-export const assignmentVariables: ReadonlySet<string> = new Set([roleVariable, slotVariable])
+export const assignmentVariables: ReadonlySet<string> = new Set([
+  roleVariable,
+  slotVariable,
+  keySpaceVariable,
+])
 
 export function assignmentEnvironment({ role, slot }: WorkerAssignment): Record<string, string> {
   return { [roleVariable]: role, [slotVariable]: String(slot) }

@@ -57,7 +57,12 @@ export interface WorkerStatus {
 export interface ControlResults {
   status: { readonly host: string; readonly workers: readonly WorkerStatus[] }
   /** The address is that of the embedded Redis; null: everybody finds the external one in the environment. */
-  redis: { readonly embeddedUrl: string | null; readonly durability: 'keep' | 'fence' | 'failover' }
+  redis: {
+    readonly embeddedUrl: string | null
+    readonly durability: 'keep' | 'fence' | 'failover'
+    /** The part of the names of keys that is the deployment's own. */
+    readonly keySpace: string
+  }
   reload: { readonly replaced: number }
   scale: WorkerCounts
   drain: { readonly id: string }

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { Redis } from 'ioredis'
 import { hashToken } from '../../shared/sessions/token.ts'
 import { startCluster, withoutLimits, type TestCluster } from '../support/cluster.ts'
+import { keysOfServer } from '../support/deployment-keys.ts'
 import { eventually } from '../support/eventually.ts'
 import { onEveryWorker, signIn, type SignedIn, type TestResponse } from '../support/http.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
@@ -16,6 +17,7 @@ describe('a session library in which a concurrent request revives a logged-out s
   let operator: Redis
   let cluster: TestCluster
   let user: TestUser
+  let domain: string
 
   before(async () => {
     redis = await startRedis({ persistence: 'always' })
@@ -23,6 +25,7 @@ describe('a session library in which a concurrent request revives a logged-out s
     // Use is reported every tenth of the idle timeout: often.
     const env = { ...withoutLimits, SESSION_IDLE: '5s' }
     cluster = await startCluster({ workers: 3, redisUrl: redis.url, env })
+    domain = (await keysOfServer(operator)).sessions
     user = await (await createUsers(cluster)).register()
   })
   after(async () => {
@@ -42,7 +45,7 @@ describe('a session library in which a concurrent request revives a logged-out s
 
   async function expectDeadForGood(person: SignedIn): Promise<void> {
     expect(await verdicts(cluster, person)).to.deep.equal([401, 401, 401])
-    expect(await operator.exists(`{sx}:s:${hashToken(person.token)}`)).to.equal(0)
+    expect(await operator.exists(`{${domain}}:s:${hashToken(person.token)}`)).to.equal(0)
     const { sessions } = (await (await login()).send('/api/v1/auth/sessions')).json()
     const ids = sessions.map(({ id }: { id: string }) => id)
     expect(ids).to.not.include(person.login.json().session.id)
@@ -50,7 +53,7 @@ describe('a session library in which a concurrent request revives a logged-out s
 
   /** What Redis knows about the last use of this session. */
   async function lastSeenAt(person: SignedIn): Promise<number> {
-    return Number(await operator.hget(`{sx}:s:${hashToken(person.token)}`, 'seen'))
+    return Number(await operator.hget(`{${domain}}:s:${hashToken(person.token)}`, 'seen'))
   }
 
   function expectRefusedWithoutCookie(answer: TestResponse): void {

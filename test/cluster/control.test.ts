@@ -165,12 +165,13 @@ describe('the control of several servers', function () {
   this.timeout(60_000)
   const cleanUp = cleanUpAfterEach()
 
-  it('shows the workers of all that share a Redis, until a server is gone', async () => {
+  it('shows the workers of all that share a Redis and the accounts, until a server is gone', async () => {
     const redis = await startRedis()
     cleanUp(() => redis.stop())
     const first = await startCluster({ workers: 1, redisUrl: redis.url })
     cleanUp(() => first.stop())
-    const second = await startCluster({ workers: 2, redisUrl: redis.url })
+    const accounts = `sqlite:${path.join(first.dataDir, 'accounts.sqlite')}`
+    const second = await startCluster({ workers: 2, redisUrl: redis.url, env: { DATABASE_URL: accounts } })
     const pidsSeen = async () => {
       const { result } = await ask(first.dataDir, { command: 'status' })
       return result.workers.map(({ pid }: { pid: number }) => pid).toSorted()

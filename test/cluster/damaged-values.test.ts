@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { Redis } from 'ioredis'
 import { hashToken } from '../../shared/sessions/token.ts'
 import { startCluster, withoutLimits, type TestCluster } from '../support/cluster.ts'
+import { keysOfServer } from '../support/deployment-keys.ts'
 import { eventually } from '../support/eventually.ts'
 import { onEveryWorker, signIn, type SignedIn } from '../support/http.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
@@ -15,12 +16,14 @@ describe('corrupted session values in Redis', function () {
   let users: TestUsers
   let user: TestUser
   let person: SignedIn
+  let domain: string
 
   before(async () => {
     redis = await startRedis()
     operator = new Redis(redis.url)
     const env = { ...withoutLimits, SESSION_CACHE: 'redis' }
     cluster = await startCluster({ workers: 2, redisUrl: redis.url, env })
+    domain = (await keysOfServer(operator)).sessions
     users = await createUsers(cluster)
   })
   beforeEach(async () => {
@@ -34,8 +37,8 @@ describe('corrupted session values in Redis', function () {
     await redis?.stop()
   })
 
-  const session = () => `{sx}:s:${hashToken(person.token)}`
-  const owner = () => `{sx}:u:${user.id}`
+  const session = () => `{${domain}}:s:${hashToken(person.token)}`
+  const owner = () => `{${domain}}:u:${user.id}`
   const damages: [what: string, damage: () => Promise<unknown>][] = [
     ['a string in place of the session', () => operator.set(session(), '{"user":"admin"}', 'EX', 60)],
     ['a list in place of the session', () => operator.multi().del(session()).lpush(session(), 'x').exec()],

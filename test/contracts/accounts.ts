@@ -419,6 +419,47 @@ export function describeAccountStore(name: string, prepare: () => Promise<Accoun
       })
     })
 
+    describe('deployments', () => {
+      it('a database has an id of its own, the same for each store over it', async () => {
+        const { id, olderThanNames, spaces } = await accounts.deployments.describe()
+        expect(id).to.match(/^[0-9a-f-]{36}$/)
+        expect((await (await open()).deployments.describe()).id).to.equal(id)
+        expect((await prepareAnother()).id).not.to.equal(id)
+        expect({ olderThanNames, spaces: [...spaces] }).to.deep.equal({ olderThanNames: false, spaces: [] })
+      })
+
+      it('the key space of a name is that of whoever said it first, also of many at once', async () => {
+        const others = await Promise.all([open(), open(), open()])
+        const kept = await Promise.all(
+          others.flatMap(({ deployments }, index) => [
+            deployments.keepSpace('', `none${index}`),
+            deployments.keepSpace('Shop', `shop${index}`),
+          ]),
+        )
+        const { spaces } = await accounts.deployments.describe()
+        expect([...spaces.keys()].sort()).to.deep.equal(['', 'Shop'])
+        expect(new Set(kept)).to.deep.equal(new Set(spaces.values()))
+      })
+
+      it('one with accounts from before deployments had names says so', async () => {
+        await create()
+        await subject.execute('drop table installation')
+        await subject.execute('drop table deployments')
+        await subject.execute("delete from kysely_migration where name >= '004'")
+        await subject.open().migrate()
+        expect((await accounts.deployments.describe()).olderThanNames).to.equal(true)
+      })
+
+      async function prepareAnother() {
+        const another = await prepare()
+        await another.open().migrate()
+        const store = another.open()
+        opened.push(store)
+        await store.start()
+        return store.deployments.describe()
+      }
+    })
+
     describe('damaged records', () => {
       const damages = {
         'roles that are no JSON': `update accounts set roles = '["admin"'`,

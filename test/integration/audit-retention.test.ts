@@ -7,6 +7,7 @@ import type { AccountStore } from '../../shared/accounts/accounts.ts'
 import { createAuditIds, type AuditEntry } from '../../shared/accounts/audit.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { loadConfig } from '../../shared/config/config.ts'
+import { deploymentKeys, unnamedSpace } from '../../shared/deployment/deployment-keys.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { createQueues, type Queues } from '../../shared/queues/queues.ts'
 import { createScheduleViews } from '../../shared/queues/schedule-views.ts'
@@ -34,7 +35,12 @@ describe('The audit trail of a running server', () => {
     await accounts.migrate()
     const redis = openRedis({ kind: 'single', url: server.url }, 'commands')
     queues = createQueues({ redis, jobs })
-    const worker = createJobWorker({ config, slot: 1, log: pino({ level: 'silent' }) })
+    const worker = createJobWorker({
+      config,
+      slot: 1,
+      keys: deploymentKeys(unnamedSpace),
+      log: pino({ level: 'silent' }),
+    })
     for (const service of [redisService(redis), accounts, queues, worker]) {
       await service.start()
       stops.unshift(() => service.stop(deadlineIn(2_000)))

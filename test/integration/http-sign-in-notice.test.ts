@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { pino } from 'pino'
 import { loadConfig } from '../../shared/config/config.ts'
+import { deploymentKeys, unnamedSpace } from '../../shared/deployment/deployment-keys.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { signInNoticeMail } from '../../shared/mail/messages.ts'
 import { createQueues, type Queues } from '../../shared/queues/queues.ts'
@@ -78,7 +79,12 @@ describe('A sign-in from a new device', () => {
     })
     if (account === 'email-taken') throw new Error('the address is taken')
     await accounts.stop(deadlineIn(1_000))
-    const worker = createJobWorker({ config, slot: 1, log: pino({ level: 'silent' }) })
+    const worker = createJobWorker({
+      config,
+      slot: 1,
+      keys: deploymentKeys(unnamedSpace),
+      log: pino({ level: 'silent' }),
+    })
     await worker.start()
     afterwards(() => worker.stop(deadlineIn(3_000)))
     const connection = openRedis({ kind: 'single', url: redis.url }, 'commands')

@@ -10,6 +10,7 @@ import { createWebWorker } from '../../server/web/worker.ts'
 import { createPasswords } from '../../shared/accounts/passwords.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { loadConfig, type Config } from '../../shared/config/config.ts'
+import { deploymentKeys, unnamedSpace } from '../../shared/deployment/deployment-keys.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { eventually } from '../support/eventually.ts'
 import { password } from '../support/http-app.ts'
@@ -30,7 +31,7 @@ describe('A web worker', () => {
     const passwordHash = await createPasswords().hash(password)
     await accounts.create({ email: 'alice@example.com', name: 'Alice', roles: ['user'], passwordHash })
     await accounts.stop(deadlineIn(1_000))
-    await foundLimits({ kind: 'single', url: redis.url })
+    await foundLimits({ kind: 'single', url: redis.url }, 'lm')
   })
   after(async () => {
     await redis?.stop()
@@ -40,6 +41,7 @@ describe('A web worker', () => {
   function createWorker(slot: number) {
     return createWebWorker({
       config,
+      keys: deploymentKeys(unnamedSpace),
       slot,
       log: pino({ level: 'silent' }),
       onFatal: (cause) => {
@@ -91,7 +93,12 @@ describe('A web worker', () => {
 
   it('mails a link to the address that it listens on when no other is configured', async () => {
     const worker = createWorker(1)
-    const mailing = createJobWorker({ config, slot: 1, log: pino({ level: 'silent' }) })
+    const mailing = createJobWorker({
+      config,
+      slot: 1,
+      keys: deploymentKeys(unnamedSpace),
+      log: pino({ level: 'silent' }),
+    })
     await worker.start()
     await mailing.start()
     const { port } = worker
@@ -114,7 +121,13 @@ describe('A web worker', () => {
 
   it('does not start without Redis, and leaves nothing open', async () => {
     const away = loadConfig({ WORKERS: '1', PORT: '0', DATA_DIR: dataDir, REDIS_URL: 'redis://127.0.0.1:1' })
-    const worker = createWebWorker({ config: away, slot: 1, log: pino({ level: 'silent' }), onFatal() {} })
+    const worker = createWebWorker({
+      config: away,
+      keys: deploymentKeys(unnamedSpace),
+      slot: 1,
+      log: pino({ level: 'silent' }),
+      onFatal() {},
+    })
     const outcome = await worker.start().then(
       () => 'started',
       () => 'refused',

@@ -106,7 +106,10 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   const mails: Mail[] = []
   const audit = createAuditWriter({ audit: accounts.audit, log, retryMs: 50 })
   const queues = createQueues({ redis, jobs: options.jobs ?? [] })
-  const readiness = createReadiness({ redis: () => probeRedis(redis), database: () => accounts.ping() }, 500)
+  const readiness = createReadiness(
+    { redis: () => probeRedis(redis, `{${domain}}:probe`), database: () => accounts.ping() },
+    500,
+  )
 
   const key = `${domain}:settings`
   const limits = openLimits({ redis, coherence, limits: config.limits, prefix: domain })

@@ -19,7 +19,7 @@ function control({ web = 2, jobs = 0, refuses = (_web: number): string | null =>
     },
     hosts: { all: async () => [] },
     host: 'here',
-    redis: { embeddedUrl: null, durability: 'fence' },
+    redis: { embeddedUrl: null, durability: 'fence', keySpace: '' },
     async objection(wanted) {
       await new Promise((resolve) => setTimeout(resolve, 20))
       return refuses(wanted)

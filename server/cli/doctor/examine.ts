@@ -6,6 +6,7 @@ import type { Config } from '../../../shared/config/config.ts'
 import { ConfigurationError, messageOf } from '../../../shared/kernel/errors.ts'
 import { askServer, ServerNotRunning } from '../ask-server.ts'
 import { examineDatabase } from './examine-database.ts'
+import { examineDeployment } from './examine-deployment.ts'
 import { examinePorts } from './examine-ports.ts'
 import { examineRedis } from './examine-redis.ts'
 import { examineSystem, type SystemFacts } from './examine-system.ts'
@@ -48,6 +49,7 @@ export async function examine({ config: read, searchPath, facts }: Patient): Pro
   const parts = await Promise.all([
     examineRedis(config, { server, searchPath }),
     examineDatabase(config),
+    examineDeployment(config, server),
     examinePorts(config, server),
     examineSystem(config, facts),
     examineTraces(config),

@@ -8,10 +8,13 @@ import { openRedis, redisService } from '../../../shared/kernel/redis/connection
 /**
  * Says that nothing has been counted before, so that limits need not make up for what may have been lost. Only for an installation that is new; where limits have been kept it changes nothing.
  */
-export async function foundLimits(target: Exclude<RedisTarget, { kind: 'embedded' }>): Promise<void> {
+export async function foundLimits(
+  target: Exclude<RedisTarget, { kind: 'embedded' }>,
+  prefix: string,
+): Promise<void> {
   const redis = openRedis(target, 'commands', { name: 'primary' })
-  const limiter = createRateLimiter({ redis, clock: systemClock, policies: [] })
-  const guard = createLoginGuard({ redis, clock: systemClock, ip: 'off', account: 'off' })
+  const limiter = createRateLimiter({ redis, clock: systemClock, prefix, policies: [] })
+  const guard = createLoginGuard({ redis, clock: systemClock, prefix, ip: 'off', account: 'off' })
   const services = group([redisService(redis), limiter])
   await services.start()
   try {

@@ -2,18 +2,20 @@
  * The workers of every host that shares this Redis. Each primary keeps a note of its own there that fades when it is
  * not renewed, so a host that went away is forgotten without anybody's doing, on the clock of Redis alone.
  *
- *   `{lockstep}:hosts`        set of the ids of primaries
- *   `{lockstep}:host:<id>`    what one of them told last: the JSON of its workers, with a TTL
+ *   `{lockstep.shop}:hosts`        set of the ids of primaries
+ *   `{lockstep.shop}:host:<id>`    what one of them told last: the JSON of its workers, with a TTL
  */
 import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
+import type { DeploymentKeys } from '../../../shared/deployment/deployment-keys.ts'
 import { workerRoles } from '../../../shared/process/assignment.ts'
 import type { Service } from '../../../shared/kernel/lifecycle.ts'
 import { workerStates, type WorkerStatus } from '../../../shared/process/control-request.ts'
 
 export interface HostsOptions {
   readonly redis: Redis
+  readonly keys: Pick<DeploymentKeys, 'hosts' | 'host'>
   /** The workers of this primary. */
   readonly own: () => readonly WorkerStatus[]
   readonly everyMs?: number
@@ -24,8 +26,6 @@ export interface Hosts extends Service {
   all(): Promise<readonly WorkerStatus[]>
 }
 
-const hostsKey = '{lockstep}:hosts'
-const hostKey = (id: string) => `{lockstep}:host:${id}`
 /** A note that was not renewed so many times belongs to nobody. */
 const renewalsMissed = 5
 
@@ -45,7 +45,8 @@ const noteSchema = z.array(
   }),
 )
 
-export function followHosts({ redis, own, everyMs = 2_000 }: HostsOptions): Hosts {
+export function followHosts({ redis, keys, own, everyMs = 2_000 }: HostsOptions): Hosts {
+  const { hosts: hostsKey, host: hostKey } = keys
   const id = randomUUID()
   let timer: NodeJS.Timeout | undefined
 

@@ -2,7 +2,6 @@ import type { Redis } from 'ioredis'
 import { z } from 'zod'
 import type { Config } from '../../../shared/config/config.ts'
 import { messageOf } from '../../../shared/kernel/errors.ts'
-import { settingsKey } from '../../web/features/settings/runtime-settings.ts'
 
 const storedSchema = z.object({ overrides: z.object({ cacheMode: z.string().optional() }) })
 
@@ -12,10 +11,10 @@ const storedSchema = z.object({ overrides: z.object({ cacheMode: z.string().opti
  */
 export async function objectionTo(
   web: number,
-  { redis, config }: { redis: Redis; config: Pick<Config, 'sessions'> },
+  { redis, key, config }: { redis: Redis; key: string; config: Pick<Config, 'sessions'> },
 ): Promise<string | null> {
   if (web < 2) return null
-  const stored = await redis.get(settingsKey).catch((cause: unknown) => {
+  const stored = await redis.get(key).catch((cause: unknown) => {
     const reason = messageOf(cause)
     throw new Error(
       `whether there may be more web workers is not known, as Redis does not answer (${reason})`,

@@ -1,5 +1,6 @@
 import path from 'node:path'
 import type { Config, RedisTarget } from '../../../shared/config/config.ts'
+import type { DeploymentKeys } from '../../../shared/deployment/deployment-keys.ts'
 import { ConfigurationError } from '../../../shared/kernel/errors.ts'
 import { deadlineIn, type ServiceStack } from '../../../shared/kernel/lifecycle.ts'
 import type { Logger } from '../../../shared/telemetry/log.ts'
@@ -10,6 +11,7 @@ import { findRedisServer } from '../embedded-redis/find-server.ts'
 import {
   coherenceKeys,
   createCoherenceScripts,
+  type DomainSettings,
   type DurabilityMode,
 } from '../../../shared/coherence/index.ts'
 import { chooseDurability } from './durability.ts'
@@ -20,6 +22,8 @@ export interface PreparedRedis {
   readonly url: string
   readonly target: Exclude<RedisTarget, { kind: 'embedded' }>
   readonly durability: DurabilityMode
+  /** Ends every session if the last logouts may be lost. To be called before anything uses the sessions. */
+  settleLoss(keys: DeploymentKeys): Promise<void>
 }
 
 export interface RedisPreparation {
@@ -61,14 +65,28 @@ export async function prepareRedis({
     tellDoubts(facts, place, log)
     for (const doubt of durability.doubts) log.warn({ redis: place }, doubt)
     log.info({ redis: place, server: facts.server, durability: mode, because }, 'Redis is ready for sessions')
-    if (embedded?.durabilityLost) {
-      log.warn(
-        'the machine went down uncleanly and may have taken the last logouts along: everyone is signed out',
-      )
-      await createCoherenceScripts(redis, { keys: coherenceKeys(), durability: mode }).fence()
-      await embedded.lossHandled()
+    return {
+      url: target.url,
+      target,
+      durability: mode,
+      async settleLoss(keys) {
+        if (!embedded?.durabilityLost) return
+        log.warn(
+          'the machine went down uncleanly and may have taken the last logouts along: everyone is signed out',
+        )
+        await fence(target, { keys: coherenceKeys(keys.sessions), durability: mode })
+        await embedded.lossHandled()
+      },
     }
-    return { url: target.url, target, durability: mode }
+  } finally {
+    await redisService(redis).stop(deadlineIn(1_000))
+  }
+}
+
+async function fence(target: PreparedRedis['target'], settings: DomainSettings): Promise<void> {
+  const redis = openRedis(target, 'commands', { name: 'primary' })
+  try {
+    await createCoherenceScripts(redis, settings).fence()
   } finally {
     await redisService(redis).stop(deadlineIn(1_000))
   }

@@ -37,10 +37,11 @@ export function createLoneWorker(options: LoneWorkerOptions): Service {
   async function boot(): Promise<void> {
     // The configuration refuses the embedded Redis here, so there is no program to look for.
     const redis = await prepareRedis({ config, searchPath: '', log, services })
-    const administrator = await prepareAccounts(config)
+    const { administrator, deployment } = await prepareAccounts(config, redis.target, log)
+    const { keys } = deployment
     if (administrator) {
       say(firstAdministratorText(administrator))
-      await foundLimits(redis.target)
+      await foundLimits(redis.target, keys.limits)
     }
     const sessions = { ...config.sessions, durability: redis.durability }
     // pm2 may add workers at any time, so nothing may count on being the only one.
@@ -49,10 +50,11 @@ export function createLoneWorker(options: LoneWorkerOptions): Service {
     const worker = createWebWorker({
       ...options,
       config: { ...config, sessions, workers },
+      keys,
       primary: standInForPrimary(() => hosts),
     })
     const describe = describeLoneWorker(worker, slot)
-    const hosts = followHosts({ redis: connection, own: () => [describe(state)] })
+    const hosts = followHosts({ redis: connection, keys, own: () => [describe(state)] })
     await services.start(redisService(connection))
     await services.start(hosts)
     await services.start(worker)

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis'
+import type { DeploymentKeys } from '../../../shared/deployment/deployment-keys.ts'
 import type { Logger } from '../../../shared/telemetry/log.ts'
 import {
   coherenceKeys,
@@ -16,9 +17,9 @@ import type { WorkerHandle } from './worker-handle.ts'
 export function forgetDeparted(
   redis: Redis,
   durability: DurabilityMode,
-  { log }: { readonly log: Logger },
+  { keys, log }: { readonly keys: DeploymentKeys; readonly log: Logger },
 ): (worker: WorkerHandle) => void {
-  const scripts = createCoherenceScripts(redis, { keys: coherenceKeys(), durability })
+  const scripts = createCoherenceScripts(redis, { keys: coherenceKeys(keys.sessions), durability })
   return (worker) => {
     if (worker.memberId === null) return
     scripts.leave(worker.memberId).catch((err: unknown) => {

@@ -76,8 +76,12 @@ async function stateOf(ask: () => Promise<unknown>, boundMs: number): Promise<Pa
   }
 }
 
-/** Does Redis take writes? One that is read-only (a replica) answers PING, and can't be used. */
-export async function probeRedis(redis: Redis): Promise<void> {
+/**
+ * Does Redis take writes? One that is read-only (a replica) answers PING, and can't be used.
+ *
+ * @param key never there
+ */
+export async function probeRedis(redis: Redis, key: string): Promise<void> {
   // Deleting works in a full Redis too, in which sessions do as well.
-  await redis.del('{sx}:probe')
+  await redis.del(key)
 }

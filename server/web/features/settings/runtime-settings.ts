@@ -24,24 +24,21 @@ export const runtimeSettingsSchema = z.strictObject({
 })
 export type RuntimeSettings = z.output<typeof runtimeSettingsSchema>
 
-/** Where they lie in Redis. */
-export const settingsKey = '{sx}:settings'
-
 export interface RuntimeSettingsParts {
   readonly config: Pick<Config, 'sessions' | 'log' | 'limits'>
   readonly redis: Redis
   readonly coherence: Announcements
   readonly sessions: Pick<SessionService, 'setCacheMode'>
   readonly log: Logger
-  /** Other than the usual. */
-  readonly key?: string
+  /** Where they lie in Redis. */
+  readonly key: string
   /** Called with the rules of the limits whenever one of them changes. */
   readonly onLimits?: (limits: Config['limits']) => void
 }
 
 /** Lets this worker follow the settings that all workers share. */
 export function followRuntimeSettings(parts: RuntimeSettingsParts): Settings<RuntimeSettings> {
-  const { config, redis, coherence, sessions, log, key = settingsKey, onLimits = () => {} } = parts
+  const { config, redis, coherence, sessions, log, key, onLimits = () => {} } = parts
   return createSettings({
     redis,
     key,
