@@ -3,3 +3,6 @@
  * ask for it are used here; its handler runs in another process.
  */
 export { jobs } from '../workers/jobs.ts'
+export { mail } from '../workers/jobs/mail.ts'
+export { passwordReset } from '../workers/jobs/password-reset.ts'
+export { signInNotice } from '../workers/jobs/sign-in-notice.ts'

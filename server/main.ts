@@ -123,7 +123,7 @@ async function runWebWorker(self: Worker, slot: number): Promise<void> {
   // A terminal or a script may send a signal to all of us at once: the primary decides what it means for us.
   process.on('SIGINT', () => {})
 
-  const config = loadConfig(process.env, { cwd: process.cwd() })
+  const { config, ...application } = await loadApplication()
   const logOptions = { level: config.log.level, pretty, process: 'web', worker: String(slot) } as const
   const { log, tracing } = await openTracing(config, logOptions)
   primary.onGone(() => {
@@ -134,7 +134,6 @@ async function runWebWorker(self: Worker, slot: number): Promise<void> {
   const { createWebWorker } = await import('./web/worker.ts')
   const { assignedSpace } = await import('../shared/deployment/assigned-space.ts')
   const { deploymentKeys } = await import('../shared/deployment/deployment-keys.ts')
-  const { routes } = await import('./routes.ts')
   const { watchForStalls } = await import('../shared/process/stalls/stall-watch.ts')
   const { startHeartbeat } = await import('../shared/process/vitals.ts')
   const worker = createWebWorker({
@@ -142,7 +141,7 @@ async function runWebWorker(self: Worker, slot: number): Promise<void> {
     keys: deploymentKeys(assignedSpace(process.env)),
     slot,
     log,
-    routes,
+    ...application,
     ...(config.metrics ? { metrics: process } : {}),
     ...(tracing ? { tracing } : {}),
     primary: primary.ask,
@@ -174,7 +173,7 @@ async function runWebWorker(self: Worker, slot: number): Promise<void> {
  */
 async function runUnderPm2(pmId: number): Promise<void> {
   fatal = await refusal()
-  const config = loadConfig(process.env, { pm2Cluster: true, cwd: process.cwd() })
+  const { config, ...application } = await loadApplication({ pm2Cluster: true })
   const slot = pmId + 1
   const { log, tracing } = await openTracing(config, {
     level: config.log.level,
@@ -186,12 +185,11 @@ async function runUnderPm2(pmId: number): Promise<void> {
   })
 
   const { createLoneWorker } = await import('./cluster/pm2/lone-worker.ts')
-  const { routes } = await import('./routes.ts')
   const worker = createLoneWorker({
     config,
     slot,
     log,
-    routes,
+    ...application,
     ...(tracing ? { tracing } : {}),
     say: (text) => void process.stdout.write(text),
     onFatal: (cause) => fatal(cause),
@@ -227,6 +225,12 @@ async function runUnderPm2(pmId: number): Promise<void> {
   log.info({ slot }, 'worker is ready')
   // This is what `wait_ready` waits for: from now on pm2 may end the process that this one replaces.
   process.send?.('ready')
+}
+
+/** What this worker serves, and its configuration. */
+async function loadApplication(facts: { pm2Cluster?: boolean } = {}) {
+  const { loadForWorker } = await import('../shared/app/load-for-worker.ts')
+  return loadForWorker(process.env, { ...facts, cwd: process.cwd() })
 }
 
 /** Ends a process that can't start, with every reason. */

@@ -42,6 +42,7 @@ export async function ensureBuilt(root, { rebuild = false } = {}) {
       // Before the compiler reads them: what is edited from now on makes this build stale.
       const stamp = fingerprint(root)
       await compile(root, draft)
+      pointDeclarationsAtJavaScript(draft)
       copyAssets(root, draft)
       writeFileSync(join(draft, releaseName), String(await releaseOf(root, stamp)))
       writeFileSync(join(draft, stampName), stamp)
@@ -130,6 +131,21 @@ async function compile(root, draft) {
     throw new SetUpProblem(
       `${output}\nThe build failed; the errors are above. Nothing was changed or started.`,
     )
+  }
+}
+
+/**
+ * The compiler rewrites the extension of imports in what it makes, but not in declarations: for who installs this, their
+ * `./x.ts` leads nowhere, and every type that comes from there would be `any` without a word.
+ *
+ * @param {string} draft
+ */
+function pointDeclarationsAtJavaScript(draft) {
+  for (const entry of readdirSync(draft, { withFileTypes: true, recursive: true })) {
+    if (!entry.name.endsWith('.d.ts')) continue
+    const file = join(entry.parentPath, entry.name)
+    const text = readFileSync(file, 'utf8')
+    writeFileSync(file, text.replace(/((?:from|import)\s*\(?\s*['"]\.{1,2}\/[^'"]+)\.ts(['"])/g, '$1.js$2'))
   }
 }
 

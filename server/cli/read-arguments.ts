@@ -11,12 +11,21 @@ export interface Positionals {
   readonly optional?: readonly string[]
 }
 
+export interface ReadArguments<Known extends Options> {
+  readonly values: {
+    readonly [Name in keyof Known]: Known[Name] extends { readonly default: string }
+      ? string
+      : string | undefined
+  }
+  readonly positionals: readonly string[]
+}
+
 /** Takes arguments apart; what is missing, and what nobody asked for, is a `UsageError`. */
 export function readArguments<Known extends Options>(
   args: readonly string[],
   options: Known,
   { required = [], optional = [] }: Positionals = {},
-) {
+): ReadArguments<Known> {
   refuseOddOptions(args, options)
   const read = parseArgs({ args: [...args], options, allowPositionals: true, strict: true })
   const given = read.positionals.length
@@ -26,7 +35,7 @@ export function readArguments<Known extends Options>(
   }
   const most = required.length + optional.length
   if (given > most) throw new UsageError(`one too many: ${JSON.stringify(read.positionals[most])}`)
-  return read
+  return read as unknown as ReadArguments<Known>
 }
 
 /** Finds what `parseArgs` would refuse, since its own words are for programmers. */

@@ -1,6 +1,6 @@
 import Koa from 'koa'
 import { compose } from './compose.ts'
-import type { App, AppContext, AppMiddleware } from '../../shared/app/context.ts'
+import type { KoaApp, AppContext, AppMiddleware } from '../../shared/app/context.ts'
 
 interface RequestHandling {
   handleRequest(ctx: AppContext, run: AppMiddleware): Promise<void> | void
@@ -16,7 +16,7 @@ const koa = Koa.prototype as unknown as RequestHandling
  * That costs more than everything else that it does for a request; and a text is handed to Node whole, so there is
  * nothing to learn. What is not text, Koa sends as ever.
  */
-export function createKoa(): App {
+export function createKoa(): KoaApp {
   class TextFirst extends Koa implements RequestHandling {
     handleRequest(ctx: AppContext, run: AppMiddleware): Promise<void> | void {
       // Koa begins every request as one that nobody answers.
@@ -42,7 +42,7 @@ export function createKoa(): App {
       })
     }
   }
-  return new TextFirst({ compose } as object) as unknown as App
+  return new TextFirst({ compose } as object) as unknown as KoaApp
 }
 
 function done(): void {}

@@ -1,18 +1,11 @@
-import { createAccountIdentity } from '../../shared/accounts/account-identity.ts'
-import type { AccountStore, Passwords } from '../../shared/accounts/accounts.ts'
-import { checkIdentity } from '../../shared/accounts/checked-identity.ts'
-import type { IdentityProvider } from '../../shared/accounts/identity-provider.ts'
+import type { KoaApp, AppMiddleware } from '../../shared/app/context.ts'
+import type { RegisteredFeatures } from '../../shared/app/register-features.ts'
+import type { Route } from '../../shared/app/route.ts'
 import type { Config } from '../../shared/config/config.ts'
-import type { Logger } from '../../shared/telemetry/log.ts'
-import type { Queues } from '../../shared/queues/queues.ts'
-import type { ScheduleViews } from '../../shared/queues/schedule-views.ts'
-import type { Settings } from '../../shared/settings/settings.ts'
+import type { RateLimiter } from '../../shared/limits/rate-limiter.ts'
 import type { Sessions } from '../../shared/sessions/sessions.ts'
+import type { Logger } from '../../shared/telemetry/log.ts'
 import type { Tracing } from '../../shared/telemetry/tracing/tracing.ts'
-import type { AskPrimary } from '../../shared/process/primary-handle.ts'
-import type { AuditWriter } from './features/audit/audit-writer.ts'
-import { createAuthEvents } from './features/auth/auth-events.ts'
-import type { App, AppMiddleware } from '../../shared/app/context.ts'
 import { inTurn } from '../http/compose.ts'
 import { createKoa } from '../http/create-koa.ts'
 import { answerProblems } from './pipeline/answer-problems.ts'
@@ -32,70 +25,35 @@ import { runRoutes } from './pipeline/run-route.ts'
 import { securityHeaders } from './pipeline/security-headers.ts'
 import { createSessionDataMiddleware } from './pipeline/session-data.ts'
 import { traceRequests } from './pipeline/trace-requests.ts'
-import type { Limits } from './limits.ts'
-import type { Readiness } from './features/health/readiness.ts'
 import type { RequestMeter } from './request-meter.ts'
-import { routeRequests, type RouteGroup } from './routing/routers.ts'
-import type { Route } from '../../shared/app/route.ts'
-import { auditRoutes } from './features/audit/audit.ts'
-import { dashboardRoutes } from './features/dashboard/dashboard.ts'
-import { documentationRoutes } from './features/docs/documentation.ts'
-import { healthRoutes } from './features/health/health.ts'
-import { jobRoutes } from './features/jobs/jobs.ts'
-import { limitRoutesForAdmins } from './features/limits/limits.ts'
-import { loginRoute } from './features/auth/login.ts'
-import { meRoutes } from './features/auth/me.ts'
-import { pageRoutes } from './features/pages/pages.ts'
-import { passwordResetRoutes, type RequestPasswordReset } from './features/auth/password-reset.ts'
-import { passwordRoute, type PasswordProblem } from './features/auth/password.ts'
-import { scheduleRoutes } from './features/jobs/schedules.ts'
-import { sessionDataRoutes } from './features/auth/session-data.ts'
-import { sessionRoutes } from './features/auth/sessions.ts'
-import { settingsRoutes } from './features/settings/settings.ts'
-import { signInRoutes } from './features/auth/sign-in.ts'
-import { userRoutes } from './features/users/users.ts'
-import { countWebWorkers, workerRoutes } from './features/workers/workers.ts'
-import type { RuntimeSettings } from './features/settings/runtime-settings.ts'
-import type { NoticeSignIn } from './features/auth/sign-in-notices.ts'
+import { routeRequests } from './routing/routers.ts'
 
 /** What the HTTP side of a worker is made of. */
 export interface AppParts {
-  readonly config: Pick<Config, 'http' | 'sessions' | 'workers'>
+  readonly config: Pick<Config, 'http'>
   /** Shown on answers when the configuration says so. */
   readonly workerId: string
+  readonly features: RegisteredFeatures
+  /** The routes among them that are the application's own. */
+  readonly ownRoutes: readonly Route[]
   readonly sessions: Sessions
-  readonly accounts: AccountStore
-  readonly passwords: Passwords
-  /** Who may sign in, when not our own accounts. */
-  readonly identity?: IdentityProvider
-  readonly passwordProblem: PasswordProblem
-  readonly requestPasswordReset: RequestPasswordReset
-  readonly noticeSignIn: NoticeSignIn
-  readonly queues: Pick<Queues, 'jobs' | 'bull' | 'enqueue' | 'find'>
-  readonly schedules: ScheduleViews
-  readonly audit: Pick<AuditWriter, 'record'>
-  readonly readiness: Readiness
-  readonly settings: Settings<RuntimeSettings>
-  readonly limits: Pick<Limits, 'limiter' | 'guard'>
-  /** Asks the primary, where one runs this worker. */
-  readonly primary?: AskPrimary
+  readonly limiter: Pick<RateLimiter, 'take' | 'takeAll' | 'policies'>
+  /** Whether only administrators are served. */
+  readonly inMaintenance: () => boolean
   readonly log: Logger
   readonly requestMeter?: RequestMeter
   /** Where requests are traced. */
   readonly tracing?: Pick<Tracing, 'request'>
-  /** The application's own. */
-  readonly routes?: readonly Route[]
 }
 
 /**
  * The Koa application. The order below is the order in which a request is looked at: each step may rely on those
  * before it, and nothing is done for a request that a cheaper step refuses.
  */
-export function createApp(parts: AppParts): App {
-  const { config, sessions, log } = parts
+export function createApp(parts: AppParts): KoaApp {
+  const { config, features, sessions, log } = parts
   const { trustProxy, exposeWorker, corsOrigins, publicUrl } = config.http
   const app = createKoa()
-  const groups = routeGroups(app, parts)
   const use = (layer: AppMiddleware) => app.use(inTurn(layer))
 
   if (parts.tracing) use(traceRequests(parts.tracing))
@@ -103,22 +61,28 @@ export function createApp(parts: AppParts): App {
   use(securityHeaders())
   use(logRequests(log, parts.requestMeter))
   use(answerProblems(log))
+  for (const middleware of features.outer) app.use(middleware as AppMiddleware)
   use(refuseMalformed())
   use(crossOrigin(corsOrigins))
+  const guards = [
+    readCredentials(),
+    refuseCrossSite({ trustProxy, publicOrigin: publicUrl === null ? null : new URL(publicUrl).origin }),
+    authenticate(sessions),
+    limitRoutes(parts.limiter, features.routes),
+    admit(),
+    refuseInMaintenance(parts.inMaintenance),
+    gateAnswers(sessions),
+  ]
+  const sessionData = createSessionDataMiddleware(app, sessions)
   use(
     routeRequests(
-      groups,
+      [features.routes],
       [
-        readCredentials(),
-        refuseCrossSite({ trustProxy, publicOrigin: publicUrl === null ? null : new URL(publicUrl).origin }),
-        authenticate(sessions),
-        limitRoutes(parts.limits.limiter, groups.flat()),
-        admit(),
-        refuseInMaintenance(() => parts.settings.current().values.maintenance),
-        gateAnswers(sessions),
-        runRoutes(),
+        ...guards.map(inTurn),
+        ...(features.identified as readonly AppMiddleware[]),
+        inTurn(runRoutes({ partsOf: features.partsOf, sessionData })),
       ],
-      parts.routes,
+      parts.ownRoutes,
     ),
   )
   use(explainAbsence())
@@ -129,39 +93,4 @@ export function createApp(parts: AppParts): App {
     log[err.headerSent ? 'debug' : 'error']({ err }, 'an answer was not delivered')
   })
   return app
-}
-
-function routeGroups(app: App, parts: AppParts): RouteGroup[] {
-  const { config, sessions, readiness, primary } = parts
-  const withEvents = {
-    ...parts,
-    recordAuthEvent: createAuthEvents(parts),
-    guard: parts.limits.guard,
-  }
-  const login = loginRoute({
-    ...withEvents,
-    identity: checkIdentity(parts.identity ?? createAccountIdentity(parts)),
-    endOthers: config.sessions.loginRevokes === 'others',
-    rememberAbsoluteMs: config.sessions.rememberAbsoluteMs,
-  })
-  const groups = [
-    meRoutes(),
-    parts.routes ?? [],
-    [login, ...sessionRoutes(withEvents), ...sessionDataRoutes(createSessionDataMiddleware(app, sessions))],
-    [passwordRoute(withEvents), ...passwordResetRoutes(withEvents)],
-    [
-      ...userRoutes(withEvents),
-      ...settingsRoutes({
-        ...withEvents,
-        webWorkers: async () => (primary ? countWebWorkers(primary) : config.workers.web),
-      }),
-      ...(primary ? workerRoutes({ ...withEvents, primary }) : []),
-      ...limitRoutesForAdmins(withEvents),
-      ...auditRoutes(parts),
-    ],
-    [...jobRoutes(parts), ...scheduleRoutes(parts)],
-    healthRoutes(readiness),
-  ]
-  const pages = [...signInRoutes({ ...withEvents, login }), ...pageRoutes(), ...dashboardRoutes(withEvents)]
-  return [...groups, documentationRoutes(groups.flat()), pages]
 }

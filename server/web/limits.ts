@@ -59,7 +59,7 @@ function loginRules({ loginIp, loginAccount }: Config['limits']): LoginRules {
 }
 
 /** A flood of requests is better than none at all: an outage of Redis must not turn everybody away. */
-function apiPolicy({ api }: Config['limits']): LimitPolicy {
+export function apiPolicy({ api }: Config['limits']): LimitPolicy {
   return { name: usualPolicy, rule: api, onOutage: 'open', onDataLoss: 'trust' }
 }
 

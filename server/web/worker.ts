@@ -1,3 +1,6 @@
+import { createAccountIdentity } from '../../shared/accounts/account-identity.ts'
+import { checkIdentity } from '../../shared/accounts/checked-identity.ts'
+import { rolesWith } from '../../shared/accounts/roles.ts'
 import { createPasswords } from '../../shared/accounts/passwords.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { passwordProblem } from '../../shared/accounts/password-rules.ts'
@@ -16,8 +19,12 @@ import { openCoherence, type Coherence, type DurabilityMode } from '../../shared
 import { createSessions, type SessionService } from '../../shared/sessions/create-sessions.ts'
 import type { Tracing } from '../../shared/telemetry/tracing/tracing.ts'
 import type { AskPrimary } from '../../shared/process/primary-handle.ts'
-import { jobs } from '../jobs.ts'
-import { limits as policies } from '../limits.ts'
+import { builtInApplication } from '../../shared/app/built-in-application.ts'
+import type { App } from '../../shared/app/app.ts'
+import { createParts } from '../../shared/app/create-parts.ts'
+import { openApplication, runHooks } from '../../shared/app/open-application.ts'
+import { firstByName, refuseContradictions } from '../../shared/app/register-features.ts'
+import { jobs, mail } from '../jobs.ts'
 import { createApp } from './app.ts'
 import { createAuditWriter } from './features/audit/audit-writer.ts'
 import { createHttpServer } from '../http/http-server.ts'
@@ -25,8 +32,10 @@ import { passwordResetRequests } from './features/auth/password-reset-requests.t
 import { createReadiness, probeRedis, type SessionsDetail } from './features/health/readiness.ts'
 import { createRequestMeter } from './request-meter.ts'
 import { openLimits } from './limits.ts'
-import type { Route } from '../../shared/app/route.ts'
-import { followRuntimeSettings } from './features/settings/runtime-settings.ts'
+import { followRuntimeSettings, ownSettings } from './features/settings/runtime-settings.ts'
+import { createAuthEvents } from './features/auth/auth-events.ts'
+import { composeFeatures } from './features/features.ts'
+import { countWebWorkers } from './features/workers/workers.ts'
 import { signInNotices } from './features/auth/sign-in-notices.ts'
 
 export interface WebWorkerOptions {
@@ -42,8 +51,12 @@ export interface WebWorkerOptions {
   readonly metrics?: MetricsChannel
   /** Asks the primary, where one runs this worker. */
   readonly primary?: AskPrimary
-  /** The application's own routes. */
-  readonly routes?: readonly Route[]
+  /** The application that it serves; the built-in one when left out. */
+  readonly app?: App
+  /** The application's own variables, as its schema reads them. */
+  readonly env?: object
+  /** Where the application is, for what is wrong with it. */
+  readonly file?: string | null
   readonly tracing?: Tracing
 }
 
@@ -64,7 +77,19 @@ export interface WebWorker extends Service {
 
 /** A web worker: everything in one process that answers HTTP. */
 export function createWebWorker(options: WebWorkerOptions): WebWorker {
-  const { config, keys, slot, log, onFatal, metrics, primary, routes = [], tracing } = options
+  const {
+    config,
+    keys,
+    slot,
+    log,
+    onFatal,
+    metrics,
+    primary,
+    tracing,
+    app = builtInApplication,
+    env = {},
+    file = null,
+  } = options
   const workerId = `web-${slot}`
   if (config.redis.kind === 'embedded')
     throw new TypeError('the primary resolves where the embedded Redis is')
@@ -81,7 +106,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
   const queues = createQueues({
     redis,
     prefix: keys.queues,
-    jobs,
+    jobs: firstByName([...jobs, ...(app.jobs ?? [])]),
     ...(tracing ? { telemetry: tracing.jobs } : {}),
   })
   const audit = createAuditWriter({ audit: accounts.audit, log })
@@ -114,7 +139,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     redis: limitRedis,
     coherence,
     limits: config.limits,
-    policies,
+    policies: firstByName(app.limits ?? []),
     prefix: keys.limits,
   })
   const settings = followRuntimeSettings({
@@ -125,6 +150,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     sessions,
     log,
     onLimits: limits.follow,
+    ...(app.settings ? { own: app.settings } : {}),
   })
   const readiness = createReadiness(
     { redis: () => probeRedis(redis, keys.probe), database: () => accounts.ping() },
@@ -143,28 +169,57 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
       ]
     : []
 
-  const app = createApp({
-    config,
-    sessions,
-    accounts,
-    passwords,
-    passwordProblem,
+  const lockstep = createParts({
     queues,
-    schedules: createScheduleViews({ redis, prefix: keys.queues }),
-    requestPasswordReset: passwordResetRequests(queues),
-    noticeSignIn: signInNotices({ sessions, queues, log }),
-    audit,
-    readiness,
-    settings,
-    limits,
-    ...(primary ? { primary } : {}),
+    sessions,
+    limiter: limits.limiter,
+    settings: ownSettings(settings, app.settings),
     log,
-    routes,
-    requestMeter,
+    mailJob: mail,
+  })
+  const application = openApplication({ app, env, role: 'web', lockstep })
+  const features = composeFeatures(
+    {
+      ...lockstep,
+      services: {
+        config,
+        accounts,
+        passwords,
+        ...whoMaySignIn(app, { accounts, passwords }),
+        roles: rolesWith(app.roles),
+        passwordProblem,
+        queues,
+        schedules: createScheduleViews({ redis, prefix: keys.queues }),
+        requestPasswordReset: passwordResetRequests(queues),
+        noticeSignIn: signInNotices({ sessions, queues, log }),
+        recordAuthEvent: createAuthEvents({ log, audit, signed: (hook, event) => hooks.signed(hook, event) }),
+        guard: limits.guard,
+        readiness,
+        settings,
+        limits,
+        webWorkers: async () => (primary ? countWebWorkers(primary) : config.workers.web),
+        ...(primary ? { primary } : {}),
+      },
+    },
+    app,
+    application.parts,
+  )
+  refuseContradictions(features, file ?? app.name)
+  const hooks = runHooks(features, log)
+
+  const koa = createApp({
+    config,
     workerId,
+    features,
+    ownRoutes: [...(app.routes ?? []), ...(app.pages ?? [])],
+    sessions,
+    limiter: limits.limiter,
+    inMaintenance: () => settings.current().values.maintenance,
+    log,
+    requestMeter,
     ...(tracing ? { tracing } : {}),
   })
-  const http = createHttpServer({ ...config.http, handler: app.callback(), log, onFatal })
+  const http = createHttpServer({ ...config.http, handler: koa.callback(), log, onFatal })
 
   const all = group([
     ...(tracing ? [tracing] : []),
@@ -178,8 +233,11 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     accounts,
     audit,
     queues,
+    application,
+    hooks.life,
     http,
     readiness,
+    hooks.ready,
   ])
   return {
     start: all.start,
@@ -195,6 +253,15 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
 /** The primary has found out what Redis keeps; not knowing, nobody stays signed in over its restart. */
 function resolvedDurability(durability: Durability): DurabilityMode {
   return durability === 'keep' || durability === 'failover' ? durability : 'fence'
+}
+
+/** Our own accounts, unless the application brings others or signs people in by itself. */
+function whoMaySignIn({ accounts }: App, own: Parameters<typeof createAccountIdentity>[0]) {
+  if (accounts === null) return { identity: null, ownAccounts: false }
+  return {
+    identity: checkIdentity(accounts ?? createAccountIdentity(own)),
+    ownAccounts: accounts === undefined,
+  }
 }
 
 function sessionsDetail({ cacheMode }: SessionService, { leaseOk }: Coherence): SessionsDetail {

@@ -1,9 +1,22 @@
 import type Koa from 'koa'
-import type { Identity, SessionData } from '../sessions/sessions.ts'
+import type { SessionData, SessionInfo, Subject } from '../sessions/sessions.ts'
+import type { RegisteredProfile, RegisteredRole } from './register.ts'
 import type { Route } from './route.ts'
 
 /** How the request says whose it is. */
 export type Credential = 'cookie' | 'bearer'
+
+/** The user of a session, with the application's own roles and profile. */
+export interface AppUser extends Omit<Subject, 'roles' | 'profile'> {
+  readonly roles: readonly RegisteredRole[]
+  readonly profile: RegisteredProfile
+}
+
+/** Who is asking: what a valid session proves. Frozen and shared between requests; never modify it. */
+export interface AppIdentity {
+  readonly user: AppUser
+  readonly session: SessionInfo
+}
 
 /** What the middleware has found out about a request so far. One literal makes it, so that its shape is stable. */
 export interface AppState {
@@ -17,7 +30,7 @@ export interface AppState {
   credential: Credential | null
   token: string | null
   /** Set on routes that ask for it; null elsewhere. */
-  identity: Identity | null
+  identity: AppIdentity | null
 }
 
 interface AppExtras {
@@ -31,10 +44,10 @@ export type AppContext = Koa.ParameterizedContext<AppState, AppExtras>
  * what is answered from memory is answered within one turn of the event loop, without a promise for each layer.
  */
 export type AppMiddleware = (ctx: AppContext, next: () => Promise<void> | void) => Promise<void> | void
-export type App = Koa<AppState, AppExtras>
+export type KoaApp = Koa<AppState, AppExtras>
 
 /** Who is asking, on a route that only signed-in users reach. */
-export function requireIdentity(ctx: AppContext): { identity: Identity; token: string } {
+export function requireIdentity(ctx: AppContext): { identity: AppIdentity; token: string } {
   const { identity, token } = ctx.state
   if (identity === null || token === null) throw new Error('this route lacks an access rule')
   return { identity, token }

@@ -4,7 +4,9 @@
  * routes in the same way.
  */
 import { z } from 'zod'
+import { namesItsFields, schemaProblem } from '../kernel/zod-schema.ts'
 import type { AppContext, AppMiddleware } from './context.ts'
+import type { Parts } from './parts.ts'
 import type { Problem } from './problem.ts'
 
 export const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
@@ -41,6 +43,13 @@ interface RouteDescription {
    * synchronously, from nothing but the identity: then no time passes in which the session could end.
    */
   readonly gate?: boolean
+  /**
+   * `ctx.session`, the session's own data, is there: read before the handler, and what the handler changed is saved
+   * after it. On other routes reading or writing it throws.
+   */
+  readonly session?: true
+  /** `false`, on a route for anyone: who is signed in is not looked up, so `ctx.state.identity` is null. */
+  readonly identify?: false
   /** The policies that a request is charged to, `api` when left out. Empty: not limited. */
   readonly limits?: readonly string[]
   /** `open`: served under maintenance too, to everybody. */
@@ -50,6 +59,8 @@ interface RouteDescription {
    * only, with a cookie or without.
    */
   readonly form?: true
+  /** For people: problems are told as pages, and `/openapi.json` leaves it out. */
+  readonly page?: true
   /** How a problem is told, when not as JSON: this is a page. */
   readonly presentProblem?: (ctx: AppContext, problem: Problem) => void
 }
@@ -60,7 +71,7 @@ export interface Route extends RouteDescription {
   readonly query: z.ZodType | null
   /** May the body be left out? Only where no field is required. */
   readonly bodyOptional: boolean
-  readonly handler: (ctx: AppContext, input: Input) => Promise<void> | void
+  readonly handler: (ctx: AppContext, input: Input, parts: Parts) => Promise<void> | void
 }
 
 const noFields = z.strictObject({})
@@ -81,23 +92,26 @@ export function defineRoute<
     readonly handler: (
       ctx: AppContext,
       input: Input<z.output<Body>, z.output<Params>, z.output<Query>>,
+      parts: Parts,
     ) => Promise<void> | void
   },
 ): Route {
   const { method, path, access } = description
   const name = `${method} ${path}`
-  if (!isAccess(access)) throw new TypeError(`${name}: say who may call it (access)`)
-  // Programs shall find one way to write each path; people and browsers add slashes to those of pages.
-  const shape = description.presentProblem ? path.replace(/(?<=.)\/$/, '') : path
-  if (!/^\/(?:(?::?[A-Za-z0-9_.-]+)(?:\/:?[A-Za-z0-9_.-]+)*)?$/.test(shape)) {
-    throw new TypeError(`${name}: not a path that routes understand`)
-  }
   const takesBody = method === 'POST' || method === 'PUT' || method === 'PATCH'
-  if (description.body && !takesBody) throw new TypeError(`${name}: a ${method} request takes no body`)
   const body = takesBody ? (description.body ?? noFields) : null
-  for (const schema of [body, description.params, description.query]) {
-    if (schema && !namesItsFields(schema)) throw new TypeError(`${name}: use z.strictObject for its input`)
-  }
+  // Programs find one way to write each path; people and browsers add slashes to those of pages.
+  const shape = description.presentProblem ? String(path).replace(/(?<=.)\/$/, '') : path
+  const problems = [
+    methods.includes(method) ? null : `the method is one of ${methods.join(', ')}`,
+    pathProblem(shape),
+    accessProblem(access),
+    description.body && !takesBody ? `a ${method} request takes no body` : null,
+    ...Object.entries({ body, params: description.params, query: description.query }).map(inputProblem),
+    ...Object.entries(description.replies ?? {}).map(replyProblem),
+    typeof description.handler === 'function' ? null : 'it has no handler',
+  ].filter((problem) => problem !== null)
+  if (problems.length > 0) throw new TypeError(`${name}: ${problems.join('; ')}`)
   return {
     ...description,
     body,
@@ -108,14 +122,29 @@ export function defineRoute<
   }
 }
 
-function isAccess(access: unknown): access is Access {
-  if (access === 'anyone' || access === 'signed-in') return true
+/** Why this is not a rule that says who may call, or null. */
+export function accessProblem(access: unknown): string | null {
+  if (access === 'anyone' || access === 'signed-in') return null
   const roles = (access as { roles?: unknown } | null | undefined)?.roles
-  return Array.isArray(roles) && roles.length > 0 && roles.every((role) => typeof role === 'string')
+  const named = Array.isArray(roles) && roles.length > 0 && roles.every((role) => typeof role === 'string')
+  return named ? null : "say who may call it: access is 'anyone', 'signed-in' or { roles: [...] }"
 }
 
-/** Strict objects name their fields; records are bounded by the schema of their keys. */
-function namesItsFields(schema: z.ZodType): boolean {
-  if (schema instanceof z.ZodObject) return schema.def.catchall instanceof z.ZodNever
-  return schema instanceof z.ZodRecord
+/** Why a path can't be routed, or null. */
+export function pathProblem(path: unknown): string | null {
+  const understood =
+    typeof path === 'string' && /^\/(?:(?::?[A-Za-z0-9_.-]+)(?:\/:?[A-Za-z0-9_.-]+)*)?$/.test(path)
+  return understood ? null : 'not a path that routes understand'
+}
+
+function inputProblem([part, schema]: [string, unknown]): string | null {
+  if (schema === null || schema === undefined) return null
+  const wrong = schemaProblem(schema)
+  if (wrong !== null) return `its ${part} ${wrong}`
+  return namesItsFields(schema as z.ZodType) ? null : `use z.strictObject for its ${part}`
+}
+
+function replyProblem([status, reply]: [string, Reply]): string | null {
+  const wrong = reply.body === undefined ? null : schemaProblem(reply.body)
+  return wrong === null ? null : `the body of its reply ${status} ${wrong}`
 }

@@ -130,22 +130,25 @@ export interface Facts {
   readonly pm2Cluster: boolean
   /** Where relative paths begin. */
   readonly cwd: string
+  /** Variables that the application reads: none of them is unknown, and none may be ours. */
+  readonly applicationVariables: readonly string[]
 }
 
 /** Throws a `ConfigurationError` with every problem when anything is malformed, contradictory or misspelt. */
 export function loadConfig(env: Environment, facts: Partial<Facts> = {}): Config {
-  const { cpus = 1, pm2Cluster = false, cwd = '.' } = facts
+  const { cpus = 1, pm2Cluster = false, cwd = '.', applicationVariables = [] } = facts
   const problems: string[] = []
   const reader = createEnvironmentReader(env, problems)
-  const config = readConfig(reader, { cpus, pm2Cluster, cwd })
+  const config = readConfig(reader, { cpus, cwd })
   problems.push(...contradictions(config))
   problems.push(...(pm2Cluster ? withoutPrimary(config) : tooManyForMemory(config, reader)))
-  problems.push(...unknown(env, reader))
+  problems.push(...claimed(applicationVariables, reader))
+  problems.push(...unknown(env, reader, applicationVariables))
   if (problems.length > 0) throw new ConfigurationError(problems)
   return deepFrozen(config)
 }
 
-function readConfig(reader: EnvironmentReader, { cpus, cwd }: Facts): Config {
+function readConfig(reader: EnvironmentReader, { cpus, cwd }: Pick<Facts, 'cpus' | 'cwd'>): Config {
   const { read } = reader
   const production = read('NODE_ENV', oneOf(['production', 'development', 'test']), null) === 'production'
   const dataDir = read('DATA_DIR', directory(cwd), path.resolve(cwd, '.lockstep'))
@@ -343,8 +346,17 @@ function withoutPrimary({ redis, sessions, metrics }: Config): string[] {
   return problems
 }
 
-function unknown(env: Environment, { asked }: EnvironmentReader): string[] {
-  const names = Object.keys(env).filter((name) => env[name] !== undefined && !assignmentVariables.has(name))
+/** What the application calls its own and is ours would mean two things. */
+function claimed(names: readonly string[], { asked }: EnvironmentReader): string[] {
+  return names
+    .filter((name) => asked.has(name) || assignmentVariables.has(name))
+    .map((name) => `${name} is a variable of Lockstep: the application must call its own by another name.`)
+}
+
+function unknown(env: Environment, { asked }: EnvironmentReader, own: readonly string[]): string[] {
+  const names = Object.keys(env).filter(
+    (name) => env[name] !== undefined && !assignmentVariables.has(name) && !own.includes(name),
+  )
   return misspelt(names, asked).map(({ name, nearest }) =>
     nearest === null
       ? `${name} is not a variable of Lockstep. Unset it.`

@@ -16,12 +16,24 @@ export interface WorkerAssignment {
 
 const roleVariable = 'LOCKSTEP_ROLE'
 const slotVariable = 'LOCKSTEP_SLOT'
+/** The module of the application, as it was named: every process finds it anew, so that it may be another release. */
+const applicationVariable = 'LOCKSTEP_APP'
 
 export const assignmentVariables: ReadonlySet<string> = new Set([
   roleVariable,
   slotVariable,
   keySpaceVariable,
+  applicationVariable,
 ])
+
+/** Null: the built-in application. */
+export function applicationFile(env: Environment): string | null {
+  return env[applicationVariable] || null
+}
+
+export function applicationEnvironment(file: string): Record<string, string> {
+  return { [applicationVariable]: file }
+}
 
 export function assignmentEnvironment({ role, slot }: WorkerAssignment): Record<string, string> {
   return { [roleVariable]: role, [slotVariable]: String(slot) }

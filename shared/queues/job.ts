@@ -5,7 +5,8 @@
  * Work is done at least once: a worker that dies half-way leaves it to another one, from the start. So a handler
  * must bear being run again with the same payload.
  */
-import { z } from 'zod'
+import type { z } from 'zod'
+import { isStrictObject } from '../kernel/zod-schema.ts'
 
 /** What a handler reports to. Every pino logger is one. */
 export interface Log {
@@ -84,7 +85,7 @@ export interface Job<Stored = unknown, Services = unknown> {
 /** A job of any payload, whose handler is content with these services. */
 export type AnyJob<Services = never> = Job<unknown, Services>
 
-interface JobDescription<Payload extends z.ZodType> {
+export interface JobDescription<Payload extends z.ZodType> {
   /** Small letters, digits and hyphens: also the name of its queue and its path under `/api/v1/jobs`. */
   readonly name: string
   /** A `z.strictObject`, so that a field nobody reads is refused instead of kept. */
@@ -191,7 +192,7 @@ export const longestMs = 366 * 24 * 60 * 60 * 1_000
 
 function problemsOf(job: AnyJob): string[] {
   const { payload, backoff, enqueue, work } = job
-  const strict = payload instanceof z.ZodObject && payload.def.catchall instanceof z.ZodNever
+  const strict = isStrictObject(payload)
   const fields = strict ? Object.keys(payload.shape) : []
   const unknown = strict ? job.secretFields.filter((field) => !fields.includes(field)) : []
   const checks: readonly [ok: boolean, problem: string][] = [

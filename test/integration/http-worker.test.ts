@@ -3,6 +3,7 @@ import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
+import { defineApp } from '../../shared/app/app.ts'
 import { defineRoute } from '../../shared/app/route.ts'
 import { createJobWorker } from '../../workers/worker.ts'
 import { foundLimits } from '../../server/cluster/boot/found-limits.ts'
@@ -47,18 +48,21 @@ describe('A web worker', () => {
       onFatal: (cause) => {
         throw cause
       },
-      routes: [
-        defineRoute({
-          method: 'GET',
-          path: '/api/v1/greeting',
-          access: 'signed-in',
-          summary: 'A route of the application',
-          replies: { 200: { description: 'A greeting' } },
-          handler(ctx) {
-            ctx.body = { greeting: `hello ${String(ctx.state.identity?.user.profile['name'])}` }
-          },
-        }),
-      ],
+      app: defineApp({
+        name: 'greeter',
+        routes: [
+          defineRoute({
+            method: 'GET',
+            path: '/api/v1/greeting',
+            access: 'signed-in',
+            summary: 'A route of the application',
+            replies: { 200: { description: 'A greeting' } },
+            handler(ctx) {
+              ctx.body = { greeting: `hello ${String(ctx.state.identity?.user.profile['name'])}` }
+            },
+          }),
+        ],
+      }),
     })
   }
 

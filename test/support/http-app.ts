@@ -3,13 +3,24 @@ import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:ht
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import { createApp, type AppParts } from '../../server/web/app.ts'
+import { mail } from '../../server/jobs.ts'
+import { createApp } from '../../server/web/app.ts'
+import { createAuthEvents } from '../../server/web/features/auth/auth-events.ts'
+import { composeFeatures } from '../../server/web/features/features.ts'
+import { defineApp } from '../../shared/app/app.ts'
+import { createParts } from '../../shared/app/create-parts.ts'
+import { openApplication } from '../../shared/app/open-application.ts'
+import type { Route } from '../../shared/app/route.ts'
 import { createAuditWriter } from '../../server/web/features/audit/audit-writer.ts'
 import { createHttpServer } from '../../server/http/http-server.ts'
 import { createReadiness, probeRedis, type Readiness } from '../../server/web/features/health/readiness.ts'
 import { openLimits } from '../../server/web/limits.ts'
 import { signInNotices } from '../../server/web/features/auth/sign-in-notices.ts'
-import { followRuntimeSettings } from '../../server/web/features/settings/runtime-settings.ts'
+import { followRuntimeSettings, ownSettings } from '../../server/web/features/settings/runtime-settings.ts'
+import { createAccountIdentity } from '../../shared/accounts/account-identity.ts'
+import { checkIdentity } from '../../shared/accounts/checked-identity.ts'
+import type { IdentityProvider } from '../../shared/accounts/identity-provider.ts'
+import { builtInRoles } from '../../shared/accounts/roles.ts'
 import type { Account, AccountStore, Passwords } from '../../shared/accounts/accounts.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { issueResetToken } from '../../shared/accounts/password-reset-tokens.ts'
@@ -67,7 +78,7 @@ export interface Answer {
 export interface HttpAppOptions {
   readonly redisUrl: string
   readonly env?: Readonly<Record<string, string>>
-  readonly routes?: AppParts['routes']
+  readonly routes?: readonly Route[]
   readonly jobs?: readonly AnyJob[]
   /** Apps of the same domain share their sessions and limits, as workers do; else each has its own. */
   readonly domain?: string
@@ -75,7 +86,7 @@ export interface HttpAppOptions {
   readonly interpose?: (sessions: SessionService) => SessionService
   readonly interposeAccounts?: (accounts: AccountStore) => AccountStore
   /** Who may sign in, when not the accounts. */
-  readonly identity?: AppParts['identity']
+  readonly identity?: IdentityProvider
 }
 
 /** Satisfies our rules for passwords. */
@@ -123,33 +134,62 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     onLimits: limits.follow,
   })
 
-  const app = createApp({
-    config,
-    sessions: interpose(sessions),
-    accounts: interposeAccounts(accounts),
-    passwords,
-    ...(options.identity ? { identity: options.identity } : {}),
-    passwordProblem: (candidate) => (candidate.length < 8 ? 'must be at least 8 characters long' : null),
+  const app = defineApp({ name: 'test', routes: options.routes ?? [] })
+  const parts = createParts({
     queues,
-    schedules: createScheduleViews({ redis }),
-    noticeSignIn: options.jobs ? signInNotices({ sessions, queues, log }) : () => {},
-    // As the job does it, at once.
-    async requestPasswordReset(email) {
-      const account = await accounts.findByEmail(email)
-      if (!account || account.disabled) return
-      const link = `https://app.example.com/reset#token=${await issueResetToken(accounts, account.id)}`
-      mails.push({ to: account.email, subject: 'reset', text: link })
+    sessions: interpose(sessions),
+    limiter: limits.limiter,
+    settings: ownSettings(settings, undefined),
+    log,
+    mailJob: mail,
+  })
+  const application = openApplication({ app, env: {}, role: 'web', lockstep: parts })
+  const features = composeFeatures(
+    {
+      ...parts,
+      services: {
+        config,
+        accounts: interposeAccounts(accounts),
+        passwords,
+        identity: checkIdentity(
+          options.identity ?? createAccountIdentity({ accounts: interposeAccounts(accounts), passwords }),
+        ),
+        ownAccounts: true,
+        roles: builtInRoles,
+        passwordProblem: (candidate) => (candidate.length < 8 ? 'must be at least 8 characters long' : null),
+        queues,
+        schedules: createScheduleViews({ redis }),
+        noticeSignIn: options.jobs ? signInNotices({ sessions, queues, log }) : () => {},
+        // As the job does it, at once.
+        async requestPasswordReset(email) {
+          const account = await accounts.findByEmail(email)
+          if (!account || account.disabled) return
+          const link = `https://app.example.com/reset#token=${await issueResetToken(accounts, account.id)}`
+          mails.push({ to: account.email, subject: 'reset', text: link })
+        },
+        recordAuthEvent: createAuthEvents({ log, audit }),
+        guard: limits.guard,
+        readiness,
+        settings,
+        limits,
+        webWorkers: async () => config.workers.web,
+      },
     },
-    audit,
-    readiness,
-    settings,
-    limits,
+    app,
+    application.parts,
+  )
+  const koa = createApp({
+    config,
+    features,
+    ownRoutes: options.routes ?? [],
+    sessions: parts.sessions,
+    limiter: limits.limiter,
+    inMaintenance: () => settings.current().values.maintenance,
     log,
     workerId: '1',
-    routes: options.routes ?? [],
   })
   const http = createHttpServer({
-    handler: app.callback(),
+    handler: koa.callback(),
     host: '127.0.0.1',
     port: 0,
     log,
@@ -166,6 +206,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     accounts,
     audit,
     queues,
+    application,
     http,
     readiness,
   ])

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
 import Koa from 'koa'
 import { z } from 'zod'
-import type { App, AppMiddleware } from '../../shared/app/context.ts'
+import type { KoaApp, AppMiddleware } from '../../shared/app/context.ts'
 import { answerProblems } from '../../server/web/pipeline/answer-problems.ts'
 import { explainAbsence } from '../../server/web/pipeline/explain-absence.ts'
 import { routeRequests } from '../../server/web/routing/routers.ts'
@@ -49,7 +49,7 @@ describe('A route', () => {
 })
 
 describe('Mounted routes', () => {
-  const app: App = new Koa()
+  const app: KoaApp = new Koa()
   const reached: string[] = []
   const guarded: string[] = []
 
@@ -164,7 +164,7 @@ describe('A path', () => {
 
   /** Which route answers, of those of the server and of those of an application that were registered before them. */
   async function answeredBy(own: readonly Route[], method: string, path: string): Promise<string | null> {
-    const app: App = new Koa()
+    const app: KoaApp = new Koa()
     let reached: string | null = null
     app.use((ctx, next) => {
       Object.assign(ctx.state, { route: null, params: {} })

@@ -5,7 +5,7 @@ import type { Mailer } from '../../shared/mail/mailer.ts'
 import { passwordResetMail } from '../../shared/mail/messages.ts'
 import { defineJob } from '../../shared/queues/job.ts'
 
-interface Services {
+export interface Services {
   readonly accounts: Pick<AccountStore, 'findByEmail' | 'addResetToken'>
   readonly mailer: Pick<Mailer, 'send'>
   /** Where people reach the server, without a trailing slash. */

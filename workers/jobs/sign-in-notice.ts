@@ -4,7 +4,7 @@ import type { Mailer } from '../../shared/mail/mailer.ts'
 import { signInNoticeMail } from '../../shared/mail/messages.ts'
 import { defineJob } from '../../shared/queues/job.ts'
 
-interface Services {
+export interface Services {
   readonly accounts: Pick<AccountStore, 'findById'>
   readonly mailer: Pick<Mailer, 'send'>
 }

@@ -3,7 +3,7 @@ import { createServiceStack, deadlineIn, type Service } from '../../../shared/ke
 import type { Logger } from '../../../shared/telemetry/log.ts'
 import type { Tracing } from '../../../shared/telemetry/tracing/tracing.ts'
 import { openRedis, redisService } from '../../../shared/kernel/redis/connections.ts'
-import type { Route } from '../../../shared/app/route.ts'
+import type { App } from '../../../shared/app/app.ts'
 import { createWebWorker } from '../../web/worker.ts'
 import { firstAdministratorText } from '../boot/announcements.ts'
 import type { WorkerState } from '../../../shared/process/control-request.ts'
@@ -17,7 +17,9 @@ export interface LoneWorkerOptions {
   readonly config: Config
   readonly slot: number
   readonly log: Logger
-  readonly routes?: readonly Route[]
+  readonly app?: App
+  readonly env?: object
+  readonly file?: string | null
   readonly tracing?: Tracing
   /** Something broke for good: the worker should be replaced. */
   onFatal(cause: unknown): void

@@ -3,12 +3,33 @@ import type { AppContext, AppMiddleware } from '../../../shared/app/context.ts'
 import { fieldErrors } from '../../http/field-errors.ts'
 import { invalidFields, problem } from '../../../shared/app/problem.ts'
 import { readFormBody, readJsonBody } from '../../http/request-body.ts'
+import type { Parts } from '../../../shared/app/parts.ts'
 import type { Input, Route } from '../../../shared/app/route.ts'
 
 const nothing: Input = { body: undefined, params: undefined, query: undefined }
 
+export interface RunRouteOptions {
+  /** What the handler of a route works with. */
+  readonly partsOf: (route: Route) => Parts
+  /** Makes `ctx.session` true around what it runs. */
+  readonly sessionData: AppMiddleware
+}
+
 /** Reads and checks what the route takes, and hands it to the route's handler. Last in the chain. */
-export function runRoutes(): AppMiddleware {
+export function runRoutes({ partsOf, sessionData }: RunRouteOptions): AppMiddleware {
+  function handle(ctx: AppContext, route: Route, input: Input): Promise<void> | void {
+    return route.session
+      ? sessionData(ctx, async () => surrounded(ctx, route, input))
+      : surrounded(ctx, route, input)
+  }
+
+  function surrounded(ctx: AppContext, route: Route, input: Input): Promise<void> | void {
+    const { around, handler } = route
+    // Somebody else's middleware expects a promise, also from a handler that is done or throws at once.
+    if (around) return around(ctx, async () => handler(ctx, input, partsOf(route)))
+    return handler(ctx, input, partsOf(route))
+  }
+
   return function runRoute(ctx) {
     const { route } = ctx.state
     if (route === null) throw new Error('no route was found before')
@@ -18,12 +39,6 @@ export function runRoutes(): AppMiddleware {
     }
     return readInput(ctx, route).then((input) => handle(ctx, route, input))
   }
-}
-
-function handle(ctx: AppContext, route: Route, input: Input): Promise<void> | void {
-  const { around, handler } = route
-  // Somebody else's middleware expects a promise, also from a handler that is done or throws at once.
-  return around ? around(ctx, async () => handler(ctx, input)) : handler(ctx, input)
 }
 
 async function readInput(ctx: AppContext, route: Route): Promise<Input> {

@@ -7,16 +7,11 @@
 import session from 'koa-session'
 import { isDeepStrictEqual } from 'node:util'
 import type { DataChanges, SessionData, Sessions } from '../../../shared/sessions/sessions.ts'
-import {
-  requireIdentity,
-  type App,
-  type AppContext,
-  type AppMiddleware,
-} from '../../../shared/app/context.ts'
+import type { KoaApp, AppContext, AppMiddleware } from '../../../shared/app/context.ts'
 import { problem } from '../../../shared/app/problem.ts'
 
 export function createSessionDataMiddleware(
-  app: App,
+  app: KoaApp,
   sessions: Pick<Sessions, 'loadData' | 'saveData'>,
 ): AppMiddleware {
   class SessionDataStore {
@@ -30,6 +25,9 @@ export function createSessionDataMiddleware(
     }
 
     async set(token: string, data: SessionData): Promise<void> {
+      if (token === nobody) {
+        throw problem('unauthenticated', 'sign in first: without a session there is nothing to keep this in')
+      }
       const changes = changesBetween(this.loaded, data)
       if (Object.keys(changes).length === 0) return
       const outcome = await sessions.saveData(token, changes)
@@ -42,17 +40,55 @@ export function createSessionDataMiddleware(
     }
   }
 
-  return session(
+  const middleware = session(
     {
       ContextStore: SessionDataStore,
       externalKey: {
-        get: (ctx: AppContext) => requireIdentity(ctx).token,
+        // Whose session it is was decided before. Somebody who is not signed in has no session to keep anything in.
+        get: ({ state }: AppContext): string | null => (state.identity === null ? null : state.token),
         set: () => {},
       },
+      genid: () => nobody,
       // Its own idea of expiry would be stored among the data; ours is with the session.
       maxAge: 'session',
     },
-    app,
+    app as never,
+  ) as AppMiddleware
+  guardAccess(app)
+  return middleware
+}
+
+/** The key that koa-session is given to store what somebody who is not signed in has written. */
+const nobody = 'nobody'
+
+/**
+ * koa-session defines `ctx.session` for the whole application, and saves it only where its middleware runs: elsewhere
+ * everything written is lost without a word. So elsewhere it throws.
+ */
+function guardAccess(app: KoaApp): void {
+  const session = Object.getOwnPropertyDescriptor(app.context, 'session')
+  if (session?.get === undefined || session.set === undefined) throw new TypeError('koa-session has changed')
+  const { get, set } = session
+  Object.defineProperty(app.context, 'session', {
+    configurable: true,
+    get(this: AppContext): unknown {
+      requireFlag(this)
+      return get.call(this)
+    },
+    set(this: AppContext, value: unknown) {
+      requireFlag(this)
+      set.call(this, value)
+    },
+  })
+}
+
+function requireFlag({ state: { route } }: AppContext): void {
+  if (route?.session === true) return
+  const where = route
+    ? `the route ${route.method} ${route.path}`
+    : 'middleware that runs before the route is known'
+  throw new Error(
+    `ctx.session is not there in ${where}: only routes that say session: true and mounts have it`,
   )
 }
 

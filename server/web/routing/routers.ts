@@ -27,7 +27,7 @@ export function routeRequests(
   const fixed = new Map<string, Map<string, AppMiddleware>>()
   const router = new Router({ strict: true, sensitive: true })
   for (const route of bySpecificity(groups.flat())) {
-    const guarded = compose([choose(route), ...guards].map(inTurn))
+    const guarded = compose([inTurn(choose(route)), ...guards])
     router.register(route.path, [route.method], [guarded] as never)
     if (!route.path.includes(':')) addTo(fixed, route, guarded)
   }

@@ -1,5 +1,6 @@
 import type { Logger } from '../../../../shared/telemetry/log.ts'
 import type { AuditWriter } from '../audit/audit-writer.ts'
+import type { SignEvent } from '../../../../shared/app/feature.ts'
 import type { AppContext } from '../../../../shared/app/context.ts'
 
 /** What happened to a sign-in, a session or an account, as those who watch over the system look for it. */
@@ -39,11 +40,25 @@ export type RecordAuthEvent = (ctx: AppContext, event: AuthEvent, facts: AuthFac
 /** By these the request proves whose account it is, although it began without a session. */
 const proofs: ReadonlySet<AuthEvent> = new Set(['login', 'logout', 'password-reset'])
 
+/** By these events sessions began or ended, for the hooks of the application. */
+const signings: Partial<Record<AuthEvent, 'signedIn' | 'signedOut'>> = {
+  login: 'signedIn',
+  logout: 'signedOut',
+  'logout-all': 'signedOut',
+  'session-ended': 'signedOut',
+  'account-sessions-ended': 'signedOut',
+  'password-reset': 'signedOut',
+}
+/** These end one session, the others all of the user. */
+const ofOneSession: ReadonlySet<AuthEvent> = new Set(['login', 'logout', 'session-ended'])
+
 export function createAuthEvents(parts: {
   log: Logger
   audit: Pick<AuditWriter, 'record'>
+  /** Called when somebody has signed in or out. */
+  signed?: (hook: 'signedIn' | 'signedOut', event: SignEvent) => void
 }): RecordAuthEvent {
-  const { log, audit } = parts
+  const { log, audit, signed = () => {} } = parts
 
   return function recordAuthEvent(ctx, event, facts) {
     const { requestId, clientIp: ip, identity } = ctx.state
@@ -51,5 +66,8 @@ export function createAuthEvents(parts: {
     const actor = identity?.user.id ?? (proofs.has(event) ? user : null)
     log.info({ event, by: actor, ip, requestId, ...facts }, event)
     audit.record({ at: Date.now(), actor, action: event, subject, session, ip, requestId, details })
+    const hook = signings[event]
+    if (hook === undefined || user === null) return
+    signed(hook, { userId: user, sessionId: ofOneSession.has(event) ? session : null, ip, requestId })
   }
 }

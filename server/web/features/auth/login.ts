@@ -133,6 +133,7 @@ export function loginRoute(parts: LoginParts): Route {
     method: 'POST',
     path: '/api/v1/auth/login',
     access: 'anyone',
+    identify: false,
     inMaintenance: 'open',
     summary: 'Sign in; the session that the request carries, if any, is ended first',
     body: loginBody,

@@ -71,6 +71,7 @@ export function passwordResetRoutes(parts: PasswordResetParts): Route[] {
       method: 'POST',
       path: '/api/v1/auth/password-reset/request',
       access: 'anyone',
+      identify: false,
       summary: 'Ask for a mail with a link to set a new password',
       body: z.strictObject({ email }),
       replies: {
@@ -85,6 +86,7 @@ export function passwordResetRoutes(parts: PasswordResetParts): Route[] {
       method: 'POST',
       path: '/api/v1/auth/password-reset/confirm',
       access: 'anyone',
+      identify: false,
       summary: 'Set a new password with the token of the mail; all sessions of the user end',
       body: z.strictObject({ token: z.string().max(256), newPassword }),
       replies: { 204: { description: 'Changed, and all sessions have ended' } },

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { SessionData } from '../../../../shared/sessions/sessions.ts'
-import type { AppContext, AppMiddleware } from '../../../../shared/app/context.ts'
+import type { AppContext } from '../../../../shared/app/context.ts'
 import { invalidFields, problem } from '../../../../shared/app/problem.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 
@@ -37,14 +37,14 @@ const fieldName = z
 const dataSchema = z.record(z.string(), z.json())
 
 /** The session's own data: what an application remembers for as long as somebody is signed in. */
-export function sessionDataRoutes(sessionData: AppMiddleware): Route[] {
+export function sessionDataRoutes(): Route[] {
   return [
     defineRoute({
       method: 'GET',
       path,
       access: 'signed-in',
       summary: "The session's own data",
-      around: sessionData,
+      session: true,
       replies: { 200: { description: 'Data', body: z.strictObject({ data: dataSchema }) } },
       handler(ctx) {
         ctx.body = { data: { ...dataOf(ctx) } }
@@ -55,7 +55,7 @@ export function sessionDataRoutes(sessionData: AppMiddleware): Route[] {
       path,
       access: 'signed-in',
       summary: "Change fields of the session's own data; null removes a field, others stay as they are",
-      around: sessionData,
+      session: true,
       body: z.record(fieldName, z.json()),
       replies: { 200: { description: 'Data', body: z.strictObject({ data: dataSchema }) } },
       handler(ctx, { body }) {

@@ -103,6 +103,7 @@ export function sessionRoutes(parts: SessionRouteParts): Route[] {
       method: 'POST',
       path: '/api/v1/auth/logout',
       access: 'anyone',
+      identify: false,
       inMaintenance: 'open',
       summary: 'End this session; 204 means that no worker accepts it any more',
       replies: {

@@ -1,12 +1,10 @@
 import type { Logger } from '../../../../shared/telemetry/log.ts'
 import type { Queues } from '../../../../shared/queues/queues.ts'
+import { signInNotice } from '../../../jobs.ts'
 import type { Identity, Sessions } from '../../../../shared/sessions/sessions.ts'
 
 /** Has the user told of this sign-in if it is from a new device. Never delays or fails the sign-in. */
 export type NoticeSignIn = (identity: Identity) => void
-
-/** The job that mails the notice. */
-const job = 'sign-in-notice'
 
 /**
  * A device is new when the user has other sessions and none of them is from the same user agent. Somebody's first
@@ -14,7 +12,7 @@ const job = 'sign-in-notice'
  */
 export function signInNotices(parts: {
   readonly sessions: Pick<Sessions, 'list'>
-  readonly queues: Pick<Queues, 'jobs' | 'enqueue'>
+  readonly queues: Pick<Queues, 'enqueue'>
   readonly log: Logger
 }): NoticeSignIn {
   const { sessions, queues, log } = parts
@@ -22,8 +20,6 @@ export function signInNotices(parts: {
   async function notice({ user, session }: Identity): Promise<void> {
     const others = (await sessions.list(user.id)).filter(({ id }) => id !== session.id)
     if (others.length === 0 || others.some(({ userAgent }) => userAgent === session.userAgent)) return
-    const signInNotice = queues.jobs.get(job)
-    if (signInNotice === undefined) throw new Error(`there is no job ${job}`)
     const { createdAt: at, ip, userAgent } = session
     await queues.enqueue(signInNotice, { accountId: user.id, at, ip, userAgent }, { dedupeKey: session.id })
   }

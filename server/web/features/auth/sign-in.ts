@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { Identity, Sessions } from '../../../../shared/sessions/sessions.ts'
 import type { RecordAuthEvent } from './auth-events.ts'
+import type { Parts } from '../../../../shared/app/parts.ts'
 import type { AppContext } from '../../../../shared/app/context.ts'
 import { localPath } from '../pages/local-path.ts'
 import { answerPage, redirect } from '../pages/page.ts'
@@ -51,11 +52,11 @@ export function signInRoutes(parts: SignInParts): Route[] {
     }
   }
 
-  async function signIn(ctx: AppContext, fields: Form, { next }: Query): Promise<void> {
+  async function signIn(ctx: AppContext, fields: Form, { next }: Query, own: Parts): Promise<void> {
     const { email, password, remember } = fields
     const body = { email, password, remember: remember === 'on', transport: 'cookie' }
     try {
-      await login.handler(ctx, { body, params: undefined, query: undefined })
+      await login.handler(ctx, { body, params: undefined, query: undefined }, own)
     } catch (fault) {
       if (!(fault instanceof Problem) || fault.status >= 500) throw fault
       return answerRefusal(ctx, fault, email)
@@ -68,6 +69,7 @@ export function signInRoutes(parts: SignInParts): Route[] {
       method: 'GET',
       path: '/sign-in',
       access: 'anyone',
+      identify: false,
       inMaintenance: 'open',
       summary: 'The form to sign in; for who has done so, the way out',
       query,
@@ -79,6 +81,7 @@ export function signInRoutes(parts: SignInParts): Route[] {
       method: 'POST',
       path: '/sign-in',
       access: 'anyone',
+      identify: false,
       inMaintenance: 'open',
       summary: 'Sign in with the form; goes on to `next`',
       form: true,
@@ -86,12 +89,13 @@ export function signInRoutes(parts: SignInParts): Route[] {
       body: form,
       replies: { 303: { description: 'Signed in' }, 401: { description: 'The page again, with the reason' } },
       presentProblem: answerRefusal,
-      handler: (ctx, { body, query }) => signIn(ctx, body, query),
+      handler: (ctx, { body, query }, own) => signIn(ctx, body, query, own),
     }),
     defineRoute({
       method: 'POST',
       path: '/sign-out',
       access: 'anyone',
+      identify: false,
       inMaintenance: 'open',
       summary: 'Sign out with a form; the session has ended everywhere when this is answered',
       form: true,

@@ -2,15 +2,16 @@ import { z } from 'zod'
 import { describeRoutes } from './openapi.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 
-/** Where to start reading, and `/openapi.json`, which describes `routes` and these two. */
-export function documentationRoutes(routes: readonly Route[]): Route[] {
+/** Where to start reading, and `/openapi.json`, which describes `routes`. */
+export function documentationRoutes(routes: () => readonly Route[]): Route[] {
   let document: string | undefined
 
-  const own: Route[] = [
+  return [
     defineRoute({
       method: 'GET',
       path: '/',
       access: 'anyone',
+      identify: false,
       inMaintenance: 'open',
       summary: 'Where to find what',
       replies: {
@@ -24,15 +25,15 @@ export function documentationRoutes(routes: readonly Route[]): Route[] {
       method: 'GET',
       path: '/openapi.json',
       access: 'anyone',
+      identify: false,
       inMaintenance: 'open',
       summary: 'This API as an OpenAPI document',
       replies: { 200: { description: 'OpenAPI 3.1', body: z.looseObject({ openapi: z.string() }) } },
       handler(ctx) {
-        document ??= JSON.stringify(describeRoutes([...routes, ...own]))
+        document ??= JSON.stringify(describeRoutes(routes()))
         ctx.type = 'application/json'
         ctx.body = document
       },
     }),
   ]
-  return own
 }

@@ -7,6 +7,7 @@ import { formatLimitRule, limitRule } from '../../../../shared/config/limit-rule
 import { Refusal } from '../../../../shared/config/grammar.ts'
 import type { Announcements } from '../../../../shared/coherence/index.ts'
 import type { SessionService } from '../../../../shared/sessions/create-sessions.ts'
+import type { AppSettings } from '../../../../shared/app/parts.ts'
 import { createSettings, type Settings } from '../../../../shared/settings/settings.ts'
 
 const limitText = z.string().refine((text) => !(limitRule.parse(text) instanceof Refusal), {
@@ -32,18 +33,20 @@ export interface RuntimeSettingsParts {
   readonly log: Logger
   /** Where they lie in Redis. */
   readonly key: string
+  /** The application's own, each with a default. */
+  readonly own?: z.ZodObject
   /** Called with the rules of the limits whenever one of them changes. */
   readonly onLimits?: (limits: Config['limits']) => void
 }
 
 /** Lets this worker follow the settings that all workers share. */
 export function followRuntimeSettings(parts: RuntimeSettingsParts): Settings<RuntimeSettings> {
-  const { config, redis, coherence, sessions, log, key, onLimits = () => {} } = parts
+  const { config, redis, coherence, sessions, log, key, own, onLimits = () => {} } = parts
   return createSettings({
     redis,
     key,
     bus: coherence,
-    schema: runtimeSettingsSchema,
+    schema: withOwn(own),
     defaults: {
       maintenance: false,
       cacheMode: config.sessions.cache,
@@ -51,6 +54,7 @@ export function followRuntimeSettings(parts: RuntimeSettingsParts): Settings<Run
       limitApi: formatLimitRule(config.limits.api),
       limitLoginIp: formatLimitRule(config.limits.loginIp),
       limitLoginAccount: formatLimitRule(config.limits.loginAccount),
+      ...prefixed(own?.parse({}) ?? {}),
     },
     onChange(now, before) {
       if (now.cacheMode !== before.cacheMode) sessions.setCacheMode(now.cacheMode)
@@ -59,6 +63,40 @@ export function followRuntimeSettings(parts: RuntimeSettingsParts): Settings<Run
     },
     onInvalid: (err) => log.warn({ err }, 'the settings in Redis are not readable and are not followed'),
   })
+}
+
+/** The application's settings lie among ours under names of their own. */
+const ownPrefix = 'app.'
+
+function prefixed<Value>(own: Readonly<Record<string, Value>>): Record<string, Value> {
+  return Object.fromEntries(Object.entries(own).map(([name, value]) => [`${ownPrefix}${name}`, value]))
+}
+
+/** A setting that another release of the application had is left alone: it must not void all others. */
+function withOwn(own: z.ZodObject | undefined): z.ZodType<RuntimeSettings> {
+  const known = runtimeSettingsSchema.extend(prefixed(own?.shape ?? {}) as z.ZodRawShape)
+  return z.preprocess((stored) => {
+    const fields = Object.entries(stored as object)
+    return Object.fromEntries(fields.filter(([name]) => name in known.shape || !name.startsWith(ownPrefix)))
+  }, known) as z.ZodType as z.ZodType<RuntimeSettings>
+}
+
+/** The part of the shared settings that is the application's. */
+export function ownSettings(settings: Settings<RuntimeSettings>, own: z.ZodObject | undefined): AppSettings {
+  const names = Object.keys(own?.shape ?? {})
+  const pick = (values: object) =>
+    Object.fromEntries(
+      names.map((name) => [name, (values as Record<string, unknown>)[`${ownPrefix}${name}`]]),
+    )
+
+  return {
+    current: () => pick(settings.current().values),
+    async change(changes) {
+      const unknown = Object.keys(changes).find((name) => !names.includes(name))
+      if (unknown !== undefined) throw new TypeError(`${unknown} is no setting of the application`)
+      return pick((await settings.change(prefixed(changes))).values)
+    },
+  }
 }
 
 function limitsOf(settings: RuntimeSettings): Config['limits'] {

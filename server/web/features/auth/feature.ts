@@ -1,0 +1,30 @@
+import type { Feature } from '../../../../shared/app/feature.ts'
+import type { ServerFeature, ServerParts } from '../feature.ts'
+import { loginRoute } from './login.ts'
+import { meRoutes } from './me.ts'
+import { passwordResetRoutes } from './password-reset.ts'
+import { passwordRoute } from './password.ts'
+import { sessionDataRoutes } from './session-data.ts'
+import { sessionRoutes } from './sessions.ts'
+import { signInRoutes } from './sign-in.ts'
+
+/** The sessions of a user and what is kept in them; signing in, where a secret proves who one is. */
+export const auth: ServerFeature = (parts) => {
+  const own = { ...parts.services, sessions: parts.sessions }
+  const { routes = [], pages = [] } = signIn(parts)
+  const passwords = own.ownAccounts ? [passwordRoute(own), ...passwordResetRoutes(own)] : []
+  return {
+    name: 'auth',
+    routes: [...meRoutes(), ...sessionRoutes(own), ...sessionDataRoutes(), ...routes, ...passwords],
+    pages,
+  }
+}
+
+function signIn({ services, sessions }: ServerParts): Pick<Feature, 'routes' | 'pages'> {
+  const { identity } = services
+  if (identity === null) return {}
+  const { loginRevokes, rememberAbsoluteMs } = services.config.sessions
+  const own = { ...services, sessions, identity }
+  const login = loginRoute({ ...own, endOthers: loginRevokes === 'others', rememberAbsoluteMs })
+  return { routes: [login], pages: signInRoutes({ ...own, login }) }
+}

@@ -1,0 +1,46 @@
+/** Every built-in feature, and the application beside them: registered by one call. */
+import type { App } from '../../../shared/app/app.ts'
+import type { Parts } from '../../../shared/app/parts.ts'
+import {
+  registerFeatures,
+  type RegisteredFeatures,
+  type Registration,
+} from '../../../shared/app/register-features.ts'
+import type { Route } from '../../../shared/app/route.ts'
+import { audit } from './audit/feature.ts'
+import { auth } from './auth/feature.ts'
+import { dashboard } from './dashboard/feature.ts'
+import { docs } from './docs/feature.ts'
+import type { ServerFeature, ServerParts } from './feature.ts'
+import { health } from './health/feature.ts'
+import { jobs } from './jobs/feature.ts'
+import { limits } from './limits/feature.ts'
+import { pages } from './pages/feature.ts'
+import { settings } from './settings/feature.ts'
+import { users } from './users/feature.ts'
+import { workers } from './workers/feature.ts'
+
+const builtIn: readonly ServerFeature[] = [
+  auth,
+  users,
+  settings,
+  workers,
+  limits,
+  audit,
+  jobs,
+  health,
+  dashboard,
+  pages,
+]
+
+/** The features of a server that runs this application, but for those that it leaves out. */
+export function composeFeatures(server: ServerParts, app: App, parts: Parts): RegisteredFeatures {
+  const registered = registerFeatures(
+    [...builtIn.map((feature) => feature(server)), docs((): readonly Route[] => registered.documented)]
+      .filter(({ name }) => app.features[name as keyof App['features']] !== false)
+      // What handlers of built-in features need is in their hands by now; the argument is the same for all.
+      .map((feature): Registration => ({ feature, parts }))
+      .concat({ feature: app, parts }),
+  )
+  return registered
+}

@@ -1,0 +1,26 @@
+import type { Config, Facts } from '../config/config.ts'
+import type { Environment } from '../config/environment.ts'
+import { applicationFile } from '../process/assignment.ts'
+import { configure } from './app-env.ts'
+import type { App } from './app.ts'
+import { builtInApplication } from './built-in-application.ts'
+import { loadApp } from './load-app.ts'
+
+export interface WorkerApplication {
+  readonly app: App
+  /** The application's own variables, as its schema reads them. */
+  readonly env: object
+  readonly config: Config
+  /** Where the application is; null for the built-in one. */
+  readonly file: string | null
+}
+
+/** What a worker runs, and its configuration: the application is loaded first, since it has variables of its own. */
+export async function loadForWorker(
+  environment: Environment,
+  facts: Omit<Partial<Facts>, 'applicationVariables'>,
+): Promise<WorkerApplication> {
+  const file = applicationFile(environment)
+  const app = file === null ? builtInApplication : (await loadApp(file, facts.cwd)).app
+  return { app, file, ...configure(app, environment, facts) }
+}

@@ -1,0 +1,40 @@
+/** What handlers of routes and jobs, pages and hooks work with. Given to each as an argument, never imported. */
+import type { RateLimiter } from '../limits/rate-limiter.ts'
+import type { Mailer } from '../mail/mailer.ts'
+import type { Job } from '../queues/job.ts'
+import type { EnqueueOptions, JobView } from '../queues/queues.ts'
+import type { Sessions } from '../sessions/sessions.ts'
+import type { Logger } from '../telemetry/log.ts'
+import type { RegisteredServices } from './register.ts'
+
+export interface Parts<Services = RegisteredServices> {
+  /** What `services` of the application made for this process. */
+  readonly services: Services
+  readonly queues: AppQueues
+  readonly sessions: Sessions
+  readonly limiter: Pick<RateLimiter, 'take' | 'takeAll' | 'policies' | 'inspect' | 'reset' | 'changed'>
+  /** The application's own settings. */
+  readonly settings: AppSettings
+  /** Sends mail as a job: a mail server that is away loses none. */
+  readonly mailer: Pick<Mailer, 'send'>
+  readonly log: Logger
+}
+
+/** Asking for jobs, and asking after them. */
+export interface AppQueues {
+  /** Resolves with the job's id once Redis has taken it: it will be done. */
+  enqueue<Stored>(
+    job: Job<Stored, never>,
+    payload: NoInfer<Stored>,
+    options?: EnqueueOptions,
+  ): Promise<string>
+  /** Null when there is no such job, or not any more. */
+  find(name: string, id: string): Promise<JobView | null>
+}
+
+/** Values that all workers share and that change while the server runs. */
+export interface AppSettings {
+  current(): Readonly<Record<string, unknown>>
+  /** Resolves when every worker follows; `null` goes back to the default. Throws `Unavailable`: asking again is safe. */
+  change(changes: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, unknown>>>
+}

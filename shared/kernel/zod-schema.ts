@@ -1,0 +1,39 @@
+/**
+ * What kind of schema a value is, by its structure: an application may have a copy of zod of its own, whose classes are
+ * not ours, and `instanceof` would refuse schemas that work.
+ */
+import type { z } from 'zod'
+
+interface Internals {
+  readonly def?: { readonly type?: string; readonly catchall?: { readonly _zod?: Internals } }
+  readonly traits?: ReadonlySet<string>
+}
+
+/** Why a value can't be used as a schema, or null. zod 3 and zod/mini are told apart by name. */
+export function schemaProblem(value: unknown): string | null {
+  const internals = internalsOf(value)
+  if (internals === null) {
+    const isZod3 = typeof (value as { _def?: { typeName?: unknown } } | null)?._def?.typeName === 'string'
+    return isZod3 ? 'is a schema of zod 3: use zod 4' : 'is not a zod schema'
+  }
+  if (internals.traits?.has('ZodType') === true) return null
+  return 'is a schema of zod/mini: use the same from zod'
+}
+
+/** Strict objects name their fields; records are bounded by the schema of their keys. */
+export function namesItsFields(schema: z.ZodType): boolean {
+  return isStrictObject(schema) || internalsOf(schema)?.def?.type === 'record'
+}
+
+export function isStrictObject(schema: unknown): schema is z.ZodObject {
+  const def = internalsOf(schema)?.def
+  return def?.type === 'object' && def.catchall?._zod?.def?.type === 'never'
+}
+
+export function isObjectSchema(schema: unknown): schema is z.ZodObject {
+  return internalsOf(schema)?.def?.type === 'object'
+}
+
+function internalsOf(value: unknown): Internals | null {
+  return (value as { _zod?: Internals } | null | undefined)?._zod ?? null
+}
