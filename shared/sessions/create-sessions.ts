@@ -199,6 +199,13 @@ export function createSessions(options: SessionOptions): SessionService {
       return held instanceof Promise ? held.then((identity) => identity !== null) : held !== null
     },
 
+    async peek(token) {
+      if (!isWellFormedToken(token)) return null
+      const found = await ask(() => onceMore(() => scripts.load(hashToken(token), false, false)))
+      coherence.saw(found)
+      return found.state === 'valid' ? { identity: found.identity, leftMs: found.ttlMs } : null
+    },
+
     prepareLogin: (userId) => ask(() => scripts.prepare(userId)),
 
     async create(ticket, { subject, remember = false, device = {}, endOthers = false }) {

@@ -58,7 +58,8 @@ export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
   const lifetimeMs = settings.longestMs + dayMs
 
   return {
-    async load(hash: string, withData: boolean): Promise<Loaded> {
+    /** Counts as use of the session, unless `use` is false. */
+    async load(hash: string, withData: boolean, use = true): Promise<Loaded> {
       const reply = await run(
         'load',
         [keys.session(hash)],
@@ -67,7 +68,7 @@ export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
           keys.indexPrefix,
           hash,
           settings.idleMs,
-          settings.touchEveryMs,
+          use ? settings.touchEveryMs : Number.MAX_SAFE_INTEGER,
           withData ? '1' : '0',
         ],
       )

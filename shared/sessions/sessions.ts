@@ -113,6 +113,12 @@ export interface Sessions {
    */
   stillValid(token: string): boolean | Promise<boolean>
 
+  /**
+   * Asks Redis whose token it is and how long the session lives if nobody uses it. Does not count as use, and never
+   * answers from memory.
+   */
+  peek(token: string): Promise<{ readonly identity: Identity; readonly leftMs: number } | null>
+
   /** First step of a login, before the password record is read. */
   prepareLogin(userId: string): Promise<LoginTicket>
   /**

@@ -1,0 +1,226 @@
+/**
+ * What must not outlive a session: open streams and sockets, handlers that work on, jobs on its behalf.
+ *
+ * The promise (P3): when a revocation has been answered with success, no worker delivers anything more on what depends
+ * on the session. It holds because of three rules:
+ *
+ *  1. *Held back before acknowledged.* An invalidation makes everything that it may concern a suspect, at once and
+ *     before the invalidation is acknowledged; nothing is delivered for a suspect. Redis is then asked, and what has
+ *     lost its session ends. The acknowledgement waits for that a while, so that normally the end has come before the
+ *     success is answered.
+ *  2. *The lease at each delivery.* `mayDeliver` reads the clocks at the moment of the delivery. A worker that was
+ *     outwaited has no lease, and holds back until it has caught up with what it missed.
+ *  3. *Asked at the beginning.* A dependent begins as a suspect: a revocation may have been applied between the moment
+ *     its request was authenticated and this one.
+ *
+ * A session that ends by itself (idle, absolute) ends what depends on it too: Redis is asked when its time is over.
+ * Asking does not count as use, so an open stream does not keep a session alive.
+ */
+import type { Coherence } from '../coherence/index.ts'
+import type { Invalidated } from '../sessions/create-sessions.ts'
+import type { Identity, Sessions } from '../sessions/sessions.ts'
+import { hashToken } from '../sessions/token.ts'
+
+/** Why what depended on a session ends: it is over, or its user may not do this any more. */
+export type EndReason = 'session-ended' | 'access-lost'
+
+export interface Dependent {
+  readonly token: string
+  readonly userId: string
+  /** Whether the user as it is now may still have this. */
+  allows(identity: Identity): boolean
+  /** Called once. What is delivered ends before this returns. */
+  ended(reason: EndReason): void
+}
+
+export interface Watched {
+  /** To be asked at each delivery, at that very moment. */
+  mayDeliver(): boolean
+  /** Resolves when Redis has said for the first time whether the session is there. */
+  readonly known: Promise<void>
+  /** It has ended by itself: nobody needs to watch it any more. */
+  release(): void
+}
+
+export interface SessionWatch {
+  watch(dependent: Dependent): Watched
+  /** For `onInvalidated` of the sessions: nothing is acknowledged before it resolves. */
+  invalidated(ended: Invalidated): void | Promise<void>
+  /** How many are watched. */
+  readonly size: number
+  stop(): void
+}
+
+export interface SessionWatchOptions {
+  readonly sessions: Pick<Sessions, 'peek'>
+  readonly coherence: Pick<Coherence, 'leaseOk'>
+  readonly bounds?: Partial<typeof usualBounds>
+}
+
+const usualBounds = {
+  /** How long an acknowledgement waits for the ends that Redis has to be asked about. They stay suspects after it. */
+  acknowledgeMs: 400,
+  /** Questions to Redis at the same time. */
+  questions: 64,
+  /** When Redis could not be asked, the wait before the next time. */
+  againMs: 250,
+}
+
+/** The longest that a timer of Node can wait. */
+const longestTimerMs = 2 ** 31 - 1
+
+/** All that depends on one session here; asked about in one question. */
+class WatchedSession {
+  readonly token: string
+  readonly userId: string
+  readonly hash: string
+  readonly dependents = new Set<Dependent>()
+  suspect = true
+  /** Grows with each invalidation: an answer to an earlier question clears nobody. */
+  suspicion = 0
+  asking: Promise<void> | null = null
+  expiry: NodeJS.Timeout | undefined
+
+  constructor(token: string, userId: string) {
+    this.token = token
+    this.userId = userId
+    this.hash = hashToken(token)
+  }
+}
+
+export function createSessionWatch(options: SessionWatchOptions): SessionWatch {
+  const { sessions, coherence } = options
+  const bounds = { ...usualBounds, ...options.bounds }
+  const byHash = new Map<string, WatchedSession>()
+  const byUser = new Map<string, Set<WatchedSession>>()
+  const turns = createTurns(bounds.questions)
+  let size = 0
+  let stopped = false
+
+  function open(token: string, userId: string): WatchedSession {
+    const fresh = new WatchedSession(token, userId)
+    byHash.set(fresh.hash, fresh)
+    const siblings = byUser.get(userId)
+    if (siblings) siblings.add(fresh)
+    else byUser.set(userId, new Set([fresh]))
+    return fresh
+  }
+
+  function close(session: WatchedSession): void {
+    clearTimeout(session.expiry)
+    byHash.delete(session.hash)
+    const siblings = byUser.get(session.userId)
+    siblings?.delete(session)
+    if (siblings?.size === 0) byUser.delete(session.userId)
+  }
+
+  function release(session: WatchedSession, dependent: Dependent): void {
+    if (!session.dependents.delete(dependent)) return
+    size--
+    if (session.dependents.size === 0) close(session)
+  }
+
+  function end(session: WatchedSession, dependent: Dependent, reason: EndReason): void {
+    if (!session.dependents.has(dependent)) return
+    release(session, dependent)
+    dependent.ended(reason)
+  }
+
+  /** One question at a time about each session; asked for during one, another follows it. */
+  function ask(session: WatchedSession): Promise<void> {
+    session.asking ??= askUntilClear(session).finally(() => (session.asking = null))
+    return session.asking
+  }
+
+  async function askUntilClear(session: WatchedSession): Promise<void> {
+    while (session.dependents.size > 0 && session.suspect && !stopped) {
+      const { suspicion } = session
+      try {
+        const found = await turns.take(() => sessions.peek(session.token))
+        if (suspicion === session.suspicion) judge(session, found)
+      } catch {
+        // Redis can't be asked. They stay suspects, and nothing is delivered meanwhile.
+        await new Promise((resolve) => setTimeout(resolve, bounds.againMs).unref())
+      }
+    }
+  }
+
+  function judge(session: WatchedSession, found: Awaited<ReturnType<Sessions['peek']>>): void {
+    for (const dependent of Array.from(session.dependents)) {
+      if (found === null) end(session, dependent, 'session-ended')
+      else if (!dependent.allows(found.identity)) end(session, dependent, 'access-lost')
+    }
+    session.suspect = false
+    if (found === null || session.dependents.size === 0) return
+    clearTimeout(session.expiry)
+    session.expiry = setTimeout(() => suspect([session]), Math.min(found.leftMs, longestTimerMs)).unref()
+  }
+
+  async function suspect(concerned: Iterable<WatchedSession>): Promise<void> {
+    const questions: Promise<void>[] = []
+    for (const session of concerned) {
+      session.suspect = true
+      session.suspicion++
+      questions.push(ask(session))
+    }
+    await Promise.all(questions)
+  }
+
+  function concernedBy(ended: Invalidated): Iterable<WatchedSession> {
+    if ('everybody' in ended) return byHash.values()
+    if ('user' in ended) return byUser.get(ended.user) ?? []
+    const session = byHash.get(ended.session)
+    return session ? [session] : []
+  }
+
+  return {
+    get size() {
+      return size
+    },
+
+    watch(dependent) {
+      const { token, userId } = dependent
+      const session = byHash.get(hashToken(token)) ?? open(token, userId)
+      session.dependents.add(dependent)
+      size++
+      return {
+        known: suspect([session]),
+        mayDeliver: () => coherence.leaseOk() && !session.suspect && session.dependents.has(dependent),
+        release: () => release(session, dependent),
+      }
+    },
+
+    invalidated(ended) {
+      const concerned = Array.from(concernedBy(ended))
+      if (concerned.length === 0) return
+      return Promise.race([suspect(concerned), elapsed(bounds.acknowledgeMs)])
+    },
+
+    stop() {
+      stopped = true
+      for (const session of byHash.values()) clearTimeout(session.expiry)
+    },
+  }
+}
+
+function elapsed(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref())
+}
+
+/** Lets at most `most` run at the same time. */
+function createTurns(most: number) {
+  const waiting: (() => void)[] = []
+  let running = 0
+  return {
+    async take<T>(question: () => Promise<T>): Promise<T> {
+      if (running >= most) await new Promise<void>((resolve) => waiting.push(resolve))
+      running++
+      try {
+        return await question()
+      } finally {
+        running--
+        waiting.shift()?.()
+      }
+    },
+  }
+}
