@@ -29,6 +29,21 @@ describe('the number of workers', function () {
     await expectWorkers('web-1', 'web-2')
   })
 
+  it('changes, and status lists the workers in the order of their slots, whoever was started last', async () => {
+    const cluster = await startCluster({ workers: 1, jobWorkers: 1 })
+    cleanUp(() => cluster.stop())
+    const scaled = await ask(cluster.dataDir, { command: 'scale', web: 3, jobs: 2, wait: true })
+    expect(scaled).to.include({ ok: true })
+    const { result } = await ask(cluster.dataDir, { command: 'status' })
+    expect(result.workers.map(({ id }: { id: string }) => id)).to.deep.equal([
+      'web-1',
+      'web-2',
+      'web-3',
+      'jobs-1',
+      'jobs-2',
+    ])
+  })
+
   it('stays one where sessions are kept in the memory of one process', async () => {
     const cluster = await startCluster({ workers: 1, env: { SESSION_CACHE: 'memory' } })
     cleanUp(() => cluster.stop())

@@ -12,6 +12,7 @@ import type { DeploymentKeys } from '../../../shared/deployment/deployment-keys.
 import { workerRoles } from '../../../shared/process/assignment.ts'
 import type { Service } from '../../../shared/kernel/lifecycle.ts'
 import { workerStates, type WorkerStatus } from '../../../shared/process/control-request.ts'
+import { inOrder } from '../supervision/worker-status.ts'
 
 export interface HostsOptions {
   readonly redis: Redis
@@ -75,7 +76,7 @@ export function followHosts({ redis, keys, own, everyMs = 2_000 }: HostsOptions)
       await redis.del(hostKey(id)).catch(() => {})
       await redis.srem(hostsKey, id).catch(() => {})
     },
-    all: async () => [...own(), ...(await others().catch(() => []))],
+    all: async () => inOrder([...own(), ...(await others().catch(() => []))]),
   }
 }
 

@@ -1,4 +1,5 @@
-import type { WorkerStatus } from '../../../shared/process/control-request.ts'
+import { workerRoles } from '../../../shared/process/assignment.ts'
+import { parseWorkerId, type WorkerStatus } from '../../../shared/process/control-request.ts'
 import type { Supervisor } from './supervisor.ts'
 import type { WorkerHandle } from './worker-handle.ts'
 
@@ -20,6 +21,18 @@ export function workerStatuses(
     rssBytes: null,
   }))
   return [...supervisor.workers().map((worker) => statusOf(worker, host)), ...waiting]
+}
+
+/** By host, then web workers before job workers, then by slot; of two in one slot the older one first. */
+export function inOrder(workers: readonly WorkerStatus[]): WorkerStatus[] {
+  const slotOf = ({ id }: WorkerStatus) => parseWorkerId(id)?.slot ?? 0
+  return workers.toSorted(
+    (a, b) =>
+      (a.host === b.host ? 0 : a.host < b.host ? -1 : 1) ||
+      workerRoles.indexOf(a.kind) - workerRoles.indexOf(b.kind) ||
+      slotOf(a) - slotOf(b) ||
+      (a.startedAt ?? 0) - (b.startedAt ?? 0),
+  )
 }
 
 function statusOf(worker: WorkerHandle, host: string): WorkerStatus {
