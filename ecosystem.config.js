@@ -8,10 +8,17 @@
  *
  * pm2 reads a module by its named exports only.
  */
-const { GRACE = '15s', PM2_MODE = 'fork', WORKERS = 'max' } = process.env
+const { GRACE, JOB_GRACE, DRAIN_DELAY, TRUST_PROXY = '0', PM2_MODE = 'fork', WORKERS = 'max' } = process.env
 const unitMs = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
-const [, count = '15', unit = 's'] = /^(\d+)(ms|s|m|h)$/.exec(GRACE) ?? []
-const graceMs = Number(count) * unitMs[unit]
+
+function durationMs(text = '', otherwise = 0) {
+  const [, count, unit] = /^(\d+)(ms|s|m|h)$/.exec(text) ?? []
+  return count === undefined ? otherwise : Number(count) * unitMs[unit]
+}
+
+const graceMs = durationMs(GRACE, 15_000)
+const jobGraceMs = durationMs(JOB_GRACE, 30_000)
+const drainDelayMs = durationMs(DRAIN_DELAY, TRUST_PROXY === '0' ? 0 : 5_000)
 
 const common = {
   cwd: import.meta.dirname,
@@ -30,8 +37,8 @@ const primary = {
   exec_mode: 'fork',
   // Our primary ends its workers and Redis in order; a signal to each of them at once would be a race.
   treekill: false,
-  // The grace of the workers, and what the primary takes after them.
-  kill_timeout: graceMs + 7_000,
+  // What balancers get, the grace of the workers, and what the primary takes after them.
+  kill_timeout: drainDelayMs + Math.max(graceMs, jobGraceMs) + 7_000,
 }
 
 const webWorkers = {
@@ -52,7 +59,7 @@ const jobWorkers = {
   name: 'lockstep-jobs',
   script: 'dist/workers/main.js',
   exec_mode: 'fork',
-  kill_timeout: graceMs + 2_000,
+  kill_timeout: jobGraceMs + 2_000,
 }
 
 export const apps = PM2_MODE === 'cluster' ? [webWorkers, jobWorkers] : [primary]

@@ -87,9 +87,9 @@ async function runPrimary(): Promise<void> {
   function endGracefully(signal: NodeJS.Signals): void {
     if (ending) return
     endingSince = performance.now()
-    log.info({ signal, graceMs: config.graceMs }, 'stopping')
+    log.info({ signal, drainDelayMs: config.drainDelayMs, graceMs: config.graceMs }, 'stopping')
     if (pretty && signal === 'SIGINT') process.stdout.write('\n  Ctrl-C once more stops at once.\n\n')
-    void end(exitCode.stopped, config.graceMs + closingMs)
+    void end(exitCode.stopped, primary.stopMs + closingMs)
   }
   process.on('SIGTERM', endGracefully)
   process.on('SIGINT', (signal) => {
@@ -161,6 +161,7 @@ async function runWebWorker(self: Worker, slot: number): Promise<void> {
     void end(exitCode.failed, brokenGraceMs)
   }
   process.on('SIGTERM', () => void end(exitCode.stopped, config.graceMs))
+  primary.onStopAhead(worker.announceStop)
   primary.onStop((graceMs) => void end(exitCode.stopped, graceMs))
   watchForStalls({ log: logOptions, afterMs: stallMs })
   startHeartbeat((vitals) => primary.heartbeat({ ...vitals, ...worker.vitals() }))

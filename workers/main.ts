@@ -89,8 +89,8 @@ async function run(): Promise<void> {
     log.fatal({ err: cause }, 'the worker broke and ends')
     void end(exitCode.failed, brokenGraceMs)
   }
-  process.on('SIGTERM', () => void end(exitCode.stopped, config.graceMs))
-  if (!forked) process.on('SIGINT', () => void end(exitCode.stopped, config.graceMs))
+  process.on('SIGTERM', () => void end(exitCode.stopped, config.jobGraceMs))
+  if (!forked) process.on('SIGINT', () => void end(exitCode.stopped, config.jobGraceMs))
   process.on('message', (message) => {
     const graceMs = graceOf(message)
     if (graceMs !== null) void end(exitCode.stopped, graceMs)

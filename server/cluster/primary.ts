@@ -40,6 +40,8 @@ export interface PrimaryOptions {
 export interface Primary extends Service {
   /** Replaces all workers one by one. What comes of it is in the log. */
   reload(): void
+  /** The longest that its workers take to stop gracefully. */
+  readonly stopMs: number
   /** Adds so many web workers, or takes some away; one stays. */
   addWebWorkers(count: number): void
 }
@@ -72,13 +74,20 @@ export function createPrimary({ config, programs, searchPath, log, say }: Primar
     }
     const kinds: WorkerKind[] = [
       { role: 'web', count: config.workers.web, exec: programs.web, env },
-      { role: 'jobs', count: config.workers.jobs, exec: programs.jobs, env },
+      {
+        role: 'jobs',
+        count: config.workers.jobs,
+        exec: programs.jobs,
+        env,
+        graceMs: config.jobGraceMs,
+      },
     ]
     const connection = openRedis(redis.target, 'commands', { name: 'primary' })
     await services.start(redisService(connection))
     const supervisor = new Supervisor({
       kinds,
       graceMs: config.graceMs,
+      drainDelayMs: config.drainDelayMs,
       scheduling: config.workers.scheduling,
       recycle: config.workers,
       answer: async (request) =>
@@ -105,6 +114,8 @@ export function createPrimary({ config, programs, searchPath, log, say }: Primar
       log,
     })
     await services.start(serveControl({ dataDir: config.dataDir, control, log }))
+    // The first to be stopped: until balancers know, everything is there.
+    await services.start({ async start() {}, stop: (deadline) => supervisor.announceStop(deadline) })
 
     const url = config.http.publicUrl ?? localUrl(host, port)
     const email = administrator?.email ?? config.admin.email ?? '<e-mail>'
@@ -130,6 +141,7 @@ export function createPrimary({ config, programs, searchPath, log, say }: Primar
       }
     },
     stop: (deadline) => services.stop(deadline),
+    stopMs: config.drainDelayMs + Math.max(config.graceMs, config.jobGraceMs),
     reload: () => void tellRefusal('reload', control?.answer({ command: 'reload' })),
     addWebWorkers: (count) => void tellRefusal('scale', control?.addWebWorkers(count)),
   }

@@ -71,6 +71,8 @@ export interface WebWorker extends Service {
   readonly port: number
   /** Who this worker is among those that hold sessions. */
   readonly memberId: string
+  /** From now on `/readyz` answers 503; everything is served as before. */
+  announceStop(): void
   /** What it holds of sessions. */
   vitals(): { readonly leaseMs: number; readonly cachedSessions: number }
 }
@@ -246,6 +248,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
       return http.port
     },
     memberId: coherence.memberId,
+    announceStop: readiness.drain,
     vitals: () => ({ leaseMs: coherence.leaseLeftMs(), cachedSessions: sessions.cachedSessions() }),
   }
 }

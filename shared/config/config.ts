@@ -119,6 +119,10 @@ export interface Config {
   /** How long the audit trail is kept. */
   readonly auditRetentionMs: number
   readonly graceMs: number
+  /** What a job that is running gets at a stop or a reload. */
+  readonly jobGraceMs: number
+  /** How long everything is still served, with /readyz at 503, before a stop of the server begins. */
+  readonly drainDelayMs: number
   readonly log: { readonly level: LogLevel }
 }
 
@@ -152,6 +156,7 @@ function readConfig(reader: EnvironmentReader, { cpus, cwd }: Pick<Facts, 'cpus'
   const { read } = reader
   const production = read('NODE_ENV', oneOf(['production', 'development', 'test']), null) === 'production'
   const dataDir = read('DATA_DIR', directory(cwd), path.resolve(cwd, '.lockstep'))
+  const trustProxy = read('TRUST_PROXY', wholeNumber(0, 16, 1, ', the hops of proxy in front'), 0)
   const metricsHost = read('METRICS_HOST', host, '127.0.0.1')
   const metricsPort = read('METRICS_PORT', portOrOff, 'off')
   return {
@@ -160,7 +165,7 @@ function readConfig(reader: EnvironmentReader, { cpus, cwd }: Pick<Facts, 'cpus'
     http: {
       host: read('HOST', host, '127.0.0.1'),
       port: read('PORT', wholeNumber(0, 65_535, 3_000, ' (0 picks a free one)'), 3_000),
-      trustProxy: read('TRUST_PROXY', wholeNumber(0, 16, 1, ', the hops of proxy in front'), 0),
+      trustProxy,
       exposeWorker: read('EXPOSE_WORKER', switchWord, !production),
       publicUrl: read('PUBLIC_URL', origin, null),
       corsOrigins: read('CORS_ORIGINS', origins, []),
@@ -212,6 +217,9 @@ function readConfig(reader: EnvironmentReader, { cpus, cwd }: Pick<Facts, 'cpus'
     tracing: readTracing(reader),
     auditRetentionMs: read('AUDIT_RETENTION', duration('1h', '4000d', '90d'), 90 * 86_400_000),
     graceMs: read('GRACE', duration('100ms', '1h', '15s'), 15_000),
+    jobGraceMs: read('JOB_GRACE', duration('100ms', '24h', '30s'), 30_000),
+    // Whoever trusts a proxy has a balancer in front, which learns of the stop only when it asks again.
+    drainDelayMs: read('DRAIN_DELAY', duration('0s', '10m', '5s'), trustProxy > 0 ? 5_000 : 0),
     log: { level: read('LOG_LEVEL', oneOf(logLevels), 'info') },
   }
 }

@@ -13,7 +13,11 @@ const requestSchema = z.discriminatedUnion('command', [
   z.strictObject({ command: z.literal('status') }),
   /** Where Redis is, for a process of the same user that works on it. */
   z.strictObject({ command: z.literal('redis') }),
-  z.strictObject({ command: z.literal('reload'), wait }),
+  z.strictObject({
+    command: z.literal('reload'),
+    parallel: z.int().min(1).max(mostWorkers).optional().describe('how many workers at a time; 1 by default'),
+    wait,
+  }),
   z.strictObject({
     command: z.literal('scale'),
     web: z.int().min(1).max(mostWorkers).optional(),

@@ -25,6 +25,8 @@ export type WorkerMessage =
 
 /** From the primary. */
 export type PrimaryMessage =
+  /** The server will stop soon: tell balancers, and go on as before until `stop`. */
+  | { readonly type: 'stop-ahead' }
   /** Finish what is under way and end, within `graceMs` milliseconds. Said again, it shortens the time. */
   | { readonly type: 'stop'; readonly graceMs: number }
   /** Everything that was sent to the leaving worker, connections included, has arrived there before this. */
@@ -60,6 +62,8 @@ export function parsePrimaryMessage(value: unknown): PrimaryMessage | null {
       return isCount(message.graceMs) ? { type: 'stop', graceMs: message.graceMs } : null
     case 'goodbye':
       return { type: 'goodbye' }
+    case 'stop-ahead':
+      return { type: 'stop-ahead' }
     case 'answer': {
       const answer = fieldsOf(message.answer)
       if (!isCount(message.id) || typeof answer.ok !== 'boolean') return null

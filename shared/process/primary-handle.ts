@@ -17,6 +17,8 @@ export interface PrimaryHandle {
   leave(): Promise<void>
   /** Asks for something to be done or told. Rejects with `PrimarySilent` when there is no answer in time. */
   ask: AskPrimary
+  /** The server will stop soon: balancers are to send requests elsewhere, while everything is still served. */
+  onStopAhead(listener: () => void): void
   /** The primary wants this worker to end within `graceMs`. May be called again, with less time. */
   onStop(listener: (graceMs: number) => void): void
   /** The primary has vanished: nobody will ever stop this worker, and its listening socket is gone. */
@@ -91,6 +93,10 @@ export function connectToPrimary(worker: Worker): PrimaryHandle {
         void send({ type: 'ask', id, request })
       }).finally(() => asked.delete(id))
     },
+    onStopAhead: (listener) =>
+      onMessage(({ type }) => {
+        if (type === 'stop-ahead') listener()
+      }),
     onStop: (listener) =>
       onMessage((message) => {
         if (message.type === 'stop') listener(message.graceMs)

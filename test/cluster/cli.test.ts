@@ -306,7 +306,7 @@ describe('the lockstep command', function () {
       [['--version', 'now'], /one too many: "now"\nUsage: lockstep --version\n/],
       [['start', 'now'], /start takes no arguments/],
       [['status', 'all'], /one too many: "all"\nUsage: lockstep status/],
-      [['reload', '--force'], /: there is no option --force\nUsage: lockstep reload\n/],
+      [['reload', '--force'], /: there is no option --force\nUsage: lockstep reload \[--parallel N\]\n/],
       [['reload', '-f'], /: there is no option -f\n/],
       [['reload', '--constructor'], /: there is no option --constructor\n/],
       [['scale'], /say --web, --jobs, or both/],

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { copyBuild } from '../support/built-copy.ts'
 import { cleanUpAfterEach } from '../support/clean-up.ts'
 import { isAlive } from '../support/children.ts'
 import { admin, startCluster, withoutLimits, type TestCluster } from '../support/cluster.ts'
@@ -45,6 +46,40 @@ describe('the job workers of the server', function () {
     })
     expect(pids.filter((pid) => isAlive(pid ?? 0))).to.deep.equal([])
     await expectEcho(root, 'the third')
+  })
+
+  it('of the old build finish their jobs at a reload, within JOB_GRACE and not GRACE', async () => {
+    const build = await copyBuild()
+    cleanUp(() => build.remove())
+    await build.replace(
+      'workers/jobs/echo.js',
+      `import { z } from 'zod'
+      import { defineJob } from '../../shared/queues/job.js'
+      export const echo = defineJob({
+        name: 'echo',
+        payload: z.strictObject({ message: z.string() }),
+        enqueue: 'anyone signed in',
+        async handler({ signal, progress }) {
+          await progress(process.pid)
+          await new Promise((done) => setTimeout(done, 3_000))
+          return { by: process.pid, interrupted: signal.aborted }
+        },
+      })`,
+    )
+    const env = { ...withoutLimits, GRACE: '500ms', JOB_GRACE: '20s' }
+    const cluster = await startCluster({ workers: 1, jobWorkers: 1, mainPath: build.mainPath, env })
+    cleanUp(() => cluster.stop())
+    const root = await signIn(cluster.url, { ...admin, transport: 'token' })
+    const asked = await root.send('/api/v1/jobs/echo', {
+      method: 'POST',
+      body: { data: { message: 'long' } },
+    })
+    const look = async () => (await root.send(`/api/v1/jobs/echo/${asked.json().id}`)).json()
+    const old = cluster.workerPids('jobs').get(1)
+    await eventually(async () => expect(await look()).to.include({ state: 'active', progress: old }))
+    expect(await ask(cluster.dataDir, { command: 'reload', wait: true })).to.include({ ok: true })
+    expect(cluster.workerPids('jobs').get(1)).to.not.equal(old)
+    expect(await look()).to.deep.include({ state: 'completed', result: { by: old, interrupted: false } })
   })
 
   it('keep schedules by the release of the build, not by when they were started', async () => {

@@ -41,6 +41,7 @@ describe('requests while the workers change', function () {
     await expectNoneLost(cluster, requests, [
       { command: 'reload' },
       { command: 'scale', web: 6 },
+      { command: 'reload', parallel: 6 },
       { command: 'drain', id: 'web-2' },
       { command: 'scale', web: 1 },
       { command: 'scale', web: 2 },

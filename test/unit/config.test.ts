@@ -35,6 +35,8 @@ describe('the configuration', () => {
       tracing: null,
       auditRetentionMs: 90 * 86_400_000,
       graceMs: 15_000,
+      jobGraceMs: 30_000,
+      drainDelayMs: 0,
       log: { level: 'info' },
     })
     expect(config.http).to.deep.equal({
@@ -148,6 +150,10 @@ describe('the configuration', () => {
       ['METRICS_PORT', 'off', (c) => c.metrics, null],
       ['METRICS_HOST', '0.0.0.0', (c) => c.metrics, null],
       ['GRACE', '1m', (c) => c.graceMs, 60_000],
+      ['JOB_GRACE', '2h', (c) => c.jobGraceMs, 7_200_000],
+      ['DRAIN_DELAY', '0s', (c) => c.drainDelayMs, 0],
+      ['DRAIN_DELAY', '20s', (c) => c.drainDelayMs, 20_000],
+      ['TRUST_PROXY', '1', (c) => c.drainDelayMs, 5_000],
       ['LOG_LEVEL', 'silent', (c) => c.log.level, 'silent'],
       ['SCHEDULING', 'shared', (c) => c.workers.scheduling, 'shared'],
       ['WORKER_MAX_RSS', '512M', (c) => c.workers.maxRssBytes, 512 * 2 ** 20],

@@ -6,7 +6,11 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { backoffMs } from '../../server/cluster/supervision/backoff.ts'
 import { parsePrimaryMessage, parseWorkerMessage } from '../../shared/process/messages.ts'
-import { Supervisor, type SupervisorOptions } from '../../server/cluster/supervision/supervisor.ts'
+import {
+  Supervisor,
+  type SupervisorOptions,
+  type TellProgress,
+} from '../../server/cluster/supervision/supervisor.ts'
 import type { WorkerHandle } from '../../server/cluster/supervision/worker-handle.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { createLogger } from '../../shared/telemetry/log.ts'
@@ -277,6 +281,83 @@ describe('the supervisor', () => {
     await supervisor.stop(deadlineIn(5_000))
   })
 
+  it('replaces as many workers at a time as a reload is told', async () => {
+    const { supervisor } = supervise('good', { count: 5 })
+    await supervisor.start()
+    const before = pidsOf(supervisor)
+    let starting = 0
+    let most = 0
+    const tell: TellProgress = ({ step }) => {
+      if (step === 'starting') most = Math.max(most, ++starting)
+      if (step === 'draining') starting -= 1
+    }
+    expect(await supervisor.reload(tell, 2)).to.equal(5)
+    expect(most).to.equal(2)
+    expect(await supervisor.reload(tell)).to.equal(5)
+    most = 0
+    expect(await supervisor.reload(tell, 100)).to.equal(5)
+    expect(most).to.equal(5)
+    expect(before.filter(isAlive)).to.deep.equal([])
+    pidsOf(supervisor)
+    await supervisor.stop(deadlineIn(5_000))
+  })
+
+  it('begins no further replacement when one of several at a time fails', async () => {
+    const { supervisor, env } = supervise('good', { count: 4 })
+    await supervisor.start()
+    const before = pidsOf(supervisor)
+    env.FIXTURE_BEHAVIOUR = 'exits:1'
+    expect((await failureOf(supervisor.reload(() => {}, 2))).message).to.match(/^the reload was aborted/)
+    expect(pidsOf(supervisor)).to.include.members([before[0], before[3]])
+    expect(supervisor.workers().map(({ state }) => state)).to.deep.equal(Array(4).fill('ready'))
+    await supervisor.stop(deadlineIn(5_000))
+  })
+
+  it('lets job workers of the old build finish, in a grace of their own, while new ones have taken over', async () => {
+    const env = { FIXTURE_BEHAVIOUR: 'ignores-stop' }
+    const kinds = [
+      { role: 'web' as const, count: 1, exec, env: { FIXTURE_BEHAVIOUR: 'good' } },
+      { role: 'jobs' as const, count: 2, exec, env, graceMs: 60_000 },
+    ]
+    const { supervisor } = supervise('good', { kinds })
+    await supervisor.start()
+    pidsOf(supervisor)
+    env.FIXTURE_BEHAVIOUR = 'good'
+    const reloaded = supervisor.reload()
+    await eventually(() => {
+      const states = supervisor.workers().map(({ role, state }) => `${role} ${state}`)
+      expect(states.toSorted()).to.deep.equal([
+        'jobs draining',
+        'jobs draining',
+        'jobs ready',
+        'jobs ready',
+        'web ready',
+      ])
+    }, 10_000)
+    const draining = supervisor.workers().filter(({ state }) => state === 'draining')
+    draining.forEach((worker) => kill(worker, 'SIGKILL'))
+    expect(await reloaded).to.equal(3)
+    pidsOf(supervisor)
+    await supervisor.stop(deadlineIn(5_000))
+  })
+
+  it('has balancers told before it stops, and keeps everything running until they know', async () => {
+    const { supervisor, logged } = supervise('good', { drainDelayMs: 60_000 })
+    await supervisor.start()
+    const told = supervisor.announceStop(deadlineIn(120_000))
+    await eventually(() => expect(logged()).to.contain('balancers are told'))
+    kill(supervisor.workers()[0], 'SIGKILL')
+    await eventually(() => {
+      expect(supervisor.workers().map(({ state }) => state)).to.deep.equal(['ready', 'ready'])
+    })
+    pidsOf(supervisor)
+    expect((await failureOf(supervisor.reload())).message).to.equal('the server is stopping')
+    void supervisor.announceStop(deadlineIn(0))
+    await told
+    await supervisor.stop(deadlineIn(5_000))
+    expect(supervisor.workers()).to.deep.equal([])
+  })
+
   it('lets all who ask during a reload share one more', async () => {
     const { supervisor, logged } = supervise('good', { count: 1 })
     await supervisor.start()
@@ -445,6 +526,7 @@ describe('a message between primary and worker', () => {
       leaseMs: null,
       cachedSessions: null,
     })
+    expect(parsePrimaryMessage({ type: 'stop-ahead' })).to.deep.equal({ type: 'stop-ahead' })
     expect(parsePrimaryMessage({ type: 'stop', graceMs: 5 })).to.deep.equal({ type: 'stop', graceMs: 5 })
     const foreign = [
       null,

@@ -1,15 +1,18 @@
 import { askServer } from '../ask-server.ts'
 import type { Command } from '../command.ts'
+import { count } from '../count.ts'
 import { readArguments } from '../read-arguments.ts'
 
 export const reload: Command = {
   name: 'reload',
-  usages: ['reload'],
+  usages: ['reload [--parallel N]'],
   summary:
-    'Replaces all workers one by one, without losing a request. A build that cannot start changes nothing.',
+    'Replaces all workers, one or N at a time, without losing a request. A build that cannot start changes nothing.',
   async run({ args, config, output }) {
-    readArguments(args, {})
-    const request = { command: 'reload', wait: true } as const
+    const { values } = readArguments(args, { parallel: { type: 'string' } } as const)
+    const parallel =
+      values.parallel === undefined ? {} : { parallel: count('--parallel', values.parallel, 1) }
+    const request = { command: 'reload', wait: true, ...parallel } as const
     const { replaced } = await askServer(config().dataDir, request, output.progress)
     output.result({ replaced }, `reloaded: ${replaced} ${replaced === 1 ? 'worker' : 'workers'} replaced`)
   },

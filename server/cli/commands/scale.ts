@@ -1,5 +1,5 @@
-import { mostWorkers } from '../../../shared/process/control-request.ts'
 import { askServer } from '../ask-server.ts'
+import { count } from '../count.ts'
 import { UsageError, type Command } from '../command.ts'
 import { readArguments } from '../read-arguments.ts'
 
@@ -21,10 +21,4 @@ export const scale: Command = {
     const { web, jobs } = await askServer(config().dataDir, request, output.progress)
     output.result({ web, jobs }, `scaled: ${web} web, ${jobs} jobs`)
   },
-}
-
-function count(option: string, text: string, least: number): number {
-  const value = Number(text)
-  if (/^\d{1,3}$/.test(text) && value >= least && value <= mostWorkers) return value
-  throw new UsageError(`${option} takes a whole number from ${least} to ${mostWorkers}`)
 }

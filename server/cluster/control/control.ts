@@ -48,7 +48,9 @@ export function createControl({ supervisor, hosts, host, redis, objection, log }
       case 'redis':
         return done(redis)
       case 'reload':
-        return begun(request, { replaced: 0 }, async () => ({ replaced: await supervisor.reload(tell) }))
+        return begun(request, { replaced: 0 }, async () => ({
+          replaced: await supervisor.reload(tell, request.parallel),
+        }))
       case 'scale':
         return scale(request, () => ({ web: request.web, jobs: request.jobs }), tell)
       case 'drain': {

@@ -15,6 +15,8 @@ export interface SlotOptions extends ForkOptions {
   readonly program: () => WorkerProgram
   /** The longest that a worker may take to finish what is under way, in milliseconds. */
   readonly graceMs: number
+  /** Whether the server will stop soon, for those that become ready meanwhile. */
+  readonly isStopAhead: () => boolean
   /** How long a replacement must have lived since it was ready before the worker of before ends. */
   readonly probationMs: number
   readonly backoff: Backoff
@@ -101,14 +103,27 @@ export class Slot {
     this.#keepAlive(worker)
   }
 
+  get graceMs(): number {
+    return this.#options.graceMs
+  }
+
   /**
    * Has a new worker take over: the old one ends when the new one is ready, and not before. Resolves when the old
    * one has ended. Rejects when the new one can't start; then nothing has changed.
    */
-  replace(tell: TellStep = () => {}): Promise<void> {
-    const mine = this.#replacing.catch(() => {}).then(() => this.#replaceNow(tell))
-    this.#replacing = mine
-    return mine
+  async replace(tell: TellStep = () => {}): Promise<void> {
+    const { ended } = await this.handOver(tell)
+    await ended
+  }
+
+  /** The same, but resolves when the new worker has taken over; `ended` resolves when the old one has ended. */
+  async handOver(tell: TellStep = () => {}): Promise<{ readonly ended: Promise<void> }> {
+    const before = this.#replacing.catch(() => {})
+    const taken = before.then(() => this.#replaceNow(tell))
+    this.#replacing = taken.then(({ ended }) => ended)
+    // Whoever waits for it is told.
+    this.#replacing.catch(() => {})
+    return taken
   }
 
   /**
@@ -120,12 +135,12 @@ export class Slot {
     await this.#replacing.catch(() => {})
   }
 
-  async #replaceNow(tell: TellStep): Promise<void> {
+  async #replaceNow(tell: TellStep): Promise<{ readonly ended: Promise<void> }> {
     if (this.isRetired) throw new SlotRetired(this.id)
     const taken = this.#takeOver(this.#fork(tell))
     this.#arriving = taken.catch(() => {})
     const old = await taken
-    if (old !== null) await this.#dismiss(old, this.#options.graceMs, tell)
+    return { ended: old === null ? Promise.resolve() : this.#dismiss(old, this.#options.graceMs, tell) }
   }
 
   /** Gives whom the new worker has taken over from. */
@@ -159,7 +174,10 @@ export class Slot {
     this.#living.add(worker)
     this.#step('starting', worker, tell)
     void worker.ready.then(
-      () => this.#step('ready', worker, tell),
+      () => {
+        this.#step('ready', worker, tell)
+        if (this.#options.isStopAhead()) worker.announceStop()
+      },
       (err: unknown) => {
         if (!this.isRetired) this.#log.error({ ...about(worker), err }, 'worker did not start')
       },

@@ -7,6 +7,7 @@
  * ends there, and the workers of before go on. Nothing outlives `stop`: who does not obey is killed.
  */
 import cluster from 'node:cluster'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { WorkerRole } from '../../../shared/process/assignment.ts'
 import {
   deadlineIn,
@@ -29,6 +30,8 @@ import type { WorkerHandle, WorkerProgram } from './worker-handle.ts'
 export interface WorkerKind extends WorkerProgram {
   readonly role: WorkerRole
   readonly count: number
+  /** The longest that one of these may take to finish what is under way. Default: that of all. */
+  readonly graceMs?: number
 }
 
 export interface SupervisorOptions {
@@ -36,6 +39,8 @@ export interface SupervisorOptions {
   readonly kinds: readonly WorkerKind[]
   /** The longest that a worker may take to finish what is under way. */
   readonly graceMs: number
+  /** How long workers go on as before after balancers were told of a stop. Default 0. */
+  readonly drainDelayMs?: number
   readonly log: Logger
   readonly bootTimeoutMs?: number
   /** How long a replacement must have lived since it was ready before the worker of before ends. */
@@ -85,6 +90,7 @@ export class SupervisorStopping extends Error {
 const firstBootUndoMs = 2_000
 
 const defaults = {
+  drainDelayMs: 0,
   bootTimeoutMs: 30_000,
   probationMs: 500,
   backoff: defaultBackoff,
@@ -103,6 +109,7 @@ export class Supervisor implements Service {
   /** Retired, with workers that still finish something. */
   readonly #leaving = new Set<Slot>()
   #stopping = false
+  #stopAhead: AbortController | null = null
   #reload: { running: Promise<number>; next: Promise<number> | null } | null = null
 
   constructor(options: SupervisorOptions) {
@@ -117,6 +124,7 @@ export class Supervisor implements Service {
 
   async start(): Promise<void> {
     this.#stopping = false
+    this.#stopAhead = null
     cluster.schedulingPolicy = this.#options.scheduling === 'shared' ? cluster.SCHED_NONE : cluster.SCHED_RR
     this.#slots = this.#options.kinds.flatMap((kind) =>
       Array.from({ length: kind.count }, (_, index) => this.#createSlot(kind, index + 1)),
@@ -131,12 +139,27 @@ export class Supervisor implements Service {
     }
   }
 
+  /**
+   * Has balancers told that the server will stop, and waits for as long as they may take to send requests elsewhere;
+   * until then everything is served, and workers that die are replaced. Changes are refused from now on. A second
+   * call, or one without time for it, ends the wait.
+   */
+  async announceStop(deadline: Deadline): Promise<void> {
+    this.#stopping = true
+    const { drainDelayMs, graceMs } = this.#options
+    const delayMs = Math.min(drainDelayMs, remaining(deadline) - graceMs)
+    if (this.#stopAhead !== null || delayMs <= 0) return this.#stopAhead?.abort()
+    const { signal } = (this.#stopAhead = new AbortController())
+    for (const worker of this.workers()) if (worker.isReady) worker.announceStop()
+    this.#log.info({ delayMs }, 'balancers are told; requests are served until they send them elsewhere')
+    await pause(delayMs, undefined, { signal }).catch(() => {})
+  }
+
   async stop(deadline: Deadline): Promise<void> {
     this.#stopping = true
     await this.#watches.stop(deadline)
-    const patienceMs = Math.min(this.#options.graceMs, remaining(deadline))
     const slots = [...this.#slots, ...this.#leaving]
-    await Promise.all(slots.map((slot) => slot.retire(patienceMs)))
+    await Promise.all(slots.map((slot) => slot.retire(Math.min(slot.graceMs, remaining(deadline)))))
     await this.#reload?.next?.catch(() => {})
     await this.#reload?.running.catch(() => {})
     this.#slots = []
@@ -161,21 +184,22 @@ export class Supervisor implements Service {
   }
 
   /**
-   * Replaces all workers one by one, each drained when its replacement is ready. Gives how many were replaced.
-   * Rejects with `ReloadAborted` at the first that can't start.
+   * Replaces all workers, `parallel` at a time, each drained when its replacement is ready. Gives how many were
+   * replaced. Rejects with `ReloadAborted` when one can't start; those after it are left as they are then. Job workers
+   * finish their jobs while the reload goes on, since new ones have taken over.
    *
    * Asked for during a reload, another follows it, for a build that came after the first workers had been replaced;
    * all who ask during the same reload share that one.
    */
-  reload(tell: TellProgress = () => {}): Promise<number> {
+  reload(tell: TellProgress = () => {}, parallel = 1): Promise<number> {
     if (this.#stopping) return Promise.reject(new SupervisorStopping())
     const current = this.#reload
     if (current === null) {
-      const running = this.#reloadNow(tell)
+      const running = this.#reloadNow(tell, parallel)
       this.#follow(running)
       return running
     }
-    current.next ??= current.running.catch(() => {}).then(() => this.#reloadNow(tell))
+    current.next ??= current.running.catch(() => {}).then(() => this.#reloadNow(tell, parallel))
     return current.next
   }
 
@@ -190,22 +214,35 @@ export class Supervisor implements Service {
       })
   }
 
-  async #reloadNow(tell: TellProgress): Promise<number> {
+  async #reloadNow(tell: TellProgress, parallel: number): Promise<number> {
     const slots = [...this.#slots]
+    const finishing: Promise<void>[] = []
+    const failures: unknown[] = []
     let replaced = 0
-    for (const slot of slots) {
-      if (this.#stopping) throw new SupervisorStopping()
-      try {
-        await slot.replace(stepTeller(tell))
-        replaced += 1
-      } catch (cause) {
-        if (this.#stopping) throw new SupervisorStopping()
-        // There are fewer workers by now than when the reload began.
-        if (cause instanceof SlotRetired) continue
-        const aborted = new ReloadAborted(replaced, slots.length, cause)
-        this.#log.error({ err: aborted }, 'the reload was aborted')
-        throw aborted
+    let next = 0
+
+    const replaceInTurn = async (): Promise<void> => {
+      for (let slot = slots[next++]; slot !== undefined; slot = slots[next++]) {
+        if (this.#stopping || failures.length > 0) return
+        try {
+          const { ended } = await slot.handOver(stepTeller(tell))
+          replaced += 1
+          if (slot.role === 'jobs') finishing.push(ended)
+          else await ended
+        } catch (cause) {
+          // There are fewer workers by now than when the reload began.
+          if (!(cause instanceof SlotRetired)) failures.push(cause)
+        }
       }
+    }
+
+    await Promise.all(Array.from({ length: Math.min(parallel, slots.length) }, replaceInTurn))
+    await Promise.all(finishing)
+    if (this.#stopping) throw new SupervisorStopping()
+    if (failures.length > 0) {
+      const aborted = new ReloadAborted(replaced, slots.length, failures[0])
+      this.#log.error({ err: aborted }, 'the reload was aborted')
+      throw aborted
     }
     this.#log.info({ replaced }, 'reloaded')
     return replaced
@@ -260,13 +297,14 @@ export class Supervisor implements Service {
 
   async #retire(slot: Slot, tell: TellStep): Promise<void> {
     this.#leaving.add(slot)
-    await slot.retire(this.#options.graceMs, tell)
+    await slot.retire(slot.graceMs, tell)
     this.#leaving.delete(slot)
   }
 
   #createSlot(kind: WorkerKind, number: number): Slot {
-    const { role } = kind
-    return new Slot({ ...this.#options, role, number, program: () => kind })
+    const { role, graceMs = this.#options.graceMs } = kind
+    const isStopAhead = () => this.#stopAhead !== null
+    return new Slot({ ...this.#options, graceMs, role, number, isStopAhead, program: () => kind })
   }
 }
 

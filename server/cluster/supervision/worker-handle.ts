@@ -102,6 +102,11 @@ export class WorkerHandle {
     return this.#heartbeats
   }
 
+  /** Has it tell balancers that the server will stop soon. */
+  announceStop(): void {
+    this.#send({ type: 'stop-ahead' })
+  }
+
   /** Asks it to finish within `graceMs` milliseconds. Safe twice, and when it has ended. */
   stop(graceMs: number): void {
     if (this.#state === 'ready') this.#state = 'draining'
