@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
+import { parse, parseAllDocuments } from 'yaml'
 import { healthRoutes } from '../../server/web/features/health/health.ts'
 import { createReadiness } from '../../server/web/features/health/readiness.ts'
 import { loadConfig, type Config } from '../../shared/config/config.ts'
@@ -26,6 +27,7 @@ describe('the files for deployment', () => {
   const unit = deployFile('lockstep.service')
   const dockerfile = deployFile('Dockerfile')
   const compose = deployFile('compose.yaml')
+  const kubernetes = deployFile('kubernetes.yaml')
 
   it('name metrics that exist', () => {
     const texts = [deployFile('grafana-dashboard.json'), deployFile('prometheus-alerts.yaml')]
@@ -50,7 +52,7 @@ describe('the files for deployment', () => {
   it('set variables that the server understands', () => {
     const inUnit = variables(all(unit, /^Environment=(.+)$/gm))
     const inImage = variables((/^ENV (.+)$/m.exec(dockerfile)?.[1] ?? '').split(' '))
-    const service = compose.slice(compose.indexOf('environment:'), compose.indexOf('ports:'))
+    const service = compose.slice(compose.indexOf('environment:'), compose.indexOf('haproxy:'))
     const inCompose = Object.fromEntries(
       [...service.matchAll(/^ {6}([A-Z_]+): '?(.+?)'?$/gm)].map(([, name, value = '']) => [
         name,
@@ -70,15 +72,76 @@ describe('the files for deployment', () => {
   }
 
   it('give the server the time that it needs to stop', async () => {
-    const needed = loadConfig({}, { cpus: 2 }).graceMs + closingMs
+    const stopMs = ({ drainDelayMs, graceMs, jobGraceMs }: Config) =>
+      drainDelayMs + Math.max(graceMs, jobGraceMs) + closingMs
+    const behindProxy = stopMs(loadConfig({ TRUST_PROXY: '1' }, { cpus: 2 }))
     const seconds = [
       /^TimeoutStopSec=(\d+)$/m.exec(unit)?.[1],
       /stop_grace_period: (\d+)s/.exec(compose)?.[1],
+      /--stop-timeout (\d+)/.exec(dockerfile)?.[1],
     ]
-    for (const given of seconds) expect(Number(given) * 1_000).to.be.greaterThan(needed)
+    for (const given of seconds) expect(Number(given) * 1_000).to.be.greaterThan(behindProxy)
     const { apps } = await import('../../ecosystem.config.js' as string)
-    expect(apps[0].kill_timeout).to.be.greaterThan(needed)
+    expect(apps[0].kill_timeout).to.be.greaterThan(stopMs(loadConfig({}, { cpus: 2 })))
+
+    const { terminationGracePeriodSeconds, containers } = deployment().spec.template.spec
+    const [container] = containers
+    const preStopMs = Number(container.lifecycle.preStop.exec.command[1]) * 1_000
+    const inPod = understood(variablesOf(container))
+    expect(preStopMs).to.be.greaterThan(0)
+    expect(terminationGracePeriodSeconds * 1_000).to.be.greaterThan(preStopMs + stopMs(inPod))
   })
+
+  it('ask a pod by probes that exist, run nobody special, and set variables that the server understands', () => {
+    const { containers, securityContext } = deployment().spec.template.spec
+    const [container] = containers
+    const probes = [container.startupProbe, container.readinessProbe, container.livenessProbe]
+    expect(probes.map(({ httpGet }) => httpGet.path)).to.deep.equal(['/startupz', '/readyz', '/livez'])
+    const ports = Object.fromEntries(
+      container.ports.map(({ name, containerPort }: any) => [name, containerPort]),
+    )
+    expect(ports).to.deep.equal({ http: 3000, metrics: 9464 })
+    expect(probes.every(({ httpGet }) => httpGet.port in ports)).to.equal(true)
+    expect(securityContext.runAsNonRoot).to.equal(true)
+    const config = understood(variablesOf(container))
+    expect(config.dataDir).to.not.equal('/data')
+    expect(config.http.trustProxy).to.equal(1)
+    const kinds = parseAllDocuments(kubernetes).map((one) => [one.errors, one.toJS().kind])
+    expect(kinds).to.deep.equal([
+      [[], 'Deployment'],
+      [[], 'Service'],
+      [[], 'PodDisruptionBudget'],
+    ])
+    expect(deployment().spec.strategy.rollingUpdate).to.deep.equal({ maxSurge: 1, maxUnavailable: 0 })
+  })
+
+  it('let two containers run side by side, behind a proxy that notices a drain before it ends', () => {
+    const { services } = parse(compose)
+    for (const owned of ['ports', 'container_name', 'volumes', 'init']) {
+      expect(services.lockstep).to.not.have.property(owned)
+    }
+    expect(services.haproxy.ports).to.deep.equal(['3000:3000'])
+    const proxy = deployFile('haproxy.cfg')
+    const [, everyS, fall] = /check inter (\d+)s fall (\d+)/.exec(proxy) ?? []
+    const { drainDelayMs, http } = understood({
+      TRUST_PROXY: '1',
+      DRAIN_DELAY: services.lockstep.environment.DRAIN_DELAY,
+    })
+    expect(drainDelayMs).to.be.greaterThan(Number(everyS) * Number(fall) * 1_000)
+    expect(http.trustProxy).to.equal(1)
+    expect(proxy).to.include('GET /readyz')
+    expect(dockerfile)
+      .to.match(/install .*\btini\b/)
+      .and.match(/^ENTRYPOINT \["tini", "--"\]$/m)
+  })
+
+  function deployment() {
+    return parseAllDocuments(kubernetes)[0]!.toJS()
+  }
+
+  function variablesOf({ env }: { env: { name: string; value: string }[] }): Record<string, string> {
+    return Object.fromEntries(env.map(({ name, value }) => [name, value]))
+  }
 
   it('start and reload programs that the build makes', () => {
     const started = [
