@@ -30,7 +30,7 @@ export type CoherenceScripts = ReturnType<typeof createCoherenceScripts>
 
 /**
  * Runs a script that takes in `domain.lua`: the domain is its first key, a fresh value and what the caller knows are its
- * first arguments. `fresh` is never used twice.
+ * first arguments. The fresh value is never used twice.
  */
 export function createDomainRunner(
   redis: Redis,
@@ -43,12 +43,16 @@ export function createDomainRunner(
     name: string,
     names: readonly string[],
     args: readonly (string | number)[],
-    fresh: string = freshValue(),
   ): Promise<unknown> {
     let script = scripts.get(name)
     if (!script) scripts.set(name, (script = loadScript(lua, name)))
     const { inc, seq } = position()
-    return runScript(redis, script, [keys.domain, ...names], [fresh, `${durability} ${inc} ${seq}`, ...args])
+    return runScript(
+      redis,
+      script,
+      [keys.domain, ...names],
+      [freshValue(), `${durability} ${inc} ${seq}`, ...args],
+    )
   }
 }
 

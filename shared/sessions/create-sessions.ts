@@ -265,17 +265,17 @@ export function createSessions(options: SessionOptions): SessionService {
     },
     revokeById: (userId, sessionId) => revoke(() => scripts.revokeById(userId, sessionId), dropUser(userId)),
     revokeUser(userId, { keep } = {}) {
-      const generation = freshValue()
+      const request = freshValue()
       const kept = keep === undefined ? undefined : { hash: hashToken(keep), become: hashToken(keep) }
-      return revoke(() => scripts.revokeUser(userId, generation, kept), dropUser(userId))
+      return revoke(() => scripts.revokeUser(userId, request, kept), dropUser(userId))
     },
     async rotateAndRevokeOthers(userId, token) {
-      const generation = freshValue()
+      const request = freshValue()
       const fresh = newToken()
       const rename = { hash: hashToken(token), become: hashToken(fresh) }
       let kept: Identity | undefined
       const others = await revoke(async () => {
-        const recorded = await scripts.revokeUser(userId, generation, rename)
+        const recorded = await scripts.revokeUser(userId, request, rename)
         kept = recorded.kept?.identity
         return recorded
       }, dropUser(userId))
@@ -283,10 +283,10 @@ export function createSessions(options: SessionOptions): SessionService {
       return kept ? { outcome: 'rotated', token: fresh, identity: kept } : { outcome: 'gone' }
     },
     async updateSubject(subject, { disabled }) {
-      const fresh = freshValue()
+      const request = freshValue()
       let taken = true
       const updated = await revoke(async () => {
-        const recorded = await scripts.updateSubject(subject, disabled, fresh)
+        const recorded = await scripts.updateSubject(subject, disabled, request)
         taken = recorded.taken
         return recorded
       }, dropUser(subject.id))

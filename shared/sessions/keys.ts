@@ -4,7 +4,7 @@ import type { CoherenceKeys } from '../coherence/index.ts'
 export interface SessionKeys {
   /** `{sx}:s:` + SHA-256 of the token: hash of one session, with a TTL. */
   readonly sessionPrefix: string
-  /** `{sx}:u:` + user id: hash gen, disabled, lineage, version, roles, profile. */
+  /** `{sx}:u:` + user id: hash gen, request, disabled, lineage, version, roles, profile. */
   readonly userPrefix: string
   /** `{sx}:i:` + user id: sorted set of `<session id>:<SHA-256 of the token>` by expiry. */
   readonly indexPrefix: string

@@ -175,15 +175,15 @@ export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
       return parseRecorded(await run('revoke_by_id', names, args), 'revoke_by_id')
     },
 
-    /** `keep` goes on under the hash `become` (the same: under its own token). */
+    /** `request` recognises a repeat: the same for each attempt. `keep` goes on under the hash `become` (the same: under its own token). */
     async revokeUser(
       userId: string,
-      generation: string,
+      request: string,
       keep?: { hash: string; become: string },
     ): Promise<Recorded & { readonly kept: Description | null }> {
       const names = [keys.user(userId), keys.index(userId)]
       if (keep) names.push(keys.session(keep.hash), keys.session(keep.become))
-      const args = [keys.userPrefix, channel, userId, lifetimeMs, generation, keep?.become ?? '']
+      const args = [keys.userPrefix, channel, userId, lifetimeMs, request, keep?.become ?? '']
       const reply = asList(await run('revoke_user', names, args), 'revoke_user')
       return { ...parseRecorded(reply, 'revoke_user'), kept: parseDescription(reply[5]) }
     },
@@ -191,15 +191,22 @@ export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
     /** Has every worker drop what it holds of the user. */
     announceUser: (userId: string): Promise<Recorded> => announce('user', userId),
 
-    /** `fresh` becomes the user's generation when disabled: the same value for each attempt. */
+    /** `request` recognises a repeat: the same for each attempt. */
     async updateSubject(
       subject: Subject,
       disabled: boolean,
-      fresh: string,
+      request: string,
     ): Promise<Recorded & { readonly taken: boolean }> {
-      const args = [channel, subject.id, lifetimeMs, ...subjectArguments(subject), disabled ? '1' : '0']
+      const args = [
+        channel,
+        subject.id,
+        lifetimeMs,
+        ...subjectArguments(subject),
+        disabled ? '1' : '0',
+        request,
+      ]
       const names = [keys.user(subject.id), keys.index(subject.id)]
-      const reply = asList(await run('update_subject', names, args, fresh), 'update_subject')
+      const reply = asList(await run('update_subject', names, args), 'update_subject')
       return { ...parseRecorded(reply, 'update_subject'), taken: reply[5] === 'taken' }
     },
   }

@@ -43,6 +43,24 @@ describe('What reaches Redis a second time, or late', () => {
     expect(ended).to.deep.equal({ outcome: 'revoked', count: 1 })
   })
 
+  it('a late duplicate of a logout of all revives nothing that ended since', async () => {
+    await scripts.revokeUser(alice.id, 'held back in the network')
+    const { token } = await signIn(worker)
+    expect((await worker.sessions.revokeUser(alice.id)).outcome).to.equal('revoked')
+    await scripts.revokeUser(alice.id, 'held back in the network')
+    expect(await worker.sessions.authenticate(token)).to.equal(null)
+  })
+
+  it('a late duplicate of a disabling revives nothing that ended since', async () => {
+    await scripts.updateSubject({ ...alice, version: 2 }, true, 'held back in the network')
+    await scripts.updateSubject({ ...alice, version: 3 }, false, 'enabled')
+    const { token } = await signIn(worker, { ...alice, version: 3 })
+    expect((await worker.sessions.revokeUser(alice.id)).outcome).to.equal('revoked')
+    const late = await scripts.updateSubject({ ...alice, version: 2 }, true, 'held back in the network')
+    expect(late.taken).to.equal(false)
+    expect(await worker.sessions.authenticate(token)).to.equal(null)
+  })
+
   it('a renewal that was given up and executes late does not hide the lease of a newer one', async () => {
     const member = { id: 'w1', inc: 'any', applied: 0, settled: false }
     const scripts = createCoherenceScripts(connection, { keys: coherenceKeys(), durability: 'keep' })

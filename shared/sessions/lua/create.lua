@@ -22,10 +22,11 @@ local now = now_ms()
 local absolute = tonumber(ARGV[11])
 local ttl = math.min(tonumber(ARGV[10]), absolute)
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
+local seq = announce(KEYS[1], ARGV[4], inc, 'user', ARGV[9])
 local count = 0
 if ARGV[13] == '1' then
   count = redis.call('ZCARD', KEYS[3])
-  generation = ARGV[1]
+  generation = inc .. ':' .. seq
   redis.call('HSET', KEYS[2], 'gen', generation)
   redis.call('UNLINK', KEYS[3])
 else
@@ -49,5 +50,4 @@ redis.call('ZADD', KEYS[3], now + ttl, ARGV[8] .. ':' .. ARGV[7])
 outlive(KEYS[2], tonumber(ARGV[14]))
 outlive(KEYS[3], tonumber(ARGV[14]))
 
-local seq = announce(KEYS[1], ARGV[4], inc, 'user', ARGV[9])
 return { inc, 'created', seq, settled, members(KEYS[1]), count, describe(KEYS[4], KEYS[2], ttl) }

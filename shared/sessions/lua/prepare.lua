@@ -4,8 +4,8 @@
 -- ARGV  1 fresh random, 2 what the caller knows (see domain.lua), 3 lifetime ms of the user's record
 -- Returns { inc, generation }.
 --@include session
-local inc = incarnation(KEYS[1], ARGV[1], ARGV[2])
+local inc, _, seq = incarnation(KEYS[1], ARGV[1], ARGV[2])
 replace_foreign(KEYS[2], 'hash')
-redis.call('HSETNX', KEYS[2], 'gen', ARGV[1])
+redis.call('HSETNX', KEYS[2], 'gen', inc .. ':' .. seq .. ':' .. ARGV[1])
 outlive(KEYS[2], tonumber(ARGV[3]))
 return { inc, redis.call('HGET', KEYS[2], 'gen') }

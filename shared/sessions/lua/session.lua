@@ -52,6 +52,16 @@ local function outlive(key, lifetime)
   if redis.call('PTTL', key) < lifetime then redis.call('PEXPIRE', key, lifetime) end
 end
 
+-- Gives the user a new generation, which ends all sessions of the one before: made of the number of this revocation, so
+-- it was never used and never will be. A client's value would be set again by a late duplicate, and revive what it had
+-- ended itself. The request's id only recognises a repeat, which changes nothing.
+-- Returns whether it is one.
+local function begin_generation(key, inc, seq, request)
+  if redis.call('HGET', key, 'request') == request then return true end
+  redis.call('HSET', key, 'gen', inc .. ':' .. seq, 'request', request)
+  return false
+end
+
 -- Writes what the application says of the user, unless something newer is known. Versions can be compared only within
 -- one lineage: another one replaces whatever is known. One that is not named ('') is compared with any.
 -- Returns whether it was written.

@@ -4,7 +4,8 @@
 -- sessions and is announced all the same.
 -- KEYS  1 domain, 2 user, 3 user's index
 -- ARGV  1 fresh random, 2 what the caller knows (see domain.lua), 3 channel, 4 user id, 5 lifetime ms of the user's record, 6 lineage, 7 version,
---       8 roles, 9 profile, 10 '1' when disabled
+--       8 roles, 9 profile, 10 '1' when disabled,
+--       11 request id
 -- Returns { inc, seq, settled, members, count, 'taken' | 'ignored' }, count being the sessions that ended.
 --@include session
 local inc, _, _, settled = incarnation(KEYS[1], ARGV[1], ARGV[2])
@@ -13,12 +14,11 @@ replace_foreign(KEYS[3], 'zset')
 local count = 0
 local taken = write_subject(KEYS[2], ARGV[6], ARGV[7], ARGV[8], ARGV[9])
 if taken then redis.call('HSET', KEYS[2], 'disabled', ARGV[10]) end
-redis.call('HSETNX', KEYS[2], 'gen', ARGV[1])
-if ARGV[10] == '1' then
+local seq = announce(KEYS[1], ARGV[3], inc, 'user', ARGV[4])
+redis.call('HSETNX', KEYS[2], 'gen', inc .. ':' .. seq)
+if ARGV[10] == '1' and not begin_generation(KEYS[2], inc, seq, ARGV[11]) then
   count = redis.call('ZCOUNT', KEYS[3], '(' .. now_ms(), '+inf')
-  redis.call('HSET', KEYS[2], 'gen', ARGV[1])
   redis.call('UNLINK', KEYS[3])
 end
 outlive(KEYS[2], tonumber(ARGV[5]))
-local seq = announce(KEYS[1], ARGV[3], inc, 'user', ARGV[4])
 return { inc, seq, settled, members(KEYS[1]), count, taken and 'taken' or 'ignored' }
