@@ -16,6 +16,8 @@ let fatal = (cause: unknown): void => {
 }
 process.on('uncaughtException', (cause) => fatal(cause))
 process.on('unhandledRejection', (cause) => fatal(cause))
+// A full disk, or a reader that went away, is no reason to end.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 // Unhandled they would end or stop the process: one that comes during the first moments of the start does nothing.
 for (const signal of ['SIGHUP', 'SIGUSR2', 'SIGTTIN', 'SIGTTOU'] as const) process.on(signal, () => {})
 
@@ -182,7 +184,7 @@ async function runUnderPm2(pmId: number): Promise<void> {
     process: 'web',
     worker: String(slot),
     // pm2 takes what is written to the stream; the file descriptor is that of its daemon.
-    destination: { write: (line) => void process.stdout.write(line) },
+    stream: process.stdout,
   })
 
   const { createLoneWorker } = await import('./cluster/pm2/lone-worker.ts')

@@ -14,6 +14,8 @@ let fatal = (cause: unknown): void => {
 }
 process.on('uncaughtException', (cause) => fatal(cause))
 process.on('unhandledRejection', (cause) => fatal(cause))
+// A full disk, or a reader that went away, is no reason to end.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 
 /** What a broken process has to hand over its jobs. */
 const brokenGraceMs = 2_000

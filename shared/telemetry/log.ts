@@ -6,9 +6,11 @@
  * stacks too. A client cannot forge a line: control characters are always escaped. All of it happens in
  * `write`, so that what was logged is out when a process dies.
  */
-import { pino, type DestinationStream, type Logger } from 'pino'
+import type { Writable } from 'node:stream'
+import { pino, type DestinationStream, type Logger, type LoggerOptions } from 'pino'
 import { prettyFactory, type PrettyOptions } from 'pino-pretty'
 import type { LogLevel } from '../config/config.ts'
+import { standardOutput, streamOutput, type LogGap } from './log-output.ts'
 import { namesSecret, redacted, withoutUrlSecrets } from '../kernel/redact.ts'
 
 export type { Logger } from 'pino'
@@ -21,26 +23,40 @@ export interface LogOptions {
   readonly process?: 'primary' | 'web' | 'jobs'
   /** The worker's id, as on its responses. */
   readonly worker?: string
-  /** Where lines go: standard output, synchronously, so that the last words of a dying process are not lost. */
+  /** Where lines go, if not to standard output. */
   readonly destination?: DestinationStream
+  /** A stream of Node where they go instead: that of pm2, which is not the file. */
+  readonly stream?: Writable
   /** Fields that are asked for anew for each line. */
   readonly extra?: () => object
 }
 
 export function createLogger(options: LogOptions): Logger {
+  const settings = settingsOf(options)
+  const describe = (gap: LogGap) => describeGap(settings, gap)
+  const { destination, stream } = options
+  return pino(settings, destination ?? (stream ? streamOutput(stream, describe) : standardOutput(describe)))
+}
+
+function settingsOf(options: LogOptions): LoggerOptions {
   const present = options.pretty ? prettyFactory(forPeople) : (line: string) => line
-  return pino(
-    {
-      level: options.level,
-      base: { process: options.process, worker: options.worker, pid: process.pid },
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }), log: describeErrors },
-      ...(options.extra ? { mixin: options.extra } : {}),
-      serializers: { err: (error: unknown) => error },
-      hooks: { streamWrite: (line) => `${present(withoutSecrets(line)).trimEnd()}\n` },
-    },
-    options.destination ?? pino.destination({ dest: 1, sync: true }),
-  )
+  return {
+    level: options.level,
+    base: { process: options.process, worker: options.worker, pid: process.pid },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }), log: describeErrors },
+    ...(options.extra ? { mixin: options.extra } : {}),
+    serializers: { err: (error: unknown) => error },
+    hooks: { streamWrite: (line) => `${present(withoutSecrets(line)).trimEnd()}\n` },
+  }
+}
+
+/** The line that stands for those that were lost. */
+function describeGap(settings: LoggerOptions, gap: LogGap): string {
+  let described = ''
+  const log = pino({ ...settings, level: 'warn' }, { write: (line) => void (described = line) })
+  log.warn(gap, 'log lines were lost')
+  return described
 }
 
 const forPeople: PrettyOptions = {

@@ -1,5 +1,7 @@
+import { addressKey } from '../../../shared/limits/address.ts'
 import type { Logger } from '../../../shared/telemetry/log.ts'
 import type { AppContext, AppMiddleware } from '../../../shared/app/context.ts'
+import { createRepeats } from '../../../shared/telemetry/repeats.ts'
 import type { RequestMeter } from '../request-meter.ts'
 
 const slowMs = 1_000
@@ -9,13 +11,23 @@ const slowMs = 1_000
  * headers. At the default level only what somebody will look for is written: failures of ours, refusals of
  * authentication, and slow answers. A line for each of tens of thousands of good requests a second would cost
  * more than answering them; `LOG_LEVEL=debug` writes them all. What is not written is counted all the same.
+ *
+ * Refusals and failures are what anybody can cause as often as they like, so of those of one address for one reason only
+ * the first few of each minute are written, and a bounded number of all. The next one says how many were left out.
  */
 export function logRequests(log: Logger, meter?: Pick<RequestMeter, 'observe'>): AppMiddleware {
+  const repeats = createRepeats({ most: 10, mostOfAll: 600 })
+
   function record(ctx: AppContext, ms: number): void {
     const { status } = ctx
     meter?.observe(ctx.state.route, status, ms)
     const level = levelOf(status, ms)
-    if (log.isLevelEnabled(level)) log[level](factsOf(ctx, ms), 'request')
+    if (!log.isLevelEnabled(level)) return
+    // Who asks for every line gets every line.
+    const admitted = log.isLevelEnabled('debug') ? { leftOut: 0 } : repeats.admit(reasonOf(ctx))
+    if (admitted === null) return
+    const { leftOut } = admitted
+    log[level]({ ...factsOf(ctx, ms), ...(leftOut > 0 ? { leftOut } : {}) }, 'request')
   }
 
   return function logRequest(ctx, next) {
@@ -24,6 +36,11 @@ export function logRequests(log: Logger, meter?: Pick<RequestMeter, 'observe'>):
     if (answering) return answering.then(() => record(ctx, performance.now() - startedAt))
     record(ctx, performance.now() - startedAt)
   }
+}
+
+/** As a limit sees addresses: whoever has one of IPv6 has very many. */
+function reasonOf({ status, method, state: { clientIp, route } }: AppContext): string {
+  return `${addressKey(clientIp ?? '')} ${status} ${method} ${route?.path ?? ''}`
 }
 
 function levelOf(status: number, ms: number): 'warn' | 'info' | 'debug' {

@@ -29,6 +29,7 @@ export const catalogue = {
   lockstep_process_cpu_seconds_total: counter('CPU time'),
   lockstep_process_resident_memory_bytes: gauge('Memory in RAM'),
   lockstep_process_heap_used_bytes: gauge('Memory of JavaScript objects'),
+  lockstep_log_lines_dropped_total: counter('Log lines that could not be written'),
   lockstep_eventloop_lag_seconds: gauge(
     'How late timers fired since the last reading: median, p99 and worst',
   ),

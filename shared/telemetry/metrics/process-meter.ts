@@ -1,5 +1,6 @@
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import type { Service } from '../../kernel/lifecycle.ts'
+import { droppedLogLines } from '../log-output.ts'
 import { reading, type Reading } from './reading.ts'
 
 export interface ProcessMeter extends Service {
@@ -47,6 +48,7 @@ export function createProcessMeter(worker: string): ProcessMeter {
         reading('lockstep_process_cpu_seconds_total', cpu.system / 1e6, { worker, mode: 'system' }),
         reading('lockstep_process_resident_memory_bytes', memory.rss, { worker }),
         reading('lockstep_process_heap_used_bytes', memory.heapUsed, { worker }),
+        reading('lockstep_log_lines_dropped_total', droppedLogLines(), { worker }),
         ...loop(),
       ]
     },
