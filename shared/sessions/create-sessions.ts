@@ -138,7 +138,7 @@ export function createSessions(options: SessionOptions): SessionService {
     if (!isWellFormedToken(token)) return null
     const hash = hashToken(token)
     counters.loads++
-    const askedAt = clock.mono()
+    const asked = { askedAt: clock.mono(), askedAtWall: clock.wall() }
     const loaded = await ask(() => onceMore(() => scripts.load(hash, withData)))
     coherence.saw(loaded)
     if (loaded.state === 'corrupt') {
@@ -146,7 +146,7 @@ export function createSessions(options: SessionOptions): SessionService {
       options.onCorrupt?.(hash)
     }
     if (loaded.state !== 'valid') return null
-    cache.set({ token, hash, askedAt, ...loaded })
+    cache.set({ token, hash, ...asked, ...loaded })
     return loaded
   }
 

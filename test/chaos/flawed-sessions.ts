@@ -53,10 +53,10 @@ export function createFlawedSessions(
 
   async function load(token: string): Promise<Identity | null> {
     const hash = hashToken(token)
-    const askedAt = clock.mono()
+    const asked = { askedAt: clock.mono(), askedAtWall: clock.wall() }
     const loaded = await scripts.load(hash, false)
     if (loaded.state !== 'valid') return null
-    cache.set({ token, hash, askedAt, ...loaded })
+    cache.set({ token, hash, ...asked, ...loaded })
     return loaded.identity
   }
 

@@ -16,11 +16,14 @@ interface Subject {
   /** The authority forgets sessions, before the cache is told. */
   end(matches: (fill: Fill) => boolean): void
   advance(ms: number): void
+  /** Time passes, but the monotonic clock stands still. */
+  suspend(ms: number): void
 }
 
 function build(kind: 'coherent' | 'memory' | 'redis' | 'none'): Subject {
   let now = 1_000
-  const clock = { mono: () => now, wall: () => now }
+  let slept = 0
+  const clock = { mono: () => now, wall: () => now + slept }
   const authority = new Map<string, Fill>()
   const options = { clock, maxEntries: 3, maxAgeMs: 60_000, touchEveryMs: 1_000 }
   const caches = {
@@ -29,7 +32,7 @@ function build(kind: 'coherent' | 'memory' | 'redis' | 'none'): Subject {
     redis: () =>
       redisCache(async (token) => {
         const fill = authority.get(token)
-        return fill && now < fill.askedAt + fill.ttlMs ? fill.identity : null
+        return fill && now + slept < fill.askedAt + fill.ttlMs ? fill.identity : null
       }),
     none: () => noCache,
   }
@@ -40,6 +43,7 @@ function build(kind: 'coherent' | 'memory' | 'redis' | 'none'): Subject {
       for (const fill of authority.values()) if (matches(fill)) authority.delete(fill.token)
     },
     advance: (ms) => (now += ms),
+    suspend: (ms) => (slept += ms),
   }
 }
 
@@ -51,6 +55,7 @@ function fillFor(userId: string, details: Partial<Fill> = {}): Fill {
     identity: identityOf(userId),
     ttlMs: 5_000,
     askedAt: 1_000,
+    askedAtWall: 1_000,
     inc: 'x',
     seq: 0,
     ...details,
@@ -115,6 +120,12 @@ for (const kind of implementations) {
     it('never answers with a session past its time', async () => {
       const fill = store(fillFor('ann', { askedAt: 1_001, ttlMs: 500 }))
       subject.advance(500)
+      expect(await held(fill)).to.equal(null)
+    })
+
+    it('never answers with a session that expired while the machine was suspended', async () => {
+      const fill = store(fillFor('ann', { askedAt: 1_001, ttlMs: 500 }))
+      subject.suspend(500)
       expect(await held(fill)).to.equal(null)
     })
 

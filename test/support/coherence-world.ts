@@ -93,7 +93,7 @@ export function createWorld(parts: WorkerParts = realParts) {
   }
   let snapshot: { inc: string; seq: number; alive: Set<SessionName> } | null = null
   const revocations: Revocation[] = []
-  const loads: (Stamp & { session: SessionName; valid: boolean; askedAt: number })[] = []
+  const loads: (Stamp & { session: SessionName; valid: boolean; askedAt: number; askedAtWall: number })[] = []
   const messages: Invalidation[] = []
   const lateSyncs: SyncInFlight[] = []
   let sync: SyncInFlight | null = null
@@ -196,14 +196,24 @@ export function createWorld(parts: WorkerParts = realParts) {
           inc: redis.inc,
           seq: redis.seq,
           askedAt: clock.mono(),
+          askedAtWall: clock.wall(),
         })
         return
       case 'load arrives': {
         const load = take(loads, step.pick)
         if (load?.valid) {
-          const { session, inc, seq, askedAt } = load
+          const { session, inc, seq, askedAt, askedAtWall } = load
           const identity = identityOf(owners[session])
-          cache.set({ token: session, hash: session, identity, ttlMs: 60_000, askedAt, inc, seq })
+          cache.set({
+            token: session,
+            hash: session,
+            identity,
+            ttlMs: 60_000,
+            askedAt,
+            askedAtWall,
+            inc,
+            seq,
+          })
         }
         return
       }

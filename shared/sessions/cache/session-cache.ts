@@ -19,6 +19,8 @@ export interface Fill extends Stamp {
   readonly ttlMs: number
   /** Monotonic time before the question was sent: the session lives at most until `askedAt + ttlMs`. */
   readonly askedAt: number
+  /** The wall clock at that time: it goes on while the machine is suspended, and so does the session's time in Redis. */
+  readonly askedAtWall: number
 }
 
 /** An identity; `null`: the authority itself says that there is none; `undefined`: not known here, ask. */

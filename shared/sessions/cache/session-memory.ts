@@ -18,6 +18,8 @@ interface Entry {
   readonly staleAt: number
   /** The session ends then unless it is used (monotonic ms). */
   expiresAt: number
+  /** The same on the wall clock, whichever is over first: the monotonic one may stand still during a suspension. */
+  expiresAtWall: number
   /** Its use is to be reported from then on; Infinity while a report is under way. */
   touchAt: number
 }
@@ -34,8 +36,8 @@ export interface MemoryOptions {
 /** Use of a session that the authority has not heard of yet. */
 export interface DueTouch {
   readonly hash: string
-  /** The authority's answer: ms left when it was asked at `askedAt`, or 0 when the session is gone. */
-  done(askedAt: number, ttlMs: number): void
+  /** The authority's answer: ms left when it was asked, or 0 when the session is gone. */
+  done(asked: Pick<Fill, 'askedAt' | 'askedAtWall'>, ttlMs: number): void
   /** It could not be asked: the next use reports again. */
   failed(): void
 }
@@ -65,7 +67,7 @@ export function createSessionMemory({ clock, maxEntries, maxAgeMs, touchEveryMs 
       const entry = entries.get(token)
       if (entry === undefined) return undefined
       const now = clock.mono()
-      if (now >= entry.expiresAt || now >= entry.staleAt) {
+      if (now >= entry.expiresAt || now >= entry.staleAt || clock.wall() >= entry.expiresAtWall) {
         entries.delete(token)
         return undefined
       }
@@ -76,13 +78,14 @@ export function createSessionMemory({ clock, maxEntries, maxAgeMs, touchEveryMs 
       return entry.identity
     },
 
-    put({ token, hash, identity, askedAt, ttlMs }: Fill): void {
+    put({ token, hash, identity, askedAt, askedAtWall, ttlMs }: Fill): void {
       const entry: Entry = {
         token,
         hash,
         identity,
         staleAt: askedAt + maxAgeMs,
         expiresAt: askedAt + ttlMs,
+        expiresAtWall: askedAtWall + ttlMs,
         touchAt: askedAt + touchEveryMs,
       }
       entries.set(token, entry)
@@ -113,9 +116,10 @@ export function createSessionMemory({ clock, maxEntries, maxAgeMs, touchEveryMs 
         due.delete(entry)
         taken.push({
           hash: entry.hash,
-          done(askedAt, ttlMs) {
+          done({ askedAt, askedAtWall }, ttlMs) {
             if (ttlMs === 0 && byHash.get(entry.hash) === entry) entries.delete(entry.token)
             entry.expiresAt = askedAt + ttlMs
+            entry.expiresAtWall = askedAtWall + ttlMs
             entry.touchAt = askedAt + touchEveryMs
           },
           failed() {

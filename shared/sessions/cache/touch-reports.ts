@@ -24,10 +24,10 @@ export function reportTouches({ memory, touch, clock, everyMs }: TouchReportOpti
     for (;;) {
       const due = memory.takeDueTouches(batchSize)
       if (due.length === 0) return
-      const askedAt = clock.mono()
+      const asked = { askedAt: clock.mono(), askedAtWall: clock.wall() }
       try {
         const left = await touch(due.map(({ hash }) => hash))
-        due.forEach((touched, i) => touched.done(askedAt, left[i] ?? 0))
+        due.forEach((touched, i) => touched.done(asked, left[i] ?? 0))
       } catch {
         for (const touched of due) touched.failed()
         return
