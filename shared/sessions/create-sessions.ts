@@ -30,6 +30,8 @@ export interface SessionOptions {
   readonly absoluteMs: number
   readonly rememberAbsoluteMs: number
   readonly maxPerUser: number
+  /** Bound of the data that the application keeps in one session, as JSON; 32 KiB. */
+  readonly mostDataBytes?: number
   /** Bound of the sessions held in this worker's memory. */
   readonly maxEntries?: number
   readonly clock?: Clock
@@ -83,6 +85,7 @@ export function createSessions(options: SessionOptions): SessionService {
     touchEveryMs: Math.floor(touchEveryMs),
     longestMs: Math.max(options.absoluteMs, options.rememberAbsoluteMs),
     maxPerUser: options.maxPerUser,
+    ...(options.mostDataBytes === undefined ? {} : { mostDataBytes: options.mostDataBytes }),
   })
   const counters: SessionCounters = {
     hits: 0,
@@ -246,8 +249,10 @@ export function createSessions(options: SessionOptions): SessionService {
     async relabel(token, label) {
       const hash = hashToken(token)
       const outcome = await ask(() => scripts.save(hash, { label }))
-      await cache.invalidate(hash)
-      return outcome
+      if (outcome !== 'saved') return 'gone'
+      const told = await coherence.confirm(() => scripts.announceSession(hash), { nothingEnded: true })
+      if (!told.confirmed) throw new Unavailable('redis', { cause: told.cause })
+      return 'saved'
     },
 
     async list(userId) {

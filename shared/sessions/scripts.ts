@@ -43,18 +43,22 @@ export interface ScriptSettings extends DomainSettings {
   /** The longest that any session may live: what depends on sessions must outlive it. */
   readonly longestMs: number
   readonly maxPerUser: number
+  /** Bound of the data that an application keeps in one session, as JSON. */
+  readonly mostDataBytes?: number
 }
 
 export type SessionScripts = ReturnType<typeof createSessionScripts>
 
 const lua = new URL('./lua/', import.meta.url)
 const dayMs = 86_400_000
+const defaultMostDataBytes = 32 * 1024
 
 export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
   const { channel } = settings.keys
   const keys = sessionKeys(settings.keys)
   const run = createDomainRunner(redis, lua, settings)
   const { announce } = createCoherenceScripts(redis, settings)
+  const { mostDataBytes = defaultMostDataBytes } = settings
   const lifetimeMs = settings.longestMs + dayMs
 
   return {
@@ -85,7 +89,7 @@ export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
     async save(
       hash: string,
       changes: { data?: Readonly<Record<string, unknown>>; label?: string | null },
-    ): Promise<'saved' | 'gone'> {
+    ): Promise<'saved' | 'gone' | 'too-large'> {
       const set: string[] = []
       const removed: string[] = []
       const write = (field: string, value: string | null) =>
@@ -97,9 +101,19 @@ export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
       const reply = await run(
         'save',
         [keys.session(hash)],
-        [keys.userPrefix, keys.indexPrefix, hash, settings.idleMs, set.length / 2, ...set, ...removed],
+        [
+          keys.userPrefix,
+          keys.indexPrefix,
+          hash,
+          settings.idleMs,
+          mostDataBytes,
+          set.length / 2,
+          ...set,
+          ...removed,
+        ],
       )
-      return asText(asList(reply, 'save')[1], 'save') === 'saved' ? 'saved' : 'gone'
+      const outcome = asText(asList(reply, 'save')[1], 'save')
+      return outcome === 'saved' || outcome === 'too-large' ? outcome : 'gone'
     },
 
     /** Milliseconds left of each session, 0 for one that is gone. */
@@ -188,8 +202,9 @@ export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
       return { ...parseRecorded(reply, 'revoke_user'), kept: parseDescription(reply[5]) }
     },
 
-    /** Has every worker drop what it holds of the user. */
+    /** Has every worker drop what it holds of the user, or of one session. */
     announceUser: (userId: string): Promise<Recorded> => announce('user', userId),
+    announceSession: (hash: string): Promise<Recorded> => announce('session', hash),
 
     /** `request` recognises a repeat: the same for each attempt. */
     async updateSubject(

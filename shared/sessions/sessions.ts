@@ -132,8 +132,11 @@ export interface Sessions {
   ): Promise<Created>
 
   loadData(token: string): Promise<LoadedData | null>
-  /** Writes only the fields that are named. `gone` when the session is not valid any more: nothing is written. */
-  saveData(token: string, changes: DataChanges): Promise<'saved' | 'gone'>
+  /**
+   * Writes only the fields that are named. `gone` when the session is not valid any more, `too-large` when its data
+   * would grow beyond the bound, whoever else writes at the same time: nothing is written.
+   */
+  saveData(token: string, changes: DataChanges): Promise<'saved' | 'gone' | 'too-large'>
   /** Changes the label its owner gave to the session. */
   relabel(token: string, label: string | null): Promise<'saved' | 'gone'>
 

@@ -250,9 +250,31 @@ for (const cache of modes) {
       await expectKnown(token, alice.id)
     })
 
+    it('the data of a session stays within its bound however many write at the same time', async () => {
+      const { token } = await signIn(first())
+      const kilobyte = 'x'.repeat(1_024)
+      const outcomes = await Promise.all(
+        Array.from({ length: 60 }, (_, i) =>
+          workers[i % workers.length]!.sessions.saveData(token, { [`field${i}`]: kilobyte }),
+        ),
+      )
+      expect(new Set(outcomes)).to.deep.equal(new Set(['saved', 'too-large']))
+      const { data } = (await first().sessions.loadData(token))!
+      expect(Object.keys(data)).to.have.length(outcomes.filter((outcome) => outcome === 'saved').length)
+      expect(Buffer.byteLength(JSON.stringify(data)))
+        .to.be.at.most(32 * 1_024)
+        .and.above(30 * 1_024)
+      expect(await first().sessions.saveData(token, { field0: null, field1: null, more: 'x' })).to.equal(
+        'saved',
+      )
+    })
+
     it('a new label is seen by every worker', async () => {
       const { token } = await signIn(first(), alice)
+      await everywhere(token)
       await first().sessions.relabel(token, 'phone')
+      const labels = (await everywhere(token)).map((identity) => identity?.session.label)
+      expect(labels).to.deep.equal(workers.map(() => 'phone'))
       expect((await workers[1]!.sessions.list(alice.id)).map(({ label }) => label)).to.deep.equal(['phone'])
     })
 

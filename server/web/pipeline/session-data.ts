@@ -31,6 +31,9 @@ export function createSessionDataMiddleware(
       const changes = changesBetween(this.loaded, data)
       if (Object.keys(changes).length === 0) return
       const outcome = await sessions.saveData(token, changes)
+      if (outcome === 'too-large') {
+        throw problem('session-data-too-large', 'the data of this session would grow beyond its bound')
+      }
       if (outcome === 'gone') throw sessionGone('the session ended meanwhile: nothing was saved')
     }
 
