@@ -47,8 +47,8 @@ export type RedisIdentity = (typeof redisIdentities)[number]
 /** Where Redis is. `embedded` is resolved to a `unix` URL by the primary before any worker starts. */
 export type RedisTarget =
   | { readonly kind: 'embedded' }
-  | { readonly kind: 'single'; readonly url: string }
-  | { readonly kind: 'sentinel'; readonly url: string }
+  | { readonly kind: 'single'; readonly url: string; readonly identity?: 'connection' }
+  | { readonly kind: 'sentinel'; readonly url: string; readonly identity?: 'connection' }
   | { readonly kind: 'cluster'; readonly url: string }
 
 export type DatabaseTarget =
@@ -157,6 +157,7 @@ function readConfig(reader: EnvironmentReader, { cpus, cwd }: Pick<Facts, 'cpus'
   const production = read('NODE_ENV', oneOf(['production', 'development', 'test']), null) === 'production'
   const dataDir = read('DATA_DIR', directory(cwd), path.resolve(cwd, '.lockstep'))
   const trustProxy = read('TRUST_PROXY', wholeNumber(0, 16, 1, ', the hops of proxy in front'), 0)
+  const redisIdentity = read('REDIS_IDENTITY', oneOf(redisIdentities), 'script')
   const metricsHost = read('METRICS_HOST', host, '127.0.0.1')
   const metricsPort = read('METRICS_PORT', portOrOff, 'off')
   return {
@@ -178,13 +179,13 @@ function readConfig(reader: EnvironmentReader, { cpus, cwd }: Pick<Facts, 'cpus'
       maxAgeMs: orNull(read('WORKER_MAX_AGE', orOff(duration('1s', '30d', '24h')), 'off')),
     },
     dataDir,
-    redis: read('REDIS_URL', redisAddress, { kind: 'embedded' }),
+    redis: withIdentity(read('REDIS_URL', redisAddress, { kind: 'embedded' }), redisIdentity),
     redisNodes: read(
       'REDIS_NODES',
       wholeNumber(1, 15, 3, ', primary and replicas of one shard together'),
       null,
     ),
-    redisIdentity: read('REDIS_IDENTITY', oneOf(redisIdentities), 'script'),
+    redisIdentity,
     redisServerBin: read('REDIS_SERVER_BIN', file(cwd), null),
     database: read('DATABASE_URL', databaseAddress(cwd), {
       kind: 'sqlite',
@@ -222,6 +223,12 @@ function readConfig(reader: EnvironmentReader, { cpus, cwd }: Pick<Facts, 'cpus'
     drainDelayMs: read('DRAIN_DELAY', duration('0s', '10m', '5s'), trustProxy > 0 ? 5_000 : 0),
     log: { level: read('LOG_LEVEL', oneOf(logLevels), 'info') },
   }
+}
+
+/** Every connection to that Redis has to know. */
+function withIdentity(redis: RedisTarget, identity: RedisIdentity): RedisTarget {
+  const told = identity === 'connection' && (redis.kind === 'single' || redis.kind === 'sentinel')
+  return told ? { ...redis, identity } : redis
 }
 
 const sessionTime = (example: string) => duration('100ms', '400d', example)
@@ -283,7 +290,7 @@ function contradictions(config: Config): string[] {
         `have an effect. Set SESSION_IDLE to at most ${shownDuration(ms)}, or raise ${name}.`,
     )
   }
-  problems.push(...unsupportedDurability(config))
+  problems.push(...unsupportedDurability(config), ...unsupportedIdentity(config))
   const weak = firstAdministratorProblem(config.admin)
   if (weak !== null) problems.push(weak)
   const { http, metrics } = config
@@ -318,6 +325,19 @@ function unsupportedDurability({ redis, redisNodes, sessions }: Config): string[
     }: a logout is confirmed by more than half of the data nodes, and one of those must be left when another ` +
       'fails. Set REDIS_NODES to the number of data nodes of each shard, or SESSION_DURABILITY=fence.',
   ]
+}
+
+function unsupportedIdentity({ redis, redisNodes, redisIdentity, sessions }: Config): string[] {
+  if (redisIdentity !== 'connection') return []
+  const where =
+    redis.kind === 'embedded'
+      ? 'the embedded Redis, whose scripts may ask it'
+      : redis.kind === 'cluster'
+        ? 'redis+cluster://, where each node has its own'
+        : sessions.durability === 'failover' || (sessions.durability === 'auto' && (redisNodes ?? 0) >= 3)
+          ? 'failover, whose scripts have to ask the node itself (set REDIS_NODES and SESSION_DURABILITY accordingly)'
+          : null
+  return where === null ? [] : [`REDIS_IDENTITY=connection is not for ${where}. Unset it.`]
 }
 
 function tooManyForMemory({ sessions, workers: { web } }: Config, { isSet }: EnvironmentReader): string[] {

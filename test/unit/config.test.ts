@@ -95,7 +95,6 @@ describe('the configuration', () => {
         (c) => [c.dataDir, c.database],
         ['/srv/app/data', sqlite('/srv/app/data/accounts.sqlite')],
       ],
-      ['REDIS_IDENTITY', 'connection', (c) => c.redisIdentity, 'connection'],
       ['REDIS_SERVER_BIN', '/usr/bin/redis-server', (c) => c.redisServerBin, '/usr/bin/redis-server'],
       ...[
         'redis://localhost',
@@ -305,6 +304,24 @@ describe('the configuration', () => {
     for (const env of embedded) {
       expect(problemsOf(env)).to.have.length(1)
       expect(problemsOf(env)[0]).to.match(/describes an external Redis.*Set REDIS_URL/)
+    }
+  })
+
+  it('tells connections to identify Redis where its scripts may not, on one server or under Sentinels', () => {
+    const told = { REDIS_IDENTITY: 'connection' }
+    const url = 'redis://localhost'
+    expect(get({ ...told, REDIS_URL: url }).redis).to.deep.equal({
+      kind: 'single',
+      url,
+      identity: 'connection',
+    })
+    expect(get({ REDIS_URL: url, REDIS_IDENTITY: 'script' }).redis).to.deep.equal({ kind: 'single', url })
+    expect(problemsOf({ ...told, REDIS_IDENTITY: '' })[0]).to.match(/set but empty/)
+    const sentinel = { ...told, REDIS_URL: 'redis+sentinel://a/shop', REDIS_NODES: '3' }
+    expect(problemsOf({ ...sentinel, SESSION_DURABILITY: 'fence' })).to.deep.equal([])
+    for (const env of [told, { ...told, REDIS_URL: 'redis+cluster://a' }, sentinel]) {
+      expect(problemsOf(env)).to.have.length(1)
+      expect(problemsOf(env)[0]).to.match(/^REDIS_IDENTITY=connection is not for/)
     }
   })
 

@@ -7,6 +7,7 @@ import { withoutUrlSecrets } from '../../../shared/kernel/redact.ts'
 import { openRedis, redisService } from '../../../shared/kernel/redis/connections.ts'
 import { findRedisServer } from '../../cluster/embedded-redis/find-server.ts'
 import { chooseDurability } from '../../cluster/boot/durability.ts'
+import { probeRedis, type ProbeOptions } from '../../cluster/boot/probe-redis.ts'
 import { askRedis, redisProblems, type RedisFacts } from '../../cluster/boot/redis-facts.ts'
 import type { RunningServer } from './examine.ts'
 import { findingsAbout, type Finding } from './finding.ts'
@@ -65,12 +66,15 @@ async function askAll(
   const place = withoutUrlSecrets(target.url)
   let lastError: Error | null = null
   const redis = openRedis(target, 'commands', { name: 'doctor', onError: (error) => (lastError = error) })
+  const subscriber = openRedis(target, 'subscriber', { name: 'doctor-subscriber' })
   try {
     const facts = await askRedis(redis, { place, lastError: () => lastError, patienceMs })
     const problems = redisProblems(facts, place).map(problem)
     return [
       ok(`${facts.server.product} ${facts.server.version} answers at ${place}`),
-      ...(problems.length > 0 ? problems : [policy(facts)]),
+      ...(problems.length > 0
+        ? problems
+        : [policy(facts), ...(await scripts(config, { redis, subscriber, place }))]),
       ...durability(config, facts),
       await room(redis),
       await latency(redis),
@@ -79,7 +83,8 @@ async function askAll(
   } catch (cause) {
     return [problem(messageOf(cause))]
   } finally {
-    await redisService(redis).stop(deadlineIn(1_000))
+    const deadline = deadlineIn(1_000)
+    await Promise.all([redis, subscriber].map((client) => redisService(client).stop(deadline)))
   }
 }
 
@@ -89,6 +94,25 @@ function policy({ evictionPolicy }: RedisFacts): Finding {
         'it does not tell its maxmemory-policy: make sure that it is noeviction, or sessions may vanish',
       )
     : ok(`maxmemory-policy is ${evictionPolicy}`)
+}
+
+/** Whether scripts like ours run there, as the start finds out. */
+async function scripts(
+  config: Config,
+  connection: Pick<ProbeOptions, 'redis' | 'subscriber' | 'place'>,
+): Promise<Finding[]> {
+  const durability = config.sessions.durability === 'failover' ? 'failover' : 'fence'
+  const unusable = await probeRedis({ ...connection, identity: config.redisIdentity, durability })
+  if (unusable.length > 0) return unusable.map(problem)
+  const told = config.redisIdentity === 'connection'
+  return [
+    told
+      ? warning(
+          'its scripts are told who it is by each connection (REDIS_IDENTITY=connection): a failover behind an ' +
+            'address whose connections stay open is noticed a second late',
+        )
+      : ok('it runs our scripts (flags, INFO, computed keys) and carries what they publish'),
+  ]
 }
 
 /** What a failure of Redis does to sessions, why, and whether that can be true. */

@@ -15,6 +15,7 @@ import {
   type DurabilityMode,
 } from '../../../shared/coherence/index.ts'
 import { chooseDurability } from './durability.ts'
+import { probeRedis } from './probe-redis.ts'
 import { askRedis, redisProblems, type RedisFacts } from './redis-facts.ts'
 
 export interface PreparedRedis {
@@ -52,6 +53,7 @@ export async function prepareRedis({
 
   let lastError: Error | null = null
   const redis = openRedis(target, 'commands', { name: 'primary', onError: (error) => (lastError = error) })
+  const subscriber = openRedis(target, 'subscriber', { name: 'primary-subscriber' })
   try {
     const facts = await askRedis(redis, { place, lastError: () => lastError, patienceMs })
     const { mode, because, ...durability } = chooseDurability({
@@ -62,6 +64,14 @@ export async function prepareRedis({
     })
     const problems = [...redisProblems(facts, place), ...durability.problems]
     if (problems.length > 0) throw new ConfigurationError(problems)
+    const unusable = await probeRedis({
+      redis,
+      subscriber,
+      place,
+      identity: config.redisIdentity,
+      durability: mode,
+    })
+    if (unusable.length > 0) throw new ConfigurationError(unusable)
     tellDoubts(facts, place, log)
     for (const doubt of durability.doubts) log.warn({ redis: place }, doubt)
     log.info({ redis: place, server: facts.server, durability: mode, because }, 'Redis is ready for sessions')
@@ -79,7 +89,8 @@ export async function prepareRedis({
       },
     }
   } finally {
-    await redisService(redis).stop(deadlineIn(1_000))
+    const deadline = deadlineIn(1_000)
+    await Promise.all([redis, subscriber].map((client) => redisService(client).stop(deadline)))
   }
 }
 

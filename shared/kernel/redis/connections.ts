@@ -12,6 +12,7 @@ import { messageOf } from '../errors.ts'
 import { remaining, type Deadline, type Service } from '../lifecycle.ts'
 import { boundCommands } from './bound-commands.ts'
 import { openClusterSubscriber } from './cluster-subscriber.ts'
+import { tellScripts } from './identity.ts'
 import { QuietSentinelConnector } from './sentinel-connector.ts'
 import { keepPulse } from './subscriber-pulse.ts'
 import { parseClusterUrl, parseRedisUrl } from './url.ts'
@@ -56,6 +57,8 @@ export function openRedis(
   // BullMQ's commands wait for Redis as long as it takes: a job that is done must not be done again.
   if (purpose !== 'blocking') boundCommands(client, commandTimeoutMs)
   if (purpose === 'subscriber') keepPulse(client, pulseMs)
+  if (purpose === 'commands' && target.kind !== 'cluster' && target.identity === 'connection')
+    tellScripts(client)
   return client
 }
 

@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { Redis } from 'ioredis'
+import { identityOf, tell, type ConnectionIdentity } from './identity.ts'
 
 export interface Script {
   readonly name: string
@@ -24,7 +25,10 @@ export function scriptName(shaOrSource: string): string | undefined {
 
 /** Reads `name.lua` from the folder. Throws when the file or something that it includes is missing. */
 export function loadScript(folder: URL, name: string): Script {
-  const source = withIncludes(folder, name)
+  return describe(name, withIncludes(folder, name))
+}
+
+function describe(name: string, source: string): Script {
   const sha1 = createHash('sha1').update(source).digest('hex')
   names.set(sha1, name).set(source, name)
   return { name, source, sha1 }
@@ -46,12 +50,29 @@ export async function runScript(
   keys: readonly string[],
   args: readonly (string | number)[],
 ): Promise<unknown> {
+  const identity = identityOf(redis)
   try {
-    return await redis.evalsha(script.sha1, keys.length, ...keys, ...args)
+    // Without an identity to ask for, the command is on its way when this returns.
+    const { sha1 } = identity ? await tellScript(identity, script) : script
+    return await redis.evalsha(sha1, keys.length, ...keys, ...args)
   } catch (failure) {
     if (!isUnknownScript(failure)) throw failure
-    return redis.eval(script.source, keys.length, ...keys, ...args)
+    const { source } = identity ? await tellScript(identity, script) : script
+    return redis.eval(source, keys.length, ...keys, ...args)
   }
+}
+
+const toldScripts = new WeakMap<Script, { readonly runId: string; readonly script: Script }>()
+
+/** What the script becomes where scripts are told who Redis is; to be sent in the same turn. */
+async function tellScript(identity: ConnectionIdentity, script: Script): Promise<Script> {
+  const runId = await identity.runId()
+  if (!identity.holds(runId)) throw new Error('The connection to Redis has changed')
+  const last = toldScripts.get(script)
+  if (last?.runId === runId) return last.script
+  const told = describe(script.name, tell(script.source, runId))
+  toldScripts.set(script, { runId, script: told })
+  return told
 }
 
 /** Redis does not know the script by its SHA (any more); sending its source mends that. */
