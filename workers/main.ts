@@ -25,7 +25,8 @@ const stallMs = 5_000
 const primarySignals = ['SIGINT', 'SIGHUP', 'SIGUSR2', 'SIGTTIN', 'SIGTTOU'] as const
 
 const { assignedSpace } = await import('../shared/deployment/assigned-space.ts')
-const { readAssignment } = await import('../shared/process/assignment.ts')
+const { processName, readAssignment } = await import('../shared/process/assignment.ts')
+const { parsePrimaryMessage } = await import('../shared/process/messages.ts')
 const { loadConfig } = await import('../shared/config/config.ts')
 const { ConfigurationError, messageOf } = await import('../shared/kernel/errors.ts')
 const { deadlineIn } = await import('../shared/kernel/lifecycle.ts')
@@ -72,6 +73,7 @@ async function run(): Promise<void> {
   const worker = createJobWorker({
     config,
     slot,
+    ...(assignment ? { name: processName(assignment) } : {}),
     keys,
     log,
     ...(forked && config.metrics ? { metrics: process } : {}),
@@ -96,6 +98,12 @@ async function run(): Promise<void> {
   process.on('message', (message) => {
     const graceMs = graceOf(message)
     if (graceMs !== null) void end(exitCode.stopped, graceMs)
+    const told = parsePrimaryMessage(message)
+    if (told?.type === 'departed') {
+      worker.takeOver(told.worker).catch((err: unknown) => {
+        log.warn({ err, worker: told.worker }, 'the jobs of a dead worker wait until its locks have run out')
+      })
+    }
   })
   if (forked) {
     process.send?.({ type: 'ready', port: null })

@@ -23,6 +23,8 @@ export interface JobWorkerOptions {
   readonly config: Config
   /** Which place among the job workers this one holds; a replacement takes the place over. */
   readonly slot: number
+  /** What this process is called where jobs are kept; no two alike, also not one after the other. */
+  readonly name?: string
   /** Where the deployment has its keys in Redis. */
   readonly keys: DeploymentKeys
   readonly log: Logger
@@ -32,9 +34,14 @@ export interface JobWorkerOptions {
   readonly tracing?: Tracing
 }
 
+export interface JobWorker extends Service {
+  /** Has the jobs of a worker that has certainly died done again at once. */
+  takeOver(worker: string): Promise<void>
+}
+
 /** A job worker: everything in one process that does background work. Ready when the schedules are reconciled. */
-export function createJobWorker(options: JobWorkerOptions): Service {
-  const { config, slot, keys, log, metrics, recovery = {}, tracing } = options
+export function createJobWorker(options: JobWorkerOptions): JobWorker {
+  const { config, slot, name, keys, log, metrics, recovery = {}, tracing } = options
   const workerId = `jobs-${slot}`
   const prefix = keys.queues
   const target = config.redis
@@ -63,8 +70,9 @@ export function createJobWorker(options: JobWorkerOptions): Service {
     log,
     ...(release === null ? {} : { release }),
   })
-  const workers = createJobWorkers({ connect, prefix, queues, jobs, services, log, recovery, ...telemetry })
-  const ticks = createTickWorker({ connect, prefix, redis, queues, log, recovery })
+  const consuming = { connect, prefix, redis, queues, log, recovery, worker: name }
+  const workers = createJobWorkers({ ...consuming, jobs, services, ...telemetry })
+  const ticks = createTickWorker(consuming)
 
   const processMeter = createProcessMeter(workerId)
   const queueMeter = createQueueMeter({ queues, durations: workers.durations })
@@ -72,7 +80,7 @@ export function createJobWorker(options: JobWorkerOptions): Service {
     ? [processMeter, answerPrimary(metrics, () => [...processMeter.read(), ...queueMeter.read()])]
     : []
 
-  return group([
+  const all = group([
     ...(tracing ? [tracing] : []),
     ...measuring,
     redisService(redis),
@@ -83,4 +91,11 @@ export function createJobWorker(options: JobWorkerOptions): Service {
     workers,
     ticks,
   ])
+  return {
+    start: all.start,
+    stop: all.stop,
+    async takeOver(worker) {
+      await Promise.all([workers.takeOver(worker), ticks.takeOver(worker)])
+    },
+  }
 }

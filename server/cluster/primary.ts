@@ -15,7 +15,7 @@ import { createControl, type Control } from './control/control.ts'
 import { refusal, type ControlAnswer } from '../../shared/process/control-request.ts'
 import { serveControl } from './control/control-socket.ts'
 import { createDataDirectory } from './boot/data-directory.ts'
-import { forgetDeparted } from './supervision/departures.ts'
+import { forgetDeparted, passOnJobs } from './supervision/departures.ts'
 import { foldAccounts } from './boot/fold-accounts.ts'
 import { foundLimits } from './boot/found-limits.ts'
 import { followHosts } from './boot/hosts.ts'
@@ -84,7 +84,9 @@ export function createPrimary({ config, programs, searchPath, log, say }: Primar
     ]
     const connection = openRedis(redis.target, 'commands', { name: 'primary' })
     await services.start(redisService(connection))
-    const supervisor = new Supervisor({
+    const forget = forgetDeparted(connection, redis.durability, { keys, log })
+    const inheritance = passOnJobs(() => supervisor.workers())
+    const supervisor: Supervisor = new Supervisor({
       kinds,
       graceMs: config.graceMs,
       drainDelayMs: config.drainDelayMs,
@@ -92,7 +94,11 @@ export function createPrimary({ config, programs, searchPath, log, say }: Primar
       recycle: config.workers,
       answer: async (request) =>
         control?.answerWorker(request) ?? refusal('failed', 'the server is still starting'),
-      onExit: forgetDeparted(connection, redis.durability, { keys, log }),
+      onReady: inheritance.onReady,
+      onExit(worker) {
+        forget(worker)
+        inheritance.onExit(worker)
+      },
       log,
     })
     if (config.metrics) await services.start(serveMetrics(config.metrics, { supervisor, log }))

@@ -12,16 +12,20 @@ export type WorkerRole = (typeof workerRoles)[number]
 export interface WorkerAssignment {
   readonly role: WorkerRole
   readonly slot: number
+  /** Of this process alone: its replacement in the slot has another one. */
+  readonly instance: string
 }
 
 const roleVariable = 'LOCKSTEP_ROLE'
 const slotVariable = 'LOCKSTEP_SLOT'
+const instanceVariable = 'LOCKSTEP_INSTANCE'
 /** The module of the application, as it was named: every process finds it anew, so that it may be another release. */
 const applicationVariable = 'LOCKSTEP_APP'
 
 export const assignmentVariables: ReadonlySet<string> = new Set([
   roleVariable,
   slotVariable,
+  instanceVariable,
   keySpaceVariable,
   applicationVariable,
 ])
@@ -35,13 +39,19 @@ export function applicationEnvironment(file: string): Record<string, string> {
   return { [applicationVariable]: file }
 }
 
-export function assignmentEnvironment({ role, slot }: WorkerAssignment): Record<string, string> {
-  return { [roleVariable]: role, [slotVariable]: String(slot) }
+export function assignmentEnvironment({ role, slot, instance }: WorkerAssignment): Record<string, string> {
+  return { [roleVariable]: role, [slotVariable]: String(slot), [instanceVariable]: instance }
+}
+
+/** What a job worker is called where jobs are kept: `jobs-1/kq3fJ0aB1x9c`. */
+export function processName({ role, slot, instance }: WorkerAssignment): string {
+  return `${role}-${slot}/${instance}`
 }
 
 /** Null when the process was not forked by our primary. */
 export function readAssignment(env: Environment): WorkerAssignment | null {
   const role = workerRoles.find((word) => word === env[roleVariable])
   const slot = Number(env[slotVariable])
-  return role !== undefined && Number.isInteger(slot) && slot >= 1 ? { role, slot } : null
+  const { [instanceVariable]: instance = '' } = env
+  return role !== undefined && Number.isInteger(slot) && slot >= 1 ? { role, slot, instance } : null
 }

@@ -29,6 +29,8 @@ export type PrimaryMessage =
   | { readonly type: 'stop-ahead' }
   /** Finish what is under way and end, within `graceMs` milliseconds. Said again, it shortens the time. */
   | { readonly type: 'stop'; readonly graceMs: number }
+  /** A job worker of this name has died: its jobs are to be done by others. */
+  | { readonly type: 'departed'; readonly worker: string }
   /** Everything that was sent to the leaving worker, connections included, has arrived there before this. */
   | { readonly type: 'goodbye' }
   | { readonly type: 'answer'; readonly id: number; readonly answer: ControlAnswer }
@@ -62,6 +64,8 @@ export function parsePrimaryMessage(value: unknown): PrimaryMessage | null {
       return isCount(message.graceMs) ? { type: 'stop', graceMs: message.graceMs } : null
     case 'goodbye':
       return { type: 'goodbye' }
+    case 'departed':
+      return typeof message.worker === 'string' ? { type: 'departed', worker: message.worker } : null
     case 'stop-ahead':
       return { type: 'stop-ahead' }
     case 'answer': {

@@ -16,6 +16,7 @@ import type { Log } from './job.ts'
 import type { Queues } from './queues.ts'
 import { createRunningJobs, type RunningJob } from './running-jobs.ts'
 import { settleMs } from './attempt.ts'
+import { forsakeJobs } from './scripts.ts'
 import { ticksByOurClock } from './tick-strategy.ts'
 
 /** How soon the death of a worker is noticed, and how much a job may bear. */
@@ -39,6 +40,8 @@ export interface ConsumerOptions {
   readonly prefix: string
   /** Opens a connection for blocking commands; closed by the consumer. */
   readonly connect: () => Redis
+  /** What the process is called; no two alike, also not one after the other. */
+  readonly worker?: string | undefined
   readonly concurrency: number
   readonly attempts: number
   readonly keepCompleted: KeepJobs
@@ -51,7 +54,12 @@ export interface ConsumerOptions {
   readonly onEnd?: (outcome: 'completed' | 'failed', job: BullJob) => void
 }
 
-export function createConsumer(options: ConsumerOptions): Service {
+export interface Consumer extends Service {
+  /** Has the jobs of a worker that has certainly died done again at once, instead of when its locks run out. */
+  takeOver(worker: string): Promise<void>
+}
+
+export function createConsumer(options: ConsumerOptions): Consumer {
   const { queue, queues, recovery, log, concurrency } = options
   const running = createRunningJobs(systemClock, recovery.lockMs)
   const retired = new Set<Promise<void>>()
@@ -82,6 +90,7 @@ export function createConsumer(options: ConsumerOptions): Service {
       maximumRateLimitDelay: recovery.lockMs / 3,
       settings: { repeatStrategy: ticksByOurClock },
       ...(options.telemetry ? { telemetry: options.telemetry } : {}),
+      ...(options.worker === undefined ? {} : { name: options.worker }),
     })
     worker.on('locksRenewed', ({ jobIds }) => running.renewed(jobIds))
     worker.on('lockRenewalFailed', (ids) => running.lost(ids))
@@ -157,6 +166,15 @@ export function createConsumer(options: ConsumerOptions): Service {
       current = await open()
       await current.worker.waitUntilReady()
       scheduleLook()
+    },
+
+    async takeOver(dead) {
+      if (current === null) return
+      const { worker, redis } = current
+      const jobs = await forsakeJobs(redis, (type) => worker.toKey(type), dead)
+      if (jobs === 0) return
+      log.warn({ queue, worker: dead, jobs }, 'a worker died at its jobs; they are done again')
+      await worker.startStalledCheckTimer()
     },
 
     /**

@@ -20,6 +20,8 @@ export interface JobWorkersOptions<Services> {
   /** What the handlers work with. */
   readonly services: Services
   readonly log: Log
+  /** What this process is called; no two alike, also not one after the other. For `takeOver`. */
+  readonly worker?: string | undefined
   readonly prefix?: string
   readonly recovery?: Partial<RecoveryLimits>
   /** For the jobs with a sandbox. */
@@ -30,6 +32,8 @@ export interface JobWorkersOptions<Services> {
 export interface JobWorkers extends Service {
   /** How long attempts took in this process, by job. */
   durations(): Record<string, Durations>
+  /** Has the jobs of a worker that has certainly died done again at once, instead of when its locks run out. */
+  takeOver(worker: string): Promise<void>
 }
 
 export function createJobWorkers<Services>(options: JobWorkersOptions<Services>): JobWorkers {
@@ -42,6 +46,7 @@ export function createJobWorkers<Services>(options: JobWorkersOptions<Services>)
     createConsumer({
       queue: job.name,
       queues,
+      worker: options.worker,
       prefix,
       connect,
       concurrency: job.concurrency,
@@ -67,6 +72,9 @@ export function createJobWorkers<Services>(options: JobWorkersOptions<Services>)
     },
     stop: all.stop,
     durations: durations.read,
+    async takeOver(worker) {
+      await Promise.all(consumers.map((consumer) => consumer.takeOver(worker)))
+    },
   }
 }
 

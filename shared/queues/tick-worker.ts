@@ -1,7 +1,6 @@
 import { UnrecoverableError } from 'bullmq'
 import type { Redis } from 'ioredis'
-import type { Service } from '../kernel/lifecycle.ts'
-import { createConsumer, defaultRecovery, type RecoveryLimits } from './consumer.ts'
+import { createConsumer, defaultRecovery, type Consumer, type RecoveryLimits } from './consumer.ts'
 import { defaultPrefix, ticksQueue } from './keys.ts'
 import { isDefinition } from './schedule-store.ts'
 import { createTickServer, type TickServerOptions } from './serve-tick.ts'
@@ -9,6 +8,8 @@ import { createTickServer, type TickServerOptions } from './serve-tick.ts'
 export interface TickWorkerOptions extends TickServerOptions {
   /** Opens a connection for blocking commands. */
   readonly connect: () => Redis
+  /** What this process is called; no two alike, also not one after the other. For `takeOver`. */
+  readonly worker?: string | undefined
   readonly recovery?: Partial<RecoveryLimits>
 }
 
@@ -16,12 +17,13 @@ export interface TickWorkerOptions extends TickServerOptions {
  * Turns the clock's ticks into jobs. Each tick is taken up by one of the processes that have this, and carries
  * its schedule with it: it can be served by a process that was built before the schedule was declared.
  */
-export function createTickWorker(options: TickWorkerOptions): Service {
+export function createTickWorker(options: TickWorkerOptions): Consumer {
   const { connect, queues, log, prefix = defaultPrefix } = options
   const ticks = createTickServer(options)
   return createConsumer({
     queue: ticksQueue,
     queues,
+    worker: options.worker,
     prefix,
     connect,
     concurrency: 10,

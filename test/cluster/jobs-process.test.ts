@@ -10,6 +10,20 @@ import { startRedis } from '../support/redis.ts'
 import { eventually } from '../support/eventually.ts'
 import { signIn, type SignedIn } from '../support/http.ts'
 
+/** Takes three seconds, and says which process did it. */
+const slowEcho = `import { z } from 'zod'
+import { defineJob } from '../../shared/queues/job.js'
+export const echo = defineJob({
+  name: 'echo',
+  payload: z.strictObject({ message: z.string() }),
+  enqueue: 'anyone signed in',
+  async handler({ signal, progress }) {
+    await progress(process.pid)
+    await new Promise((done) => setTimeout(done, 3_000))
+    return { by: process.pid, interrupted: signal.aborted }
+  },
+})`
+
 describe('the job workers of the server', function () {
   this.timeout(60_000)
   const cleanUp = cleanUpAfterEach()
@@ -51,21 +65,7 @@ describe('the job workers of the server', function () {
   it('of the old build finish their jobs at a reload, within JOB_GRACE and not GRACE', async () => {
     const build = await copyBuild()
     cleanUp(() => build.remove())
-    await build.replace(
-      'workers/jobs/echo.js',
-      `import { z } from 'zod'
-      import { defineJob } from '../../shared/queues/job.js'
-      export const echo = defineJob({
-        name: 'echo',
-        payload: z.strictObject({ message: z.string() }),
-        enqueue: 'anyone signed in',
-        async handler({ signal, progress }) {
-          await progress(process.pid)
-          await new Promise((done) => setTimeout(done, 3_000))
-          return { by: process.pid, interrupted: signal.aborted }
-        },
-      })`,
-    )
+    await build.replace('workers/jobs/echo.js', slowEcho)
     const env = { ...withoutLimits, GRACE: '500ms', JOB_GRACE: '20s' }
     const cluster = await startCluster({ workers: 1, jobWorkers: 1, mainPath: build.mainPath, env })
     cleanUp(() => cluster.stop())
@@ -82,6 +82,26 @@ describe('the job workers of the server', function () {
     expect(await look()).to.deep.include({ state: 'completed', result: { by: old, interrupted: false } })
   })
 
+  it('take over at once what a worker that was killed -9 was at, instead of when its locks run out', async () => {
+    const build = await copyBuild()
+    cleanUp(() => build.remove())
+    await build.replace('workers/jobs/echo.js', slowEcho)
+    const { mainPath } = build
+    const cluster = await startCluster({ workers: 1, jobWorkers: 1, mainPath, env: withoutLimits })
+    cleanUp(() => cluster.stop())
+    const root = await signIn(cluster.url, { ...admin, transport: 'token' })
+    const asked = await root.send('/api/v1/jobs/echo', { method: 'POST', body: { data: { message: 'on' } } })
+    const look = async () => (await root.send(`/api/v1/jobs/echo/${asked.json().id}`)).json()
+    const old = cluster.workerPids('jobs').get(1) ?? 0
+    await eventually(async () => expect(await look()).to.include({ state: 'active', progress: old }))
+    process.kill(old, 'SIGKILL')
+    // Locks last 30 s.
+    await eventually(async () => expect(await look()).to.include({ state: 'completed' }), 20_000)
+    expect((await look()).result.by)
+      .to.equal(cluster.workerPids('jobs').get(1))
+      .and.not.equal(old)
+  })
+
   it('keep schedules by the release of the build, not by when they were started', async () => {
     const redis = await startRedis()
     cleanUp(() => redis.stop())
@@ -89,7 +109,8 @@ describe('the job workers of the server', function () {
     cleanUp(() => cluster.stop())
     const connection = openRedis({ kind: 'single', url: redis.url }, 'commands')
     cleanUp(async () => connection.disconnect())
-    const kept = await connection.hget('{lockstep}:schedules-applied', '@build')
+    const [key = ''] = await connection.keys('*:schedules-applied')
+    const kept = await connection.hget(key, '@build')
     expect(Number(kept)).to.equal(releaseOfBuild(new URL('../../dist/.release', import.meta.url)))
   })
 

@@ -25,8 +25,8 @@ describe('jobs on real processes', function () {
   let queues: Queues
   let processes: JobProcess[] = []
 
-  async function startProcess(): Promise<JobProcess> {
-    const recovery = { lockMs: 1_000, stalledCheckMs: 250 }
+  async function startProcess(slow = {}): Promise<JobProcess> {
+    const recovery = { lockMs: 1_000, stalledCheckMs: 250, ...slow }
     const started = await startJobProcess({
       redisUrl: server.url,
       schedules: [],
@@ -83,6 +83,28 @@ describe('jobs on real processes', function () {
     })
     const attempts = (await readRuns(redis)).map(({ attempt }) => attempt)
     expect(Math.max(...attempts), 'a killed worker costs no attempt').to.equal(1)
+  })
+
+  it('are taken over at once when it is known that their worker is dead, and not from one that lives', async () => {
+    // Nobody would look for them before the test is over.
+    const slow = { lockMs: 600_000, stalledCheckMs: 600_000 }
+    const [dead, living] = [await startProcess(slow), await startProcess(slow)]
+    const asked = await Promise.all(
+      Array.from({ length: 10 }, (_, n) => queues.enqueue(count, { n, ms: 2_000 })),
+    )
+    await eventually(async () => expect(await readRuns(redis)).to.have.length(10))
+    await dead.kill()
+    processes = processes.filter((one) => one !== dead)
+    living.tellDeparted(dead.name)
+    const done = await eventually(async () => {
+      const ids = (await readRuns(redis)).filter(({ event }) => event === 'done').map(({ id }) => id)
+      expect(ids).to.have.length(10)
+      return ids
+    }, 15_000)
+    expect(done).to.have.members(asked.map(({ id }) => id))
+    const runs = await readRuns(redis)
+    expect(runs.filter(({ event }) => event === 'started')).to.have.length(15)
+    expect(Math.max(...runs.map(({ attempt }) => attempt)), 'it costs no attempt').to.equal(1)
   })
 
   it('are taken over within the grace when their process is drained, at their first attempt', async () => {

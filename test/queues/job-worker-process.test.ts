@@ -55,6 +55,8 @@ describe('the process of a job worker', function () {
       REDIS_URL: server.url,
       LOCKSTEP_ROLE: 'jobs',
       LOCKSTEP_SLOT: '3',
+      LOCKSTEP_INSTANCE: 'abc',
+      LOCKSTEP_KEY_SPACE: '',
     })
     expect((await once(child, 'message'))[0]).to.deep.equal({ type: 'ready', port: null })
 

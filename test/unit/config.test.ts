@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { loadConfig, type Config, type Facts } from '../../shared/config/config.ts'
-import { readAssignment } from '../../shared/process/assignment.ts'
+import { assignmentEnvironment, readAssignment } from '../../shared/process/assignment.ts'
 import { ConfigurationError } from '../../shared/kernel/errors.ts'
 
 type Variables = Record<string, string>
@@ -483,10 +483,8 @@ describe('the configuration', () => {
 
 describe('what the primary tells a worker', () => {
   it('is read back, and is nothing for a process that was not forked by it', () => {
-    expect(readAssignment({ LOCKSTEP_ROLE: 'web', LOCKSTEP_SLOT: '3' })).to.deep.equal({
-      role: 'web',
-      slot: 3,
-    })
+    const assignment = { role: 'web', slot: 3, instance: 'kq3fJ0aB1x9c' } as const
+    expect(readAssignment(assignmentEnvironment(assignment))).to.deep.equal(assignment)
     for (const env of [{}, { LOCKSTEP_ROLE: 'web' }, { LOCKSTEP_ROLE: 'king', LOCKSTEP_SLOT: '1' }]) {
       expect(readAssignment(env)).to.equal(null)
     }

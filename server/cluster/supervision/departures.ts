@@ -27,3 +27,32 @@ export function forgetDeparted(
     })
   }
 }
+
+/** Longer than the locks of a dead worker last: from then on others find its jobs by themselves. */
+const rememberedMs = 60_000
+
+/**
+ * Has the jobs of a job worker that has certainly ended done by the others, and by its replacement as soon as that is
+ * ready. They would wait until the locks of the dead one have run out otherwise, for half a minute.
+ */
+export function passOnJobs(workers: () => readonly WorkerHandle[]): {
+  readonly onReady: (worker: WorkerHandle) => void
+  readonly onExit: (worker: WorkerHandle) => void
+} {
+  const departed = new Map<string, number>()
+  return {
+    onReady(heir) {
+      if (heir.role !== 'jobs') return
+      for (const [name, until] of departed) {
+        if (performance.now() < until) heir.passOnJobsOf(name)
+        else departed.delete(name)
+      }
+    },
+    onExit({ role, name }) {
+      if (role !== 'jobs') return
+      departed.set(name, performance.now() + rememberedMs)
+      for (const heir of workers())
+        if (heir.role === 'jobs' && heir.state === 'ready') heir.passOnJobsOf(name)
+    },
+  }
+}

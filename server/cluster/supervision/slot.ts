@@ -21,6 +21,8 @@ export interface SlotOptions extends ForkOptions {
   readonly probationMs: number
   readonly backoff: Backoff
   readonly log: Logger
+  /** It can do its work. */
+  readonly onReady: (worker: WorkerHandle) => void
   /** The process has certainly ended. */
   readonly onExit: (worker: WorkerHandle) => void
 }
@@ -177,6 +179,7 @@ export class Slot {
       () => {
         this.#step('ready', worker, tell)
         if (this.#options.isStopAhead()) worker.announceStop()
+        this.#options.onReady(worker)
       },
       (err: unknown) => {
         if (!this.isRetired) this.#log.error({ ...about(worker), err }, 'worker did not start')

@@ -58,6 +58,8 @@ export interface SupervisorOptions {
   }
   /** Answers what a worker asks. */
   readonly answer?: (request: unknown) => Promise<ControlAnswer>
+  /** A worker can do its work. */
+  readonly onReady?: (worker: WorkerHandle) => void
   /** A worker has certainly ended. */
   readonly onExit?: (worker: WorkerHandle) => void
 }
@@ -98,6 +100,7 @@ const defaults = {
   scheduling: 'round-robin',
   recycle: { maxRssBytes: null, maxAgeMs: null },
   answer: async () => refusal('invalid', 'nobody answers here'),
+  onReady: () => {},
   onExit: () => {},
 } as const
 

@@ -1,7 +1,9 @@
 import cluster, { type Worker } from 'node:cluster'
+import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import {
   assignmentEnvironment,
+  processName,
   type WorkerAssignment,
   type WorkerRole,
 } from '../../../shared/process/assignment.ts'
@@ -39,6 +41,8 @@ export class WorkerBootFailed extends Error {
 export class WorkerHandle {
   readonly role: WorkerRole
   readonly slot: number
+  /** What it is called where jobs are kept; its replacement is called otherwise. */
+  readonly name: string
   /** On the monotonic clock. */
   readonly startedAt = performance.now()
   /** Where it listens, if it does. Rejects with `WorkerBootFailed`; one that takes too long is killed. */
@@ -51,7 +55,12 @@ export class WorkerHandle {
   #vitals: Heartbeat | null = null
   #heartbeats = 0
 
-  static fork(assignment: WorkerAssignment, program: WorkerProgram, options: ForkOptions): WorkerHandle {
+  static fork(
+    place: Pick<WorkerAssignment, 'role' | 'slot'>,
+    program: WorkerProgram,
+    options: ForkOptions,
+  ): WorkerHandle {
+    const assignment = { ...place, instance: randomBytes(9).toString('base64url') }
     cluster.setupPrimary({ exec: program.exec, args: [] })
     const worker = cluster.fork({ ...program.env, ...assignmentEnvironment(assignment) })
     closeUntaken(worker)
@@ -62,6 +71,7 @@ export class WorkerHandle {
     this.#worker = worker
     this.role = assignment.role
     this.slot = assignment.slot
+    this.name = processName(assignment)
     this.exited = endOf(worker)
     this.ready = this.#readiness(assignment, options.bootTimeoutMs)
     // Whoever waits for `ready` is told; nobody has to.
@@ -105,6 +115,11 @@ export class WorkerHandle {
   /** Has it tell balancers that the server will stop soon. */
   announceStop(): void {
     this.#send({ type: 'stop-ahead' })
+  }
+
+  /** Has it take over the jobs of a worker that has died. */
+  passOnJobsOf(worker: string): void {
+    this.#send({ type: 'departed', worker })
   }
 
   /** Asks it to finish within `graceMs` milliseconds. Safe twice, and when it has ended. */
