@@ -61,7 +61,7 @@ export function createPrimary({ config, programs, searchPath, log, say }: Primar
     await services.start(foldAccounts(config.database))
     if (administrator) {
       say(firstAdministratorText(administrator))
-      await foundLimits(redis.target, keys.limits)
+      await foundLimits(config.limitsRedis ?? redis.target, keys.limits)
     }
 
     const env = {

@@ -15,7 +15,8 @@ import { crossOrigin } from './pipeline/cross-origin.ts'
 import { explainAbsence } from './pipeline/explain-absence.ts'
 import { gateAnswers } from './pipeline/gate-answers.ts'
 import { identifyRequests } from './pipeline/identify-request.ts'
-import { limitRoutes } from './pipeline/limit-routes.ts'
+import { limitAbsent, limitRoutes } from './pipeline/limit-routes.ts'
+import type { ProxyWatch } from './pipeline/notice-proxy.ts'
 import { logRequests } from './pipeline/log-requests.ts'
 import { refuseInMaintenance } from './pipeline/maintenance.ts'
 import { readCredentials } from './pipeline/read-credential.ts'
@@ -37,9 +38,10 @@ export interface AppParts {
   /** The routes among them that are the application's own. */
   readonly ownRoutes: readonly Route[]
   readonly sessions: Sessions
-  readonly limiter: Pick<RateLimiter, 'take' | 'takeAll' | 'policies'>
+  readonly limiter: Pick<RateLimiter, 'take' | 'takeAll' | 'policies' | 'knownRefusal'>
   /** Whether only administrators are served. */
   readonly inMaintenance: () => boolean
+  readonly proxyWatch?: ProxyWatch
   readonly log: Logger
   readonly requestMeter?: RequestMeter
   /** Where requests are traced. */
@@ -57,6 +59,7 @@ export function createApp(parts: AppParts): KoaApp {
   const use = (layer: AppMiddleware) => app.use(inTurn(layer))
 
   if (parts.tracing) use(traceRequests(parts.tracing))
+  if (parts.proxyWatch && trustProxy === 0) use(parts.proxyWatch.middleware)
   use(identifyRequests({ trustProxy, worker: exposeWorker ? parts.workerId : null }))
   use(securityHeaders())
   use(logRequests(log, parts.requestMeter))
@@ -67,7 +70,7 @@ export function createApp(parts: AppParts): KoaApp {
   const guards = [
     readCredentials(),
     refuseCrossSite({ trustProxy, publicOrigin: publicUrl === null ? null : new URL(publicUrl).origin }),
-    authenticate(sessions),
+    authenticate(sessions, parts.limiter),
     limitRoutes(parts.limiter, features.routes),
     admit(),
     refuseInMaintenance(parts.inMaintenance),
@@ -85,6 +88,7 @@ export function createApp(parts: AppParts): KoaApp {
       parts.ownRoutes,
     ),
   )
+  use(limitAbsent(parts.limiter))
   use(explainAbsence())
 
   // What breaks once the answer is Koa's to send. Mostly the client went away; otherwise the body of a route was

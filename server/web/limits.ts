@@ -30,13 +30,19 @@ export interface Limits extends Service {
 /** The policy that every route is charged to, unless it says otherwise. */
 export const usualPolicy = 'api'
 
+/**
+ * The policy of what an administrator needs to lift or change a limit, from signing in on. No setting changes it, so
+ * that a limit that was set by mistake can be taken back by whom it locks out.
+ */
+export const undoPolicy = 'undo'
+
 export function openLimits({ redis, coherence, limits, policies = [], prefix = 'lm' }: LimitParts): Limits {
   const limiter = createRateLimiter({
     redis,
     clock: systemClock,
     coherence,
     prefix,
-    policies: [apiPolicy(limits), ...policies],
+    policies: [apiPolicy(limits), ...serverPolicies, ...policies],
   })
   const guard = createLoginGuard({ redis, clock: systemClock, prefix, ...loginRules(limits) })
 
@@ -62,6 +68,34 @@ function loginRules({ loginIp, loginAccount }: Config['limits']): LoginRules {
 export function apiPolicy({ api }: Config['limits']): LimitPolicy {
   return { name: usualPolicy, rule: api, onOutage: 'open', onDataLoss: 'trust' }
 }
+
+/** Tokens that prove nothing, by address. So many that a network whose sessions have all ended is not refused. */
+export const tokenPolicy = 'tokens'
+
+/** Mails with a link for a new password, by the address that they go to: whoever asks for them is anybody. */
+export const resetMailPolicy = 'reset-mails'
+
+/** The limits of the server that no setting changes. */
+export const serverPolicies: readonly LimitPolicy[] = [
+  {
+    name: undoPolicy,
+    rule: { limit: 300, windowMs: 60_000 },
+    onOutage: 'open',
+    onDataLoss: 'trust',
+  },
+  {
+    name: tokenPolicy,
+    rule: { limit: 1_000, windowMs: 60_000 },
+    onOutage: 'open',
+    onDataLoss: 'trust',
+  },
+  {
+    name: resetMailPolicy,
+    rule: { limit: 10, windowMs: 86_400_000 },
+    onOutage: 'closed',
+    onDataLoss: 'trust',
+  },
+]
 
 function sameRule(a: Config['limits']['api'], b: Config['limits']['api']): boolean {
   return JSON.stringify(a) === JSON.stringify(b)

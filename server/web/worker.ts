@@ -11,7 +11,7 @@ import type { Logger } from '../../shared/telemetry/log.ts'
 import { createQueues } from '../../shared/queues/queues.ts'
 import { createScheduleViews } from '../../shared/queues/schedule-views.ts'
 import { answerPrimary, type MetricsChannel } from '../../shared/telemetry/metrics/answer-primary.ts'
-import { limitReadings } from '../../shared/telemetry/metrics/limit-readings.ts'
+import { limitReadings, signInReadings } from '../../shared/telemetry/metrics/limit-readings.ts'
 import { createProcessMeter } from '../../shared/telemetry/metrics/process-meter.ts'
 import { createSessionMeter } from '../../shared/telemetry/metrics/session-meter.ts'
 import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
@@ -29,7 +29,9 @@ import { createApp } from './app.ts'
 import { createAuditWriter } from './features/audit/audit-writer.ts'
 import { createHttpServer } from '../http/http-server.ts'
 import { passwordResetRequests } from './features/auth/password-reset-requests.ts'
+import { readinessNotes } from './features/health/readiness-notes.ts'
 import { createReadiness, probeRedis, type SessionsDetail } from './features/health/readiness.ts'
+import { createProxyWatch } from './pipeline/notice-proxy.ts'
 import { createRequestMeter } from './request-meter.ts'
 import { openLimits } from './limits.ts'
 import { followRuntimeSettings, ownSettings } from './features/settings/runtime-settings.ts'
@@ -99,7 +101,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
   const redis = openRedis(config.redis, 'commands', { name: workerId })
   const subscriber = openRedis(config.redis, 'subscriber', { name: `${workerId}-subscriber` })
   // Of its own: the limiter waits for answers itself, longer than a command may take otherwise.
-  const limitRedis = openRedis(config.redis, 'commands', {
+  const limitRedis = openRedis(config.limitsRedis ?? config.redis, 'commands', {
     name: `${workerId}-limits`,
     commandTimeoutMs: limitTimeoutMs,
   })
@@ -154,10 +156,12 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     onLimits: limits.follow,
     ...(app.settings ? { own: app.settings } : {}),
   })
+  const proxyWatch = createProxyWatch(log)
   const readiness = createReadiness(
     { redis: () => probeRedis(redis, keys.probe), database: () => accounts.ping() },
     readinessBoundMs,
     () => sessionsDetail(sessions, coherence),
+    readinessNotes(limits.guard, proxyWatch),
   )
   const measuring = metrics
     ? [
@@ -167,6 +171,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
           ...requestMeter.read(),
           ...sessionMeter.read(sessions, coherence),
           ...limitReadings(workerId, limits.limiter.metrics()),
+          ...signInReadings(workerId, limits.guard.metrics()),
         ]),
       ]
     : []
@@ -217,6 +222,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     sessions,
     limiter: limits.limiter,
     inMaintenance: () => settings.current().values.maintenance,
+    proxyWatch,
     log,
     requestMeter,
     ...(tracing ? { tracing } : {}),

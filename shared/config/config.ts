@@ -101,6 +101,8 @@ export interface Config {
     readonly durability: Durability
     readonly leaseMs: number
   }
+  /** Where limits are counted; null: where sessions are. */
+  readonly limitsRedis: Exclude<RedisTarget, { kind: 'embedded' }> | null
   readonly limits: {
     readonly api: LimitRule
     readonly loginIp: LimitRule
@@ -201,6 +203,7 @@ function readConfig(reader: EnvironmentReader, { cpus, cwd }: Pick<Facts, 'cpus'
       durability: read('SESSION_DURABILITY', oneOf(durabilities), 'auto'),
       leaseMs: read('LEASE', lease, 1_000),
     },
+    limitsRedis: read('LIMITS_REDIS_URL', redisAddress, null),
     limits: {
       api: read('LIMIT_API', limitRule, { limit: 1_000, windowMs: 60_000 }),
       loginIp: read('LIMIT_LOGIN_IP', limitRule, { limit: 50, windowMs: 15 * 60_000 }),

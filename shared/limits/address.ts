@@ -1,4 +1,19 @@
-import { isIPv6 } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
+
+/** What whoever is not signed in is limited as: `ip:` and the address as it is charged. */
+export function addressSubject(ip: string): string {
+  return `ip:${addressKey(ip)}`
+}
+
+/** A subject as people type it (`ip:2001:DB8::7`, `[2001:db8::7]`, `2001:db8::/64`), as it is charged. */
+export function normalizeSubject(typed: string): string {
+  const text = typed.trim()
+  const address = text.replace(/^ip:/i, '').replace(/^\[(.*)\]$/, '$1')
+  const [ip = '', bits] = address.split('/')
+  const isAddress = isIP(ip) !== 0 && (bits === undefined || bits === '64')
+  if (isAddress) return addressSubject(ip)
+  return /^ip:/i.test(text) ? `ip:${address}` : text
+}
 
 /**
  * What an address is limited as. An IPv6 address stands for its network of /64 (or another prefix): whoever has one

@@ -48,7 +48,7 @@ const shortestWindowMs = 100
 const longestWindowMs = 366 * 86_400_000
 
 /** Tokens that a worker holds and does not need are missing elsewhere: not for long, however long the window. */
-const usualTermMs = 5_000
+const longestTerm = 5_000
 
 /**
  * The terms of a rule, null for `off`. `fixedTermMs` replaces the default, a 20th of the window and longer where needed. Throws `RangeError`
@@ -63,9 +63,9 @@ export function termsOf(rule: LimitRule, fixedTermMs?: number): Terms | null {
   if (!Number.isSafeInteger(windowMs) || windowMs < shortestWindowMs || windowMs > longestWindowMs) {
     throw new RangeError(`a window must last ${shortestWindowMs} ms to 366 days, not ${windowMs} ms`)
   }
-  const termMs = fixedTermMs ?? Math.min(usualTermMs, Math.floor(windowMs / 20))
+  const termMs = fixedTermMs ?? Math.min(longestTerm, Math.floor(windowMs / 20))
   const slotMs = Math.max(1, Math.floor(windowMs / 32))
-  const longestTermMs = fixedTermMs ?? Math.max(termMs, Math.floor(windowMs / 4))
+  const longestTermMs = fixedTermMs ?? Math.max(termMs, Math.min(longestTerm, Math.floor(windowMs / 4)))
   return { limit, windowMs, termMs, slotMs, keepMs: windowMs + termMs, longestTermMs }
 }
 

@@ -10,10 +10,11 @@ import type { Redis } from 'ioredis'
 import type { Announcements } from '../coherence/index.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { createCounters, type LimiterMetrics } from './counters.ts'
-import { join, type JointDecision, type RateDecision } from './decision.ts'
+import { join, type JointDecision, type RateDecision, type Refusal } from './decision.ts'
 import { Unavailable } from '../kernel/errors.ts'
 import { createJudge } from './judge.ts'
 import {
+  covers,
   createKeyState,
   forgetDenial,
   termsFor,
@@ -36,6 +37,8 @@ export interface RateLimiter extends Service {
    * key or knows that there are none. Throws or rejects with `Unavailable` (503) during an outage under `closed`.
    */
   take(policy: string, key: string, cost?: number): RateDecision | Promise<RateDecision>
+  /** What this worker knows to refuse, without asking Redis and without charging anything; null where it knows nothing. */
+  knownRefusal(policy: string, key: string): Refusal | null
   /** Charges all of the claims, or none of them. */
   takeAll(claims: readonly Claim[]): JointDecision | Promise<JointDecision>
   /** Adds a policy, or replaces the one of this name from now on. On this worker: settings tell the others. */
@@ -326,6 +329,12 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
   return {
     take,
     takeAll,
+    knownRefusal(name, key) {
+      const state = policyState(name).keys.get(key)
+      const denial = state ? remembered(state) : null
+      const now = clock.mono()
+      return state && covers(denial, 1, now) ? judge.refuse(state, 1, now, denial) : null
+    },
     define,
     remove,
     policies: () => [...policies.values()].map(({ policy }) => policy),

@@ -189,9 +189,12 @@ export function createSessions(options: SessionOptions): SessionService {
       await cache.clear()
     },
 
-    authenticate(token) {
+    authenticate(token, beforeAsking) {
       const held = cache.get(token)
-      if (held === undefined) return loadIdentity(token)
+      if (held === undefined) {
+        beforeAsking?.()
+        return loadIdentity(token)
+      }
       if (!(held instanceof Promise)) counters.hits++
       return held
     },

@@ -103,9 +103,10 @@ export type DataChanges = Readonly<Record<string, unknown>>
 export interface Sessions {
   /**
    * Whose token is it? `null` when it proves nothing (malformed, unknown, expired, revoked). Answers
-   * synchronously when this worker may decide from its own memory.
+   * synchronously when this worker may decide from its own memory. `beforeAsking` is called where Redis has to be asked;
+   * what it throws is thrown instead.
    */
-  authenticate(token: string): Identity | null | Promise<Identity | null>
+  authenticate(token: string, beforeAsking?: () => void): Identity | null | Promise<Identity | null>
 
   /**
    * The response gate (P2): is what `authenticate` answered for this token still true, so that data read in

@@ -14,6 +14,8 @@ import type { Route } from '../../shared/app/route.ts'
 import { createAuditWriter } from '../../server/web/features/audit/audit-writer.ts'
 import { createHttpServer } from '../../server/http/http-server.ts'
 import { createReadiness, probeRedis, type Readiness } from '../../server/web/features/health/readiness.ts'
+import { readinessNotes } from '../../server/web/features/health/readiness-notes.ts'
+import { createProxyWatch } from '../../server/web/pipeline/notice-proxy.ts'
 import { openLimits } from '../../server/web/limits.ts'
 import { signInNotices } from '../../server/web/features/auth/sign-in-notices.ts'
 import { followRuntimeSettings, ownSettings } from '../../server/web/features/settings/runtime-settings.ts'
@@ -36,6 +38,8 @@ import { createSessions, type SessionService } from '../../shared/sessions/creat
 
 /** The HTTP side of a worker, here in the test's process, over a real Redis and a real database. */
 export interface HttpApp {
+  /** What the keys of its sessions and limits begin with. */
+  readonly domain: string
   readonly sessions: SessionService
   readonly accounts: AccountStore
   readonly readiness: Readiness
@@ -117,13 +121,16 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   const mails: Mail[] = []
   const audit = createAuditWriter({ audit: accounts.audit, log, retryMs: 50 })
   const queues = createQueues({ redis, jobs: options.jobs ?? [] })
-  const readiness = createReadiness(
-    { redis: () => probeRedis(redis, `{${domain}}:probe`), database: () => accounts.ping() },
-    500,
-  )
+  const proxyWatch = createProxyWatch(log)
 
   const key = `${domain}:settings`
   const limits = openLimits({ redis, coherence, limits: config.limits, prefix: domain })
+  const readiness = createReadiness(
+    { redis: () => probeRedis(redis, `{${domain}}:probe`), database: () => accounts.ping() },
+    500,
+    undefined,
+    readinessNotes(limits.guard, proxyWatch),
+  )
   const settings = followRuntimeSettings({
     config,
     redis,
@@ -185,6 +192,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     sessions: parts.sessions,
     limiter: limits.limiter,
     inMaintenance: () => settings.current().values.maintenance,
+    proxyWatch,
     log,
     workerId: '1',
   })
@@ -216,6 +224,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   await limits.guard.found()
 
   const running: HttpApp = {
+    domain,
     sessions,
     accounts,
     readiness,

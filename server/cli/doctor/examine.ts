@@ -8,6 +8,7 @@ import { askServer, ServerNotRunning } from '../ask-server.ts'
 import { examineDatabase } from './examine-database.ts'
 import { examineDeployment } from './examine-deployment.ts'
 import { examinePorts } from './examine-ports.ts'
+import { examineReadiness } from './examine-readiness.ts'
 import { examineRedis } from './examine-redis.ts'
 import { examineSystem, type SystemFacts } from './examine-system.ts'
 import { examineTraces } from './examine-traces.ts'
@@ -53,6 +54,7 @@ export async function examine({ config: read, searchPath, facts }: Patient): Pro
     examinePorts(config, server),
     examineSystem(config, facts),
     examineTraces(config),
+    examineReadiness(config, server !== null),
   ])
   return [ok('the environment is understood'), describeServer(config, server), ...parts.flat()]
 }

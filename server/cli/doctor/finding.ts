@@ -1,7 +1,16 @@
 /** What the doctor found out about one thing. */
 export interface Finding {
   readonly about:
-    'configuration' | 'server' | 'deployment' | 'redis' | 'database' | 'ports' | 'clock' | 'system' | 'traces'
+    | 'configuration'
+    | 'server'
+    | 'deployment'
+    | 'redis'
+    | 'database'
+    | 'ports'
+    | 'sign-in'
+    | 'clock'
+    | 'system'
+    | 'traces'
   /** `problem`: the server would not start, or not keep its promises. `warning`: it would, and something is amiss. */
   readonly level: 'ok' | 'warning' | 'problem'
   /** What was found, with the way out where something is wrong. */

@@ -43,7 +43,7 @@ export function createLoneWorker(options: LoneWorkerOptions): Service {
     const { keys } = deployment
     if (administrator) {
       say(firstAdministratorText(administrator))
-      await foundLimits(redis.target, keys.limits)
+      await foundLimits(config.limitsRedis ?? redis.target, keys.limits)
     }
     const sessions = { ...config.sessions, durability: redis.durability }
     // pm2 may add workers at any time, so nothing may count on being the only one.

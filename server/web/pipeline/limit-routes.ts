@@ -33,6 +33,11 @@ export function limitRoutes(
   }
 }
 
+/** Charges what no route answers to the address that it comes from: to look for what there is has a limit, too. */
+export function limitAbsent(limiter: Pick<RateLimiter, 'take' | 'takeAll'>): AppMiddleware {
+  return rateLimit({ limiter, policies: [usualPolicy] })
+}
+
 function refuseUnknownPolicies(limiter: Pick<RateLimiter, 'policies'>, routes: readonly Route[]): void {
   const known = new Set(limiter.policies().map(({ name }) => name))
   for (const { method, path, limits = [] } of routes) {

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { addressKey } from '../../../shared/limits/address.ts'
+import { addressSubject } from '../../../shared/limits/address.ts'
 import type { Admission, JointDecision, RateDecision } from '../../../shared/limits/decision.ts'
 import {
   rateLimitHeader,
@@ -53,7 +53,7 @@ export function rateLimit(options: RateLimitOptions): AppMiddleware {
 /** `user:<id>` of who is signed in, else `ip:<address>`, IPv6 by its network. What an administrator unblocks. */
 export function userOrAddress(ctx: AppContext): string {
   const { identity, clientIp } = ctx.state
-  return identity ? `user:${identity.user.id}` : `ip:${addressKey(clientIp ?? 'unknown')}`
+  return identity ? `user:${identity.user.id}` : addressSubject(clientIp ?? 'unknown')
 }
 
 function apply(ctx: AppContext, decision: RateDecision | JointDecision): void {
@@ -74,7 +74,8 @@ function append(res: ServerResponse, field: string, item: string): void {
   res.setHeader(field, before === undefined ? item : `${String(before)}, ${item}`)
 }
 
-function refusal(decision: Exclude<RateDecision | JointDecision, { allowed: true }>): Problem {
+/** The answer to what a limit refuses. */
+export function refusal(decision: Exclude<RateDecision | JointDecision, { allowed: true }>): Problem {
   const refusals = 'decisions' in decision ? decision.decisions : [decision]
   const retryAfter = retryAfterSeconds(decision.retryAfterMs)
   const headers = { 'Retry-After': String(retryAfter) }

@@ -70,6 +70,10 @@ export const catalogue = {
   lockstep_limit_failures_total: counter('Of these, those that failed or were late'),
   lockstep_limit_clock_steps_total: counter("Times that Redis' clock was seen to step"),
   lockstep_limit_outage: gauge('1: Redis does not answer, and the policies decide'),
+  lockstep_sign_in_guesses_total: counter('Passwords that were tried, or refused untried'),
+  lockstep_sign_in_recovering_seconds: gauge(
+    'How long sign-in makes up for lost counts; 0: nothing was lost',
+  ),
 
   lockstep_queue_jobs: gauge('Jobs in each state'),
   lockstep_queue_oldest_waiting_seconds: gauge('How long the next job has waited'),

@@ -1,4 +1,5 @@
 import type { LimiterMetrics } from '../../limits/counters.ts'
+import type { LoginMetrics } from '../../limits/login-guard.ts'
 import { reading, type Reading } from './reading.ts'
 
 /** What the rate limiter of one worker did. */
@@ -13,5 +14,14 @@ export function limitReadings(worker: string, metrics: LimiterMetrics): Reading[
     reading('lockstep_limit_failures_total', metrics.failures),
     reading('lockstep_limit_clock_steps_total', metrics.clockSteps),
     reading('lockstep_limit_outage', metrics.mode === 'outage' ? 1 : 0, { worker }),
+  ]
+}
+
+/** What the guard of sign-ins of one worker did. */
+export function signInReadings(worker: string, { admitted, denied, recoveringMs }: LoginMetrics): Reading[] {
+  return [
+    reading('lockstep_sign_in_guesses_total', admitted, { outcome: 'admitted' }),
+    reading('lockstep_sign_in_guesses_total', denied, { outcome: 'denied' }),
+    reading('lockstep_sign_in_recovering_seconds', recoveringMs / 1e3, { worker }),
   ]
 }

@@ -1,12 +1,15 @@
 import { z } from 'zod'
 import type { AccountStore, Passwords } from '../../../../shared/accounts/accounts.ts'
 import { hashResetToken } from '../../../../shared/accounts/password-reset-tokens.ts'
+import { emailKey } from '../../../../shared/accounts/email-key.ts'
+import type { RateLimiter } from '../../../../shared/limits/rate-limiter.ts'
 import type { Sessions } from '../../../../shared/sessions/sessions.ts'
 import type { RecordAuthEvent } from './auth-events.ts'
 import type { AppContext } from '../../../../shared/app/context.ts'
 import { problem, revocationUnconfirmed } from '../../../../shared/app/problem.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 import { email, newPassword } from '../../routing/fields.ts'
+import { resetMailPolicy } from '../../limits.ts'
 import { requireAcceptable, type PasswordProblem } from './password.ts'
 
 /**
@@ -20,16 +23,19 @@ export interface PasswordResetParts {
   readonly accounts: Pick<AccountStore, 'findResetToken' | 'resetPassword'>
   readonly passwords: Pick<Passwords, 'hash'>
   readonly passwordProblem: PasswordProblem
+  readonly limits: { readonly limiter: Pick<RateLimiter, 'take'> }
   readonly requestPasswordReset: RequestPasswordReset
   readonly recordAuthEvent: RecordAuthEvent
 }
 
 /** For those who forgot their password. */
 export function passwordResetRoutes(parts: PasswordResetParts): Route[] {
-  const { sessions, accounts, passwords, requestPasswordReset, recordAuthEvent } = parts
+  const { sessions, accounts, passwords, limits, requestPasswordReset, recordAuthEvent } = parts
 
   async function request(ctx: AppContext, address: string): Promise<void> {
-    await requestPasswordReset(address)
+    // Beyond the limit the answer is the same: it must not tell how often others have asked.
+    const { allowed } = await limits.limiter.take(resetMailPolicy, emailKey(address))
+    if (allowed) await requestPasswordReset(address)
     recordAuthEvent(ctx, 'password-reset-requested', {})
     ctx.status = 202
     ctx.body = { message: 'if there is an account with this address, a mail is on its way to it' }

@@ -6,6 +6,11 @@ import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 const up = z.strictObject({ status: z.literal('ok') })
 const sessionsDetail = z.strictObject({ cache: z.string(), lease: z.enum(['held', 'lapsed', 'none']) })
 
+const signInDetail = z.strictObject({
+  limits: z.enum(['full', 'lowered', 'unknown']),
+  recoverySeconds: z.int().min(0),
+})
+
 /** Where machines ask, every few seconds. */
 export const probes = { live: '/livez', started: '/startupz', ready: '/readyz' } as const
 
@@ -54,6 +59,8 @@ export function healthRoutes(readiness: Readiness): Route[] {
             status: z.literal('ok'),
             checks: z.record(z.string(), z.literal('ok')),
             sessions: sessionsDetail.optional(),
+            signIn: signInDetail.optional(),
+            proxy: z.enum(['as-configured', 'untrusted']).optional(),
           }),
         },
         503: { description: 'No; `checks` says which part is down' },
@@ -68,7 +75,7 @@ export function healthRoutes(readiness: Readiness): Route[] {
         if (down.length > 0) {
           throw problem('not-ready', `down: ${down.join(', ')}`, { members: { checks, sessions } })
         }
-        ctx.body = { status: 'ok', checks, sessions }
+        ctx.body = { status: 'ok', checks, sessions, ...(await readiness.notes?.()) }
       },
     }),
   ]

@@ -12,12 +12,21 @@ export interface SessionsDetail {
   readonly lease: 'held' | 'lapsed' | 'none'
 }
 
+/** What is amiss and no reason to send requests elsewhere. */
+export interface ReadinessNotes {
+  /** `lowered`: Redis has lost what was counted of wrong passwords, so fewer are allowed for a while. */
+  readonly signIn: { readonly limits: 'full' | 'lowered' | 'unknown'; readonly recoverySeconds: number }
+  /** `untrusted`: requests seem to come through a proxy that TRUST_PROXY does not count. */
+  readonly proxy: 'as-configured' | 'untrusted'
+}
+
 /** Whether this worker should be sent requests, and if not, why. */
 export interface Readiness extends Service {
   readonly phase: 'starting' | 'running' | 'draining'
   /** Asks each part that requests depend on, within the bound; those who ask at once share the answer. */
   check(): Promise<Readonly<Record<string, Part>>>
   readonly sessions?: (() => SessionsDetail) | undefined
+  readonly notes?: (() => Promise<ReadinessNotes>) | undefined
   /** From now on requests should go elsewhere. */
   drain(): void
 }
@@ -27,6 +36,7 @@ export function createReadiness(
   parts: Readonly<Record<string, () => Promise<unknown>>>,
   boundMs = 2_000,
   sessions?: () => SessionsDetail,
+  notes?: () => Promise<ReadinessNotes>,
 ): Readiness {
   let phase: Readiness['phase'] = 'starting'
   let asking: Promise<Record<string, Part>> | null = null
@@ -49,6 +59,7 @@ export function createReadiness(
       return asking
     },
     sessions,
+    notes,
     drain() {
       phase = 'draining'
     },

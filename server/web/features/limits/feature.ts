@@ -1,10 +1,10 @@
-import { apiPolicy } from '../../limits.ts'
+import { apiPolicy, serverPolicies } from '../../limits.ts'
 import type { ServerFeature } from '../feature.ts'
 import { limitRoutesForAdmins } from './limits.ts'
 
-/** The limit that every route is charged to, and what stands against whom. */
+/** The limits of the server itself, and what stands against whom. */
 export const limits: ServerFeature = ({ services }) => ({
   name: 'limits',
-  limits: [apiPolicy(services.config.limits)],
+  limits: [apiPolicy(services.config.limits), ...serverPolicies],
   routes: limitRoutesForAdmins(services),
 })

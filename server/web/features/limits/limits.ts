@@ -1,12 +1,11 @@
 import { z } from 'zod'
 import { administrators } from '../../../../shared/accounts/roles.ts'
-import { emailKey } from '../../../../shared/accounts/email-key.ts'
-import type { LoginPolicy } from '../../../../shared/limits/login-guard.ts'
 import type { RecordAuthEvent } from '../auth/auth-events.ts'
 import { requireIdentity } from '../../../../shared/app/context.ts'
-import type { Limits } from '../../limits.ts'
-import { problem } from '../../../../shared/app/problem.ts'
+import { undoPolicy, type Limits } from '../../limits.ts'
+import { problem, type Problem } from '../../../../shared/app/problem.ts'
 import { defineRoute, type Access, type Route } from '../../../../shared/app/route.ts'
+import { liftLimit, policiesOf, standingOf } from './standing.ts'
 
 export interface LimitRouteParts {
   readonly limits: Pick<Limits, 'limiter' | 'guard'>
@@ -20,7 +19,9 @@ const params = z.strictObject({
   key: z
     .string()
     .max(512)
-    .describe('user:<id> or ip:<address>; an address for login-ip, an e-mail address for login-account'),
+    .describe(
+      'user:<id> or ip:<address>; an address for login-ip, an e-mail address for login-account and reset-mails',
+    ),
 })
 const standing = z.strictObject({
   policy: z.string(),
@@ -39,6 +40,7 @@ export function limitRoutesForAdmins({ limits, recordAuthEvent }: LimitRoutePart
       method: 'GET',
       path,
       access,
+      limits: [undoPolicy],
       summary: 'What a user or an address has used of a limit',
       params,
       replies: {
@@ -46,19 +48,21 @@ export function limitRoutesForAdmins({ limits, recordAuthEvent }: LimitRoutePart
         404: { description: 'No such limit' },
       },
       async handler(ctx, { params: { policy, key } }) {
-        ctx.body = await standingOf(limits, policy, key)
+        const found = await standingOf(limits, policy, key)
+        if (found === null) throw unknownPolicy(limits)
+        ctx.body = found
       },
     }),
     defineRoute({
       method: 'DELETE',
       path,
       access,
+      limits: [undoPolicy],
       summary: 'Forget what a user or an address has used; every worker has when this is answered',
       params,
       replies: { 204: { description: 'Forgotten' }, 404: { description: 'No such limit' } },
       async handler(ctx, { params: { policy, key } }) {
-        if (isLoginPolicy(policy)) await limits.guard.reset(policy, loginKey(policy, key))
-        else await limits.limiter.reset(requirePolicy(limits, policy), key)
+        if ((await liftLimit(limits, policy, key)) === null) throw unknownPolicy(limits)
         recordAuthEvent(ctx, 'limit-reset', { user: requireIdentity(ctx).identity.user.id, policy })
         ctx.status = 204
       },
@@ -66,34 +70,6 @@ export function limitRoutesForAdmins({ limits, recordAuthEvent }: LimitRoutePart
   ]
 }
 
-async function standingOf(
-  limits: LimitRouteParts['limits'],
-  policy: string,
-  key: string,
-): Promise<z.output<typeof standing>> {
-  const unlimited = { policy, key, limit: null, windowMs: null, charged: 0, remaining: null, retryAfterMs: 0 }
-  if (isLoginPolicy(policy)) {
-    const found = await limits.guard.inspect(policy, loginKey(policy, key))
-    return found ? { ...unlimited, ...found, remaining: Math.max(0, found.limit - found.charged) } : unlimited
-  }
-  const found = await limits.limiter.inspect(requirePolicy(limits, policy), key)
-  if (!found) return unlimited
-  const { limit, windowMs, charged, remaining, retryAfterMs } = found
-  return { policy, key, limit, windowMs, charged, remaining, retryAfterMs }
-}
-
-function isLoginPolicy(policy: string): policy is LoginPolicy {
-  return policy === 'login-ip' || policy === 'login-account'
-}
-
-/** Addresses are written alike for all policies; accounts are compared without regard to case. */
-function loginKey(policy: LoginPolicy, key: string): string {
-  return policy === 'login-ip' ? key.replace(/^ip:/, '') : emailKey(key)
-}
-
-function requirePolicy(limits: LimitRouteParts['limits'], policy: string): string {
-  const names = limits.limiter.policies().map(({ name }) => name)
-  if (names.includes(policy)) return policy
-  const known = [...names, 'login-ip', 'login-account'].join(', ')
-  throw problem('not-found', `there is no limit of this name; there are ${known}`)
+function unknownPolicy(limits: LimitRouteParts['limits']): Problem {
+  return problem('not-found', `there is no limit of this name; there are ${policiesOf(limits).join(', ')}`)
 }
