@@ -3,6 +3,7 @@
  * as true on every worker as what a worker changes itself: it goes through the same revocations.
  */
 import { stat } from 'node:fs/promises'
+import type { Redis } from 'ioredis'
 import { createAuditIds } from '../../shared/accounts/audit.ts'
 import type { Account, AccountStore, Passwords } from '../../shared/accounts/accounts.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
@@ -14,10 +15,23 @@ import { findDeployment, markerProblem, readMarker } from '../../shared/deployme
 import { createServiceStack, deadlineIn, type ServiceStack } from '../../shared/kernel/lifecycle.ts'
 import { createLogger } from '../../shared/telemetry/log.ts'
 import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
-import { openCoherence, type DurabilityMode } from '../../shared/coherence/index.ts'
+import {
+  openCoherence,
+  type Coherence,
+  type DurabilityMode,
+  type Follower,
+} from '../../shared/coherence/index.ts'
 import { createSessions } from '../../shared/sessions/create-sessions.ts'
 import type { Sessions } from '../../shared/sessions/sessions.ts'
+import type { Settings } from '../../shared/settings/settings.ts'
+import { createDataDirectory } from '../cluster/boot/data-directory.ts'
 import { prepareRedis } from '../cluster/boot/prepare-redis.ts'
+import {
+  followRuntimeSettings,
+  limitsOf,
+  type RuntimeSettings,
+} from '../web/features/settings/runtime-settings.ts'
+import { openLimits, type Limits } from '../web/limits.ts'
 import { askServer, ServerNotRunning } from './ask-server.ts'
 import { CommandFailed } from './command.ts'
 
@@ -26,6 +40,10 @@ export interface Stores {
   readonly passwords: Pick<Passwords, 'hash'>
   /** Finds the server's Redis and opens the sessions in it. */
   sessions(): Promise<Sessions>
+  /** The settings that all workers share, as they are in force. Where no server runs, its embedded Redis is started. */
+  settings(): Promise<Settings<RuntimeSettings>>
+  /** The limits under those settings, in the Redis that keeps them. The same holds. */
+  limits(): Promise<Pick<Limits, 'limiter' | 'guard'>>
   /** Throws a `CommandFailed` when there is none. */
   account(email: string): Promise<Account>
   /** Notes in the audit trail what was done by hand. */
@@ -35,17 +53,25 @@ export interface Stores {
 const closingMs = 2_000
 
 /** Opens the stores for the work and closes them after it. Throws a `CommandFailed` where no server ever ran. */
-export async function withStores(config: Config, work: (stores: Stores) => Promise<void>): Promise<void> {
+export async function withStores(
+  config: Config,
+  work: (stores: Stores) => Promise<void>,
+  searchPath = '',
+): Promise<void> {
   await requireAccounts(config.database)
   const services = createServiceStack()
   const nextAuditId = createAuditIds()
   try {
     const accounts = await services.start(openAccounts(config.database))
     await accounts.migrate()
+    let cluster: Promise<Cluster> | undefined
+    const findCluster = () => (cluster ??= openCluster(config, accounts, services, searchPath))
     await work({
       accounts,
       passwords: createPasswords(),
       sessions: () => openSessions(config, accounts, services),
+      settings: async () => openSettings(config, await findCluster()),
+      limits: async () => openLimitsOf(config, await findCluster(), services),
       async account(email) {
         const account = await accounts.findByEmail(email)
         if (account === null)
@@ -96,13 +122,72 @@ async function openSessions(
   accounts: AccountStore,
   services: ServiceStack,
 ): Promise<Sessions> {
-  const { target, durability, keySpace } = await findRedis(config, services)
+  const { target, durability, keySpace } = await findRedis(config, services, null)
   const { sessions: domain } = await keysOf(config, accounts, { target, keySpace })
   const redis = openRedis(target, 'commands', { name: 'cli' })
   await services.start(redisService(redis))
   // Without a subscriber: it holds nothing that anybody would have to wait for.
   const coherence = await services.start(openCoherence({ ...config.sessions, domain, redis, durability }))
   return services.start(createSessions({ ...config.sessions, redis, coherence, cache: 'redis' }))
+}
+
+/** What all workers share, for a process that announces to them and is none of them. */
+interface Cluster {
+  readonly target: Exclude<RedisTarget, { kind: 'embedded' }>
+  readonly redis: Redis
+  readonly coherence: Coherence
+  readonly keys: DeploymentKeys
+}
+
+async function openCluster(
+  config: Config,
+  accounts: AccountStore,
+  services: ServiceStack,
+  searchPath: string,
+): Promise<Cluster> {
+  const { target, durability, keySpace } = await findRedis(config, services, searchPath)
+  const keys = await keysOf(config, accounts, { target, keySpace })
+  const redis = openRedis(target, 'commands', { name: 'cli' })
+  await services.start(redisService(redis))
+  const coherence = await services.start(
+    openCoherence({ ...config.sessions, domain: keys.sessions, redis, durability }),
+  )
+  return { target, redis, coherence, keys }
+}
+
+async function openSettings(
+  config: Config,
+  { redis, coherence, keys }: Cluster,
+): Promise<Settings<RuntimeSettings>> {
+  const followers: Follower[] = []
+  const settings = followRuntimeSettings({
+    config,
+    redis,
+    key: keys.settings,
+    coherence: { ...coherence, follow: (_kind, follower) => void followers.push(follower) },
+    sessions: { setCacheMode() {} },
+    log: createLogger({ level: 'silent', pretty: false }),
+  })
+  for (const follower of followers) await follower.refresh()
+  return settings
+}
+
+async function openLimitsOf(
+  config: Config,
+  cluster: Cluster,
+  services: ServiceStack,
+): Promise<Pick<Limits, 'limiter' | 'guard'>> {
+  const settings = await openSettings(config, cluster)
+  const redis = openRedis(config.limitsRedis ?? cluster.target, 'commands', { name: 'cli-limits' })
+  await services.start(redisService(redis))
+  return services.start(
+    openLimits({
+      redis,
+      coherence: cluster.coherence,
+      limits: limitsOf(settings.current().values),
+      prefix: cluster.keys.limits,
+    }),
+  )
 }
 
 interface FoundRedis {
@@ -112,8 +197,12 @@ interface FoundRedis {
   readonly keySpace: string | null
 }
 
-/** A running server knows; its private Redis runs only with it. */
-async function findRedis(config: Config, services: ServiceStack): Promise<FoundRedis> {
+/** A running server knows; its private Redis runs only with it, unless it may be started for this command. */
+async function findRedis(
+  config: Config,
+  services: ServiceStack,
+  searchPath: string | null,
+): Promise<FoundRedis> {
   const { redis } = config
   try {
     const { embeddedUrl, durability, keySpace } = await askServer(config.dataDir, { command: 'redis' })
@@ -123,7 +212,7 @@ async function findRedis(config: Config, services: ServiceStack): Promise<FoundR
   } catch (cause) {
     if (!(cause instanceof ServerNotRunning)) throw cause
   }
-  if (redis.kind === 'embedded') {
+  if (redis.kind === 'embedded' && searchPath === null) {
     throw new CommandFailed(
       `the sessions are in the private Redis of the server with DATA_DIR=${config.dataDir}, which does not run. ` +
         'Start it (npm start) and run this again.',
@@ -131,7 +220,12 @@ async function findRedis(config: Config, services: ServiceStack): Promise<FoundR
     )
   }
   const log = createLogger({ level: 'silent', pretty: false })
-  return { ...(await prepareRedis({ config, searchPath: '', log, services })), keySpace: null }
+  // Nobody may start a server on the directory meanwhile.
+  if (redis.kind === 'embedded') await services.start(createDataDirectory(config.dataDir))
+  return {
+    ...(await prepareRedis({ config, searchPath: searchPath ?? '', log, services })),
+    keySpace: null,
+  }
 }
 
 /** Where the sessions of this deployment are. Never made up here: a command that worked on others' would say it is done. */

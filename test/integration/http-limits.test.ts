@@ -1,7 +1,11 @@
 import { expect } from 'chai'
+import { randomBytes } from 'node:crypto'
 import { Redis } from 'ioredis'
 import { z } from 'zod'
 import { defineRoute } from '../../shared/app/route.ts'
+import { systemClock } from '../../shared/kernel/clock.ts'
+import { createRateLimiter } from '../../shared/limits/rate-limiter.ts'
+import { eventually } from '../support/eventually.ts'
 import { password, startHttpApp, type HttpApp } from '../support/http-app.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 
@@ -177,10 +181,94 @@ describe('Rate limits over HTTP, two workers', () => {
     expect((await ask(0, '192.0.2.11')).status).to.equal(200)
   })
 
+  it('are lifted for an IPv6 address however it is typed', async () => {
+    await app().register('admin@example.com', ['user', 'admin'])
+    const bearer = await app().signIn('admin@example.com')
+    for (const typed of ['ip:2001:DB8::7', '2001:db8:0:0:1::1', 'ip:[2001:db8::9]', 'ip:2001:db8::/64']) {
+      for (let i = 0; i < 22; i++) await ask(0, '2001:db8::42')
+      expect((await ask(0, '2001:db8::42')).status).to.equal(429)
+      const path = `/api/v1/admin/limits/api/${encodeURIComponent(typed)}`
+      const standing = await app().request('GET', path, { bearer })
+      expect(standing.json(), typed).to.include({ key: 'ip:2001:db8:0:0:0:0:0:0/64', remaining: 0 })
+      expect((await app().request('DELETE', path, { bearer })).status).to.equal(204)
+      expect((await ask(0, '2001:db8::42')).status, typed).to.equal(200)
+    }
+    for (let i = 0; i < 9; i++) await guess(0, '2001:db8:1::1', `user-${i}@example.com`)
+    expect((await guess(0, '2001:db8:1::2', 'user@example.com')).status).to.equal(429)
+    const path = `/api/v1/admin/limits/login-ip/${encodeURIComponent('2001:db8:1::ffff')}`
+    expect((await app().request('DELETE', path, { bearer })).status).to.equal(204)
+    expect((await guess(0, '2001:db8:1::2', 'user@example.com')).status).to.equal(401)
+  }).timeout(30_000)
+
+  it('charge paths that there are not, by address', async () => {
+    const statuses: number[] = []
+    for (let i = 0; i < 25; i++) statuses.push((await ask(i % 2, '192.0.2.20', `/no-${i}`)).status)
+    expect(statuses.filter((status) => status === 404)).to.have.length(20)
+    expect(statuses.filter((status) => status === 429)).to.have.length(5)
+    expect((await ask(0, '192.0.2.21', '/no')).status).to.equal(404)
+  })
+
+  it('refuse tokens that prove nothing without a trip to Redis, and leave sessions behind the same address alone', async () => {
+    await app().register('ann@example.com')
+    const bearer = await app().signIn('ann@example.com')
+    const me = (token: string) =>
+      app().request('GET', '/api/v1/auth/me', { bearer: token, headers: from('192.0.2.22') })
+    expect((await me(bearer)).status).to.equal(200)
+    const client = new Redis(redis.url)
+    const rule = { limit: 1_000, windowMs: 60_000 }
+    const policy = { name: 'tokens', rule, onOutage: 'open', onDataLoss: 'trust' } as const
+    const elsewhere = createRateLimiter({
+      redis: client,
+      clock: systemClock,
+      prefix: app().domain,
+      policies: [policy],
+    })
+    await elsewhere.take('tokens', 'ip:192.0.2.22', 1_000)
+    const random = () => randomBytes(32).toString('base64url')
+    await eventually(async () => expect((await me(random())).status).to.equal(429))
+    const loads = app().sessions.counters.loads
+    for (let i = 0; i < 20; i++) expect((await me(random())).status).to.equal(429)
+    expect(app().sessions.counters.loads).to.equal(loads)
+    expect((await me(bearer)).status).to.equal(200)
+    client.disconnect()
+  })
+
+  it('never put the undo of an administrator out of reach, and need a word more for what locks people out', async () => {
+    await app().register('admin@example.com', ['user', 'admin'])
+    const bearer = await app().signIn('admin@example.com')
+    const set = (limits: object, more = {}) =>
+      app().request('PATCH', '/api/v1/admin/settings', { bearer, json: { limits, ...more } })
+    for (const limits of [{ api: '1/7d' }, { loginAccount: '1/15m' }, { loginIp: '50/7d' }]) {
+      const refused = await set(limits)
+      expect([refused.status, refused.json().type]).to.deep.equal([422, 'invalid-fields'])
+      expect(refused.json().detail).to.include('"confirm": true')
+    }
+    expect((await set({ api: '1/7d' }, { confirm: true })).status).to.equal(200)
+    for (let i = 0; i < 5; i++) await app().request('GET', '/api/v1/auth/me', { bearer })
+    expect((await app().request('GET', '/api/v1/auth/me', { bearer })).status).to.equal(429)
+    expect((await app().request('GET', '/api/v1/admin/settings', { bearer })).status).to.equal(200)
+    expect(await app().signIn('admin@example.com'), 'from anew').to.be.a('string')
+    expect((await set({ api: null })).status).to.equal(200)
+    expect((await app().request('GET', '/api/v1/auth/me', { bearer })).status).to.equal(200)
+  })
+
+  it('bound the mails for a new password to ten a day for an account, and tell nobody', async () => {
+    await app().register('ann@example.com')
+    const sent = app().mails.length
+    for (let i = 0; i < 14; i++) {
+      const answer = await app().request('POST', '/api/v1/auth/password-reset/request', {
+        headers: from(`192.0.2.${30 + i}`),
+        json: { email: i % 2 ? 'ann@example.com' : 'Ann@Example.com' },
+      })
+      expect(answer.status).to.equal(202)
+    }
+    expect(app().mails.length - sent).to.equal(10)
+  })
+
   it('let 30 parallel correct logins succeed, or come back in a second', async () => {
     await app().register('team@example.com')
     const answers = await Promise.all(
-      Array.from({ length: 30 }, (_, i) => guess(i % 2, '192.0.2.13', 'team@example.com', password)),
+      Array.from({ length: 30 }, () => guess(0, '192.0.2.13', 'team@example.com', password)),
     )
     for (const { status, headers } of answers) {
       if (status !== 200) expect([status, headers['retry-after']]).to.deep.equal([429, '1'])

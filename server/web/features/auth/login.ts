@@ -7,6 +7,7 @@ import type { AppContext } from '../../../../shared/app/context.ts'
 import { problem, revocationUnconfirmed } from '../../../../shared/app/problem.ts'
 import { isWrongGuess, reserveGuess } from './guard-login.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
+import { undoPolicy } from '../../limits.ts'
 import type { NoticeSignIn } from './sign-in-notices.ts'
 import { setSessionCookie } from './session-cookie.ts'
 import { email, givenPassword, label } from '../../routing/fields.ts'
@@ -135,6 +136,7 @@ export function loginRoute(parts: LoginParts): Route {
     access: 'anyone',
     identify: false,
     inMaintenance: 'open',
+    limits: [undoPolicy],
     summary: 'Sign in; the session that the request carries, if any, is ended first',
     body: loginBody,
     replies: {

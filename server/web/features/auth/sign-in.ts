@@ -11,6 +11,7 @@ import { signedInPage, signInPage, type SignInFacts } from './pages/sign-in-page
 import { Problem } from '../../../../shared/app/problem.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 import { email, givenPassword } from '../../routing/fields.ts'
+import { undoPolicy } from '../../limits.ts'
 import { createLogout } from './sessions.ts'
 
 export interface SignInParts {
@@ -71,6 +72,7 @@ export function signInRoutes(parts: SignInParts): Route[] {
       access: 'anyone',
       identify: false,
       inMaintenance: 'open',
+      limits: [undoPolicy],
       summary: 'The form to sign in; for who has done so, the way out',
       query,
       replies: page,
@@ -83,6 +85,7 @@ export function signInRoutes(parts: SignInParts): Route[] {
       access: 'anyone',
       identify: false,
       inMaintenance: 'open',
+      limits: [undoPolicy],
       summary: 'Sign in with the form; goes on to `next`',
       form: true,
       query,

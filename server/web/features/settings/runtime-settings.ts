@@ -99,7 +99,8 @@ export function ownSettings(settings: Settings<RuntimeSettings>, own: z.ZodObjec
   }
 }
 
-function limitsOf(settings: RuntimeSettings): Config['limits'] {
+/** The rules of the limits that settings hold. */
+export function limitsOf(settings: RuntimeSettings): Config['limits'] {
   return {
     api: ruleOf(settings.limitApi),
     loginIp: ruleOf(settings.limitLoginIp),

@@ -2,9 +2,11 @@ import { z } from 'zod'
 import { administrators } from '../../../../shared/accounts/roles.ts'
 import type { Settings, SettingsView } from '../../../../shared/settings/settings.ts'
 import type { RecordAuthEvent } from '../auth/auth-events.ts'
+import { undoPolicy } from '../../limits.ts'
 import { requireIdentity } from '../../../../shared/app/context.ts'
 import { invalidFields } from '../../../../shared/app/problem.ts'
 import { defineRoute, type Access, type Route } from '../../../../shared/app/route.ts'
+import { limitSettings, needConfirmation } from './limit-floor.ts'
 import { runtimeSettingsSchema, type RuntimeSettings } from './runtime-settings.ts'
 
 export interface SettingsRouteParts {
@@ -37,6 +39,7 @@ const changes = z
       loginIp: limit.nullable().optional(),
       loginAccount: limit.nullable().optional(),
     }),
+    confirm: z.literal(true).describe('needed for limits that lock people out for long'),
   })
   .partial()
   .describe('null goes back to the configuration')
@@ -48,6 +51,7 @@ export function settingsRoutes({ settings, webWorkers, recordAuthEvent }: Settin
       method: 'GET',
       path,
       access,
+      limits: [undoPolicy],
       summary: 'The settings that all workers follow',
       replies: { 200: { description: 'The settings', body: view } },
       handler(ctx) {
@@ -58,10 +62,11 @@ export function settingsRoutes({ settings, webWorkers, recordAuthEvent }: Settin
       method: 'PATCH',
       path,
       access,
+      limits: [undoPolicy],
       summary: 'Change settings; effective on every worker when this is answered',
       body: changes,
       replies: { 200: { description: 'The settings as they are now', body: view } },
-      async handler(ctx, { body: { limits: rules, ...others } }) {
+      async handler(ctx, { body: { limits: rules, confirm, ...others } }) {
         if (others.cacheMode === 'memory') requireLoneWorker(await webWorkers())
         const changed = {
           ...others,
@@ -69,6 +74,7 @@ export function settingsRoutes({ settings, webWorkers, recordAuthEvent }: Settin
           limitLoginIp: rules?.loginIp,
           limitLoginAccount: rules?.loginAccount,
         }
+        if (!confirm) requireNothingToConfirm(changed)
         const named = Object.entries(changed).filter(([, value]) => value !== undefined)
         if (named.length === 0) {
           ctx.body = present(settings.current())
@@ -87,17 +93,21 @@ export function settingsRoutes({ settings, webWorkers, recordAuthEvent }: Settin
 
 function present({ values, overridden, version }: SettingsView<RuntimeSettings>): z.output<typeof view> {
   const { limitApi, limitLoginIp, limitLoginAccount, ...others } = values
-  const names: Record<string, string> = {
-    limitApi: 'limits.api',
-    limitLoginIp: 'limits.loginIp',
-    limitLoginAccount: 'limits.loginAccount',
-  }
+  const names: Readonly<Record<string, string>> = limitSettings
   return {
     ...others,
     limits: { api: limitApi, loginIp: limitLoginIp, loginAccount: limitLoginAccount },
     overridden: overridden.map((name) => names[name] ?? name),
     version,
   }
+}
+
+function requireNothingToConfirm(changed: Parameters<typeof needConfirmation>[0]): void {
+  const errors = needConfirmation(changed).map(({ field, message }) => ({
+    field,
+    message: `${message}: add "confirm": true to set it all the same`,
+  }))
+  if (errors.length > 0) throw invalidFields(errors)
 }
 
 function requireLoneWorker(webWorkers: number): void {
