@@ -12,6 +12,7 @@ import { remaining, type Deadline, type Service } from '../../shared/kernel/life
 import { addressKey } from '../../shared/limits/address.ts'
 import { createSparingWarning } from '../../shared/telemetry/sparing-log.ts'
 import { endConnection, keepForNext } from './end-connection.ts'
+import { serveUpgrades } from './upgrades.ts'
 import { createFairTurns, type usualTurns } from './fair-turns.ts'
 import { clientAddress } from './forwarded.ts'
 import { Problem, problem, problemBody, problemContentType } from '../../shared/app/problem.ts'
@@ -28,6 +29,8 @@ export interface HttpServerOptions {
   readonly log: Logger
   /** It broke while running, and will not answer any more. */
   readonly onFatal: (cause: unknown) => void
+  /** Requests for another protocol reach the handler too; without it they are answered as if they had not asked. */
+  readonly upgrades?: boolean
   /** The hops of proxies whose X-Forwarded-For counts. */
   readonly trustProxy?: number
   /** Other bounds than the usual. */
@@ -93,6 +96,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     answers.set(socket, undefined)
     socket.once('close', () => answers.delete(socket))
   })
+  if (options.upgrades) serveUpgrades(server, handler, (socket) => answers.delete(socket))
   server.on('clientError', (fault: NodeJS.ErrnoException, socket) => {
     log.debug({ code: fault.code }, 'a client does not speak HTTP')
     if (fault.code === 'ECONNRESET') socket.destroy()

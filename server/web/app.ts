@@ -1,4 +1,4 @@
-import type { KoaApp, AppMiddleware } from '../../shared/app/context.ts'
+import type { KoaApp, AppMiddleware, RequestWork } from '../../shared/app/context.ts'
 import type { RegisteredFeatures } from '../../shared/app/register-features.ts'
 import type { Route } from '../../shared/app/route.ts'
 import type { Config } from '../../shared/config/config.ts'
@@ -38,6 +38,7 @@ export interface AppParts {
   /** The routes among them that are the application's own. */
   readonly ownRoutes: readonly Route[]
   readonly sessions: Sessions
+  readonly work: RequestWork
   readonly limiter: Pick<RateLimiter, 'take' | 'takeAll' | 'policies' | 'knownRefusal'>
   /** Whether only administrators are served. */
   readonly inMaintenance: () => boolean
@@ -60,7 +61,7 @@ export function createApp(parts: AppParts): KoaApp {
 
   if (parts.tracing) use(traceRequests(parts.tracing))
   if (parts.proxyWatch && trustProxy === 0) use(parts.proxyWatch.middleware)
-  use(identifyRequests({ trustProxy, worker: exposeWorker ? parts.workerId : null }))
+  use(identifyRequests({ trustProxy, worker: exposeWorker ? parts.workerId : null, work: parts.work }))
   use(securityHeaders())
   use(logRequests(log, parts.requestMeter))
   use(answerProblems(log))

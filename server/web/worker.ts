@@ -21,6 +21,7 @@ import type { Tracing } from '../../shared/telemetry/tracing/tracing.ts'
 import type { AskPrimary } from '../../shared/process/primary-handle.ts'
 import { builtInApplication } from '../../shared/app/built-in-application.ts'
 import type { App } from '../../shared/app/app.ts'
+import { createBroadcast } from '../../shared/live/broadcast.ts'
 import { createParts } from '../../shared/app/create-parts.ts'
 import { openApplication, runHooks } from '../../shared/app/open-application.ts'
 import { firstByName, refuseContradictions } from '../../shared/app/register-features.ts'
@@ -34,6 +35,8 @@ import { createReadiness, probeRedis, type SessionsDetail } from './features/hea
 import { createProxyWatch } from './pipeline/notice-proxy.ts'
 import { createRequestMeter } from './request-meter.ts'
 import { openLimits } from './limits.ts'
+import { withLiveRoutes } from './live/live-routes.ts'
+import { openLive } from './live/open-live.ts'
 import { followRuntimeSettings, ownSettings } from './features/settings/runtime-settings.ts'
 import { createAuthEvents } from './features/auth/auth-events.ts'
 import { composeFeatures } from './features/features.ts'
@@ -100,6 +103,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
 
   const redis = openRedis(config.redis, 'commands', { name: workerId })
   const subscriber = openRedis(config.redis, 'subscriber', { name: `${workerId}-subscriber` })
+  const roomSubscriber = openRedis(config.redis, 'subscriber', { name: `${workerId}-rooms` })
   // Of its own: the limiter waits for answers itself, longer than a command may take otherwise.
   const limitRedis = openRedis(config.limitsRedis ?? config.redis, 'commands', {
     name: `${workerId}-limits`,
@@ -138,6 +142,15 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     redis,
     coherence,
     onCorrupt: (hash) => log.warn({ session: hash }, 'a session in Redis is corrupted and was refused'),
+    onInvalidated: (ended) => live.invalidated(ended),
+  })
+  const live = openLive({
+    redis,
+    subscriber: roomSubscriber,
+    prefix: keys.live,
+    coherence,
+    sessions,
+    log,
   })
   const limits = openLimits({
     redis: limitRedis,
@@ -181,10 +194,12 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     sessions,
     limiter: limits.limiter,
     settings: ownSettings(settings, app.settings),
+    broadcast: createBroadcast({ redis, prefix: keys.live }),
     log,
     mailJob: mail,
   })
   const application = openApplication({ app, env, role: 'web', lockstep })
+  const served = withLiveRoutes(app, live, socketOptions(config.http))
   const features = composeFeatures(
     {
       ...lockstep,
@@ -208,7 +223,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
         ...(primary ? { primary } : {}),
       },
     },
-    app,
+    served,
     application.parts,
   )
   refuseContradictions(features, file ?? app.name)
@@ -218,8 +233,9 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     config,
     workerId,
     features,
-    ownRoutes: [...(app.routes ?? []), ...(app.pages ?? [])],
+    ownRoutes: [...(served.routes ?? []), ...(served.pages ?? [])],
     sessions,
+    work: live.work,
     limiter: limits.limiter,
     inMaintenance: () => settings.current().values.maintenance,
     proxyWatch,
@@ -227,7 +243,13 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     requestMeter,
     ...(tracing ? { tracing } : {}),
   })
-  const http = createHttpServer({ ...config.http, handler: koa.callback(), log, onFatal })
+  const http = createHttpServer({
+    ...config.http,
+    handler: koa.callback(),
+    log,
+    onFatal,
+    upgrades: (app.sockets ?? []).length > 0,
+  })
 
   const all = group([
     ...(tracing ? [tracing] : []),
@@ -235,6 +257,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     redisService(redis),
     redisService(subscriber),
     redisService(limitRedis),
+    redisService(roomSubscriber),
     limits,
     coherence,
     sessions,
@@ -244,6 +267,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     application,
     hooks.life,
     http,
+    live,
     readiness,
     hooks.ready,
   ])
@@ -257,6 +281,12 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     announceStop: readiness.drain,
     vitals: () => ({ leaseMs: coherence.leaseLeftMs(), cachedSessions: sessions.cachedSessions() }),
   }
+}
+
+/** Whose pages may open sockets here. */
+function socketOptions({ trustProxy, publicUrl, corsOrigins }: Config['http']) {
+  const own = publicUrl === null ? [] : [new URL(publicUrl).origin]
+  return { trustProxy, origins: [...own, ...corsOrigins] }
 }
 
 /** The primary has found out what Redis keeps; not knowing, nobody stays signed in over its restart. */

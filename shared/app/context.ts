@@ -31,6 +31,12 @@ export interface AppState {
   token: string | null
   /** Set on routes that ask for it; null elsewhere. */
   identity: AppIdentity | null
+  readonly work: RequestWork
+}
+
+/** What is done for requests, and when it should end. */
+export interface RequestWork {
+  signalOf(ctx: AppContext): AbortSignal
 }
 
 interface AppExtras {
@@ -46,9 +52,27 @@ export type AppContext = Koa.ParameterizedContext<AppState, AppExtras>
 export type AppMiddleware = (ctx: AppContext, next: () => Promise<void> | void) => Promise<void> | void
 export type KoaApp = Koa<AppState, AppExtras>
 
+/** Who is asking, and for how long what is done for them should go on. */
+export interface Asking {
+  readonly identity: AppIdentity
+  readonly token: string
+  /**
+   * Aborted when the session ends, the client has gone or the worker has to stop: `signal.reason.reason` says which
+   * (`session-ended`, `access-lost`, `client-gone`, `worker-stopping`). Hand it on to what waits: `fetch(url, { signal })`.
+   */
+  readonly signal: AbortSignal
+}
+
 /** Who is asking, on a route that only signed-in users reach. */
-export function requireIdentity(ctx: AppContext): { identity: AppIdentity; token: string } {
-  const { identity, token } = ctx.state
+export function requireIdentity(ctx: AppContext): Asking {
+  const { identity, token, work } = ctx.state
   if (identity === null || token === null) throw new Error('this route lacks an access rule')
-  return { identity, token }
+  return {
+    identity,
+    token,
+    // Watching over the session has a price, which only those pay who ask for it.
+    get signal() {
+      return work.signalOf(ctx)
+    },
+  }
 }

@@ -4,7 +4,7 @@ import { createQueuedMailer } from '../mail/queued-mailer.ts'
 import type { Mail } from '../mail/mailer.ts'
 import type { Parts } from './parts.ts'
 
-export interface PartsOptions extends Pick<Parts, 'sessions' | 'limiter' | 'settings' | 'log'> {
+export interface PartsOptions extends Pick<Parts, 'sessions' | 'limiter' | 'settings' | 'broadcast' | 'log'> {
   readonly queues: Pick<Queues, 'enqueue' | 'find'>
   /** The job that sends a mail. */
   readonly mailJob: Job<Mail, never>

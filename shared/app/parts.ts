@@ -1,4 +1,5 @@
 /** What handlers of routes and jobs, pages and hooks work with. Given to each as an argument, never imported. */
+import type { Broadcast } from '../live/broadcast.ts'
 import type { RateLimiter } from '../limits/rate-limiter.ts'
 import type { Mailer } from '../mail/mailer.ts'
 import type { Job } from '../queues/job.ts'
@@ -17,6 +18,8 @@ export interface Parts<Services = RegisteredServices> {
   readonly settings: AppSettings
   /** Sends mail as a job: a mail server that is away loses none. */
   readonly mailer: Pick<Mailer, 'send'>
+  /** Tells the streams and sockets of all workers: those that joined a channel, or those of a user or a session. */
+  readonly broadcast: Broadcast
   readonly log: Logger
 }
 

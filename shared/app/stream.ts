@@ -23,10 +23,17 @@ export interface StreamEvent {
 export interface StreamConnection {
   /** False when the client does not keep up and the event was not taken. */
   send(event: StreamEvent): boolean
-  /** Aborted when the client is gone, its session has ended or the worker drains. */
+  /** Aborted when the client is gone, its session has ended or the worker stops; `signal.reason` says which. */
   readonly signal: AbortSignal
   /** The last event that the client has seen, when it comes back. */
   readonly lastEventId: string | null
+  /**
+   * Sends on what is told to a channel (`broadcast`), until the stream ends. With `replay`, first what was kept since
+   * `lastEventId`; an event `replay-gap` says that some of it is not there any more.
+   */
+  join(channel: string, options?: { readonly replay?: boolean }): Promise<void>
+  /** Ends the stream. The client comes back by itself, unless it is told not to. */
+  end(): void
 }
 
 export interface Stream extends ConnectionDescription {
@@ -39,6 +46,8 @@ export interface SocketConnection {
   close(code?: number, reason?: string): void
   onMessage(listener: (text: string) => void): void
   onClose(listener: (code: number) => void): void
+  /** Sends on what is told to a channel (`broadcast`), until the socket closes. */
+  join(channel: string): Promise<void>
   readonly signal: AbortSignal
 }
 

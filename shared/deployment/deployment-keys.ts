@@ -14,6 +14,8 @@ export interface DeploymentKeys {
   readonly limits: string
   /** `{lockstep.shop}`: queues and schedules. */
   readonly queues: string
+  /** `lv.shop`: channels of streams and sockets, and what is kept of them, as `{lv.shop}:…`. */
+  readonly live: string
   /** `{sx.shop}:settings` */
   readonly settings: string
   /** `{lockstep.shop}:hosts` and `{lockstep.shop}:host:<id>`: who runs where. */
@@ -31,10 +33,11 @@ export const unnamedSpace = ''
 export function deploymentKeys(space: string): DeploymentKeys {
   if (!isKeySpace(space)) throw new TypeError(`not a key space: ${JSON.stringify(space)}`)
   const named = (part: string) => (space === unnamedSpace ? part : `${part}.${space}`)
-  const [sessions, limits, lockstep] = [named('sx'), named('lm'), named('lockstep')]
+  const [sessions, limits, live, lockstep] = [named('sx'), named('lm'), named('lv'), named('lockstep')]
   return {
     sessions,
     limits,
+    live,
     queues: `{${lockstep}}`,
     settings: `{${sessions}}:settings`,
     hosts: `{${lockstep}}:hosts`,

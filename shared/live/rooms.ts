@@ -12,31 +12,10 @@
 import type { Redis } from 'ioredis'
 import { Unavailable } from '../kernel/errors.ts'
 import type { Service } from '../kernel/lifecycle.ts'
-import { loadScript, runScript } from '../kernel/redis/script.ts'
-import {
-  checkChannel,
-  isAfter,
-  parseEvent,
-  parseMessage,
-  writeEvent,
-  type Arrived,
-  type RoomEvent,
-  type Target,
-} from './room-event.ts'
+import { checkChannel, isAfter, parseEvent, parseMessage, type Arrived } from './room-event.ts'
+import { roomKeys } from './room-keys.ts'
 
 export type Listener = (event: Arrived) => void
-
-export interface BroadcastOptions {
-  /** Keep it, so that those who come back are told. For channels only. */
-  readonly replay?: boolean
-}
-
-/** Telling a room: resolves when Redis has taken the event, throws `Unavailable` when it can't be asked. */
-export type Broadcast = (
-  target: Target | string,
-  event: RoomEvent | string,
-  options?: BroadcastOptions,
-) => Promise<void>
 
 export interface JoinOptions {
   /** The last event that is known already: what was kept since then is delivered first. */
@@ -46,7 +25,6 @@ export interface JoinOptions {
 }
 
 export interface Rooms extends Service {
-  readonly broadcast: Broadcast
   /** Delivers the events of a channel, in order, until the returned function is called. */
   join(channel: string, listener: Listener, options?: JoinOptions): Promise<() => void>
   /** Delivers what is told to the user, or to the session with this public id. */
@@ -59,12 +37,8 @@ export interface RoomsOptions {
   readonly subscriber: Redis
   /** Applications that share a Redis use different names. */
   readonly prefix?: string
-  /** How many events of a channel are kept, and how long. */
-  readonly keep?: { readonly events: number; readonly ms: number }
 }
 
-const broadcastScript = loadScript(new URL('./lua/', import.meta.url), 'broadcast')
-const defaultKeep = { events: 1_000, ms: 24 * 3_600_000 }
 /** Events that are read at once when somebody comes back. */
 const batch = 200
 const beginning = '0-0'
@@ -81,38 +55,16 @@ interface Room {
 }
 
 export function openRooms(options: RoomsOptions): Rooms {
-  const { redis, subscriber, prefix = 'lv', keep = defaultKeep } = options
-  const peopleChannel = `${prefix}:people`
-  const channelOf = (name: string) => `${prefix}:room:${name}`
-  const logOf = (name: string) => `${prefix}:log:${name}`
+  const { redis, subscriber } = options
+  const keys = roomKeys(options.prefix)
   const rooms = new Map<string, Room>()
   const people = new Map<string, Set<Listener>>()
   let running = false
 
-  const broadcast: Broadcast = async (target, event, { replay = false } = {}) => {
-    const told = typeof event === 'string' ? { data: event } : event
-    const to = typeof target === 'string' ? { channel: target } : target
-    const text = writeEvent(told)
-    try {
-      if (!('channel' in to)) {
-        if (replay) throw new TypeError('only the events of a channel can be kept')
-        const who = 'user' in to ? `user:${to.user}` : `session:${to.session}`
-        await redis.publish(peopleChannel, JSON.stringify([who, text]))
-      } else if (replay) {
-        const name = checkChannel(to.channel)
-        const args = [channelOf(name), text, keep.events, keep.ms]
-        await runScript(redis, broadcastScript, [logOf(name)], args)
-      } else await redis.publish(channelOf(checkChannel(to.channel)), JSON.stringify([null, text]))
-    } catch (cause) {
-      if (cause instanceof TypeError) throw cause
-      throw new Unavailable('redis', { cause })
-    }
-  }
-
   function onMessage(channel: string, text: string): void {
-    if (channel === peopleChannel) return tellPeople(text)
+    if (channel === keys.people) return tellPeople(text)
     const arrived = parseMessage(text)
-    const room = rooms.get(channel.slice(channelOf('').length))
+    const room = rooms.get(channel.slice(keys.room('').length))
     if (arrived === null || room === undefined) return
     if (room.early === null) pass(room, arrived)
     else room.early.push(arrived)
@@ -150,21 +102,21 @@ export function openRooms(options: RoomsOptions): Rooms {
   }
 
   async function subscribe(room: Room): Promise<void> {
-    await subscriber.subscribe(channelOf(room.name))
-    const [newest] = await redis.xrevrange(logOf(room.name), '+', '-', 'COUNT', 1)
+    await subscriber.subscribe(keys.room(room.name))
+    const [newest] = await redis.xrevrange(keys.log(room.name), '+', '-', 'COUNT', 1)
     if (newest && isAfter(newest[0], room.last)) room.last = newest[0]
   }
 
   function leave(room: Room, listener: Listener): void {
     if (!room.members.delete(listener) || room.members.size > 0) return
     rooms.delete(room.name)
-    if (running) subscriber.unsubscribe(channelOf(room.name)).catch(() => {})
+    if (running) subscriber.unsubscribe(keys.room(room.name)).catch(() => {})
   }
 
   /** What was kept after an event, oldest first. */
   async function* keptAfter(name: string, id: string): AsyncGenerator<Arrived> {
     for (let after = id; ;) {
-      const entries = await redis.xrange(logOf(name), `(${after}`, '+', 'COUNT', batch)
+      const entries = await redis.xrange(keys.log(name), `(${after}`, '+', 'COUNT', batch)
       for (const [entryId, fields] of entries) {
         const event = parseEvent(fields[1] ?? '')
         if (event) yield { ...event, id: entryId }
@@ -175,7 +127,7 @@ export function openRooms(options: RoomsOptions): Rooms {
   }
 
   async function isGap(name: string, after: string): Promise<boolean> {
-    const [oldest] = await redis.xrange(logOf(name), '-', '+', 'COUNT', 1)
+    const [oldest] = await redis.xrange(keys.log(name), '-', '+', 'COUNT', 1)
     return oldest === undefined ? true : isAfter(oldest[0], after)
   }
 
@@ -199,8 +151,6 @@ export function openRooms(options: RoomsOptions): Rooms {
   }
 
   return {
-    broadcast,
-
     async join(channel, listener, { after = null, onGap = () => {} } = {}) {
       const room = enter(checkChannel(channel))
       const early: Arrived[] = []
@@ -249,7 +199,7 @@ export function openRooms(options: RoomsOptions): Rooms {
       running = true
       subscriber.on('message', onMessage)
       subscriber.on('ready', onReady)
-      await subscriber.subscribe(peopleChannel)
+      await subscriber.subscribe(keys.people)
     },
     async stop() {
       running = false

@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { openRedis } from '../../shared/kernel/redis/connections.ts'
 import type { Arrived } from '../../shared/live/room-event.ts'
+import { createBroadcast } from '../../shared/live/broadcast.ts'
 import { openRooms, type Rooms } from '../../shared/live/rooms.ts'
 import { eventually } from '../support/eventually.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
@@ -33,10 +34,10 @@ describe('rooms', () => {
     const commands = openRedis({ kind: 'single', url: redis.url }, 'commands')
     const subscriber = openRedis({ kind: 'single', url: subscriberUrl }, 'subscriber')
     connections.push(commands, subscriber)
-    const rooms = openRooms({ redis: commands, subscriber, ...rest })
+    const rooms = openRooms({ redis: commands, subscriber })
     opened.push(rooms)
     await rooms.start()
-    return rooms
+    return { ...rooms, broadcast: createBroadcast({ redis: commands, ...rest }) }
   }
 
   const dataOf = (events: readonly Arrived[]) => events.map(({ data }) => data)

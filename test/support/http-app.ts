@@ -6,6 +6,11 @@ import { pino } from 'pino'
 import { mail } from '../../server/jobs.ts'
 import { createApp } from '../../server/web/app.ts'
 import { createAuthEvents } from '../../server/web/features/auth/auth-events.ts'
+import type { Socket, Stream } from '../../shared/app/stream.ts'
+import { createBroadcast, type Broadcast } from '../../shared/live/broadcast.ts'
+import type { ConnectionBounds } from '../../server/web/live/connections.ts'
+import { withLiveRoutes } from '../../server/web/live/live-routes.ts'
+import { openLive } from '../../server/web/live/open-live.ts'
 import { composeFeatures } from '../../server/web/features/features.ts'
 import { defineApp } from '../../shared/app/app.ts'
 import { createParts } from '../../shared/app/create-parts.ts'
@@ -43,6 +48,11 @@ export interface HttpApp {
   readonly sessions: SessionService
   readonly accounts: AccountStore
   readonly readiness: Readiness
+  /** `http://127.0.0.1:PORT` */
+  readonly url: string
+  readonly broadcast: Broadcast
+  /** Streams and sockets that are open, or being opened. */
+  connections(): number
   /** What was sent so far. */
   readonly mails: readonly Mail[]
   /** How many passwords were compared so far, with a real hash or not. */
@@ -83,6 +93,9 @@ export interface HttpAppOptions {
   readonly redisUrl: string
   readonly env?: Readonly<Record<string, string>>
   readonly routes?: readonly Route[]
+  readonly streams?: readonly Stream[]
+  readonly sockets?: readonly Socket[]
+  readonly liveBounds?: Partial<ConnectionBounds>
   readonly jobs?: readonly AnyJob[]
   /** Apps of the same domain share their sessions and limits, as workers do; else each has its own. */
   readonly domain?: string
@@ -114,7 +127,22 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   const { domain = freshValue() } = options
   const { leaseMs } = config.sessions
   const coherence = openCoherence({ redis, subscriber, domain, leaseMs, durability: 'keep' })
-  const sessions = createSessions({ ...config.sessions, redis, coherence })
+  const sessions = createSessions({
+    ...config.sessions,
+    redis,
+    coherence,
+    onInvalidated: (ended) => live.invalidated(ended),
+  })
+  const roomSubscriber = openRedis({ kind: 'single', url: redisUrl }, 'subscriber')
+  const live = openLive({
+    redis,
+    subscriber: roomSubscriber,
+    prefix: domain,
+    coherence,
+    sessions,
+    log,
+    ...(options.liveBounds ? { bounds: options.liveBounds } : {}),
+  })
   const accounts = openAccounts(config.database)
   await accounts.migrate()
   const { passwords, comparisons } = countedPasswords()
@@ -141,12 +169,17 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     onLimits: limits.follow,
   })
 
-  const app = defineApp({ name: 'test', routes: options.routes ?? [] })
+  const { routes = [], streams = [], sockets = [] } = options
+  const app = withLiveRoutes(defineApp({ name: 'test', routes, streams, sockets }), live, {
+    trustProxy: config.http.trustProxy,
+    origins: config.http.corsOrigins,
+  })
   const parts = createParts({
     queues,
     sessions: interpose(sessions),
     limiter: limits.limiter,
     settings: ownSettings(settings, undefined),
+    broadcast: createBroadcast({ redis, prefix: domain }),
     log,
     mailJob: mail,
   })
@@ -188,7 +221,8 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   const koa = createApp({
     config,
     features,
-    ownRoutes: options.routes ?? [],
+    ownRoutes: app.routes ?? [],
+    work: live.work,
     sessions: parts.sessions,
     limiter: limits.limiter,
     inMaintenance: () => settings.current().values.maintenance,
@@ -198,6 +232,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   })
   const http = createHttpServer({
     handler: koa.callback(),
+    upgrades: sockets.length > 0,
     host: '127.0.0.1',
     port: 0,
     log,
@@ -208,6 +243,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   const services = group([
     redisService(redis),
     redisService(subscriber),
+    redisService(roomSubscriber),
     limits,
     coherence,
     sessions,
@@ -216,6 +252,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     queues,
     application,
     http,
+    live,
     readiness,
   ])
   await services.start()
@@ -225,6 +262,9 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
 
   const running: HttpApp = {
     domain,
+    url: `http://127.0.0.1:${http.port}`,
+    broadcast: parts.broadcast,
+    connections: () => live.connections.size,
     sessions,
     accounts,
     readiness,

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { AppMiddleware } from '../../../shared/app/context.ts'
+import type { AppMiddleware, RequestWork } from '../../../shared/app/context.ts'
 import { clientAddress, isSecure } from '../../http/forwarded.ts'
 
 const wellFormedId = /^[A-Za-z0-9._-]{1,64}$/
@@ -8,8 +8,12 @@ const wellFormedId = /^[A-Za-z0-9._-]{1,64}$/
  * Opens the record of a request (`ctx.state`): its id, which is the caller's when that is well formed, and where
  * it comes from. The id, and the worker's with `worker`, go out with every answer.
  */
-export function identifyRequests(options: { trustProxy: number; worker: string | null }): AppMiddleware {
-  const { trustProxy, worker } = options
+export function identifyRequests(options: {
+  trustProxy: number
+  worker: string | null
+  work: RequestWork
+}): AppMiddleware {
+  const { trustProxy, worker, work } = options
   const nextId = createIds()
 
   return function identifyRequest(ctx, next) {
@@ -25,6 +29,7 @@ export function identifyRequests(options: { trustProxy: number; worker: string |
       credential: null,
       token: null,
       identity: null,
+      work,
     }
     res.setHeader('X-Request-Id', requestId)
     if (worker !== null) res.setHeader('X-Worker', worker)

@@ -1,0 +1,243 @@
+import { connect } from 'node:net'
+import { expect } from 'chai'
+import { WebSocket, type ClientOptions } from 'ws'
+import { defineRoute } from '../../shared/app/route.ts'
+import { defineSocket, type Socket, type SocketConnection } from '../../shared/app/stream.ts'
+import { freshValue } from '../../shared/coherence/index.ts'
+import type { WorkEnded } from '../../shared/live/work-ended.ts'
+import { eventually } from '../support/eventually.ts'
+import { startHttpApp, type HttpApp, type HttpAppOptions } from '../support/http-app.ts'
+import { startRedis, type TestRedis } from '../support/redis.ts'
+
+interface Client {
+  readonly socket: WebSocket
+  readonly messages: string[]
+  readonly closed: Promise<{ code: number; reason: string }>
+}
+
+describe('sockets', () => {
+  let redis: TestRedis
+  const running: HttpApp[] = []
+  const opened: SocketConnection[] = []
+
+  const echo = defineSocket({
+    path: '/echo',
+    access: 'signed-in',
+    summary: 'Echo',
+    limits: [],
+    open(_ctx, socket) {
+      opened.push(socket)
+      socket.onMessage((text) => void socket.send(text))
+    },
+  })
+  const open = defineSocket({ ...echo, path: '/open/:room', access: 'anyone' })
+  const plain = defineRoute({
+    method: 'GET',
+    path: '/plain',
+    access: 'anyone',
+    limits: [],
+    summary: 'No socket',
+    replies: { 200: { description: 'Text' } },
+    handler: (ctx) => void (ctx.body = 'plain'),
+  })
+
+  before(async () => {
+    redis = await startRedis()
+  })
+  after(() => redis.stop())
+  afterEach(async () => {
+    await Promise.all(running.splice(0).map((app) => app.stop()))
+    opened.length = 0
+  })
+
+  async function start(more: Partial<HttpAppOptions> = {}, sockets: Socket[] = [echo, open]) {
+    const app = await startHttpApp({ redisUrl: redis.url, sockets, routes: [plain], ...more })
+    running.push(app)
+    return app
+  }
+
+  async function twoWorkers() {
+    const domain = freshValue()
+    const [one, other] = [await start({ domain }), await start({ domain })]
+    await one.register('ada@example.com')
+    return { one, other, token: await one.signIn('ada@example.com') }
+  }
+
+  function dial(app: HttpApp, path: string, options: ClientOptions = {}): Client {
+    const socket = new WebSocket(app.url.replace('http', 'ws') + path, options)
+    const messages: string[] = []
+    socket.on('message', (data) => messages.push(String(data)))
+    socket.on('error', () => {})
+    const closed = new Promise<{ code: number; reason: string }>((resolve) => {
+      socket.once('close', (code, reason) => resolve({ code, reason: String(reason) }))
+    })
+    return { socket, messages, closed }
+  }
+
+  async function join(app: HttpApp, path: string, options?: ClientOptions): Promise<Client> {
+    const client = dial(app, path, options)
+    await new Promise((resolve, reject) => {
+      client.socket.once('open', resolve)
+      client.socket.once('unexpected-response', (_request, response) =>
+        reject(new Error(`refused with ${response.statusCode}`)),
+      )
+    })
+    return client
+  }
+
+  /** The status of the answer to an upgrade that is refused. */
+  function refusal(app: HttpApp, path: string, options: ClientOptions = {}): Promise<number> {
+    const { socket } = dial(app, path, options)
+    return new Promise((resolve, reject) => {
+      socket.once('open', () => reject(new Error('it was not refused')))
+      socket.once('unexpected-response', (request, response) => {
+        resolve(response.statusCode ?? 0)
+        request.destroy()
+      })
+    })
+  }
+
+  const as = (token: string): ClientOptions => ({ headers: { Authorization: `Bearer ${token}` } })
+
+  it('a logout on one worker closes the sockets of all with 4401 before it is answered', async () => {
+    const { one, other, token } = await twoWorkers()
+    const clients = [await join(one, '/echo', as(token)), await join(other, '/echo', as(token))]
+    for (const { socket } of clients) socket.send('hello')
+    await eventually(() => clients.forEach(({ messages }) => expect(messages).to.deep.equal(['hello'])))
+    await eventually(() => expect(opened).to.have.length(2))
+    const { status } = await other.request('POST', '/api/v1/auth/logout', { bearer: token })
+    expect(status).to.equal(204)
+    expect(opened.map(({ signal }) => (signal.reason as WorkEnded).reason)).to.deep.equal([
+      'session-ended',
+      'session-ended',
+    ])
+    expect(opened.map((socket) => socket.send('late'))).to.deep.equal([false, false])
+    for (const { closed } of clients) expect(await closed).to.include({ code: 4401 })
+    await eventually(() => expect(one.connections() + other.connections()).to.equal(0))
+  })
+
+  it('need a session before the upgrade, and a live one', async () => {
+    const { one, token } = await twoWorkers()
+    expect(await refusal(one, '/echo')).to.equal(401)
+    await one.request('POST', '/api/v1/auth/logout', { bearer: token })
+    expect(await refusal(one, '/echo', as(token))).to.equal(401)
+    expect(await refusal(one, '/echo', as('nonsense'))).to.equal(401)
+    expect(await refusal(one, '/nowhere')).to.equal(404)
+    expect(one.connections()).to.equal(0)
+  })
+
+  it('another site cannot open one with the cookie of its visitor', async () => {
+    const { one, token } = await twoWorkers()
+    const cookie = { headers: { Cookie: `sid=${token}` } }
+    expect(await refusal(one, '/echo', { ...cookie, origin: 'https://evil.example' })).to.equal(403)
+    expect(await refusal(one, '/echo', { ...cookie, origin: 'null' })).to.equal(403)
+    const own = await join(one, '/echo', { ...cookie, origin: one.url })
+    own.socket.close()
+    await own.closed
+  })
+
+  it('refuse what is no handshake, and leave other routes as they are', async () => {
+    const app = await start()
+    const answer = await app.request('GET', '/open/a')
+    expect(answer.status).to.equal(426)
+    const upgraded = await app.request('GET', '/plain', {
+      headers: { Connection: 'Upgrade', Upgrade: 'h2c' },
+    })
+    expect([upgraded.status, upgraded.text]).to.deep.equal([200, 'plain'])
+    expect(await refusal(app, '/plain')).to.equal(200)
+  })
+
+  it('close with 1012 and a pause as the worker stops', async () => {
+    const app = await start()
+    const client = await join(app, '/open/a')
+    await running.pop()?.stop()
+    const { code, reason } = await client.closed
+    expect(code).to.equal(1012)
+    expect(reason).to.match(/^retry in \d+ ms$/)
+  })
+
+  it('close with 1009 for a message that is too large, 1003 for bytes and 1008 for too many; a flood of pings is cut off', async () => {
+    const app = await start()
+    const [large, binary, many, pings] = [
+      await join(app, '/open/a'),
+      await join(app, '/open/a'),
+      await join(app, '/open/a'),
+      await join(app, '/open/a'),
+    ]
+    large.socket.send('x'.repeat(70_000))
+    expect((await large.closed).code).to.equal(1009)
+    binary.socket.send(Buffer.from('bytes'))
+    expect((await binary.closed).code).to.equal(1003)
+    for (let n = 0; n < 500; n++) many.socket.send('x')
+    expect((await many.closed).code).to.equal(1008)
+    for (let n = 0; n < 500; n++) pings.socket.ping()
+    expect((await pings.closed).code).to.equal(1006)
+    await eventually(() => expect(app.connections()).to.equal(0))
+  })
+
+  it('bear frames that are malformed or unmasked, and clients that vanish', async () => {
+    const app = await start({ liveBounds: { perUser: 200 } })
+    const { port } = new URL(app.url)
+    const handshake = [
+      'GET /open/a HTTP/1.1',
+      'Host: localhost',
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Version: 13',
+      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+      '\r\n',
+    ].join('\r\n')
+    const frames = [Buffer.from([0x81, 0x01, 0x61]), Buffer.from([0xff, 0xff, 0xff]), Buffer.alloc(200, 0x83)]
+    for (const frame of frames) {
+      const socket = connect(Number(port), '127.0.0.1').on('error', () => {})
+      socket.write(handshake)
+      await new Promise((resolve) => socket.once('data', resolve))
+      socket.write(frame)
+      await new Promise((resolve) => socket.once('close', resolve).resume())
+    }
+    const crowd = await Promise.all(Array.from({ length: 100 }, () => join(app, '/open/a')))
+    for (const { socket } of crowd) socket.terminate()
+    await eventually(() => expect(app.connections()).to.equal(0), 5_000)
+    const last = await join(app, '/open/a')
+    last.socket.close()
+  })
+
+  it('are closed with 1011 when their handler fails, and others go on', async () => {
+    const fails = (path: string, handler: Socket['open']) => defineSocket({ ...open, path, open: handler })
+    const app = await start({}, [
+      open,
+      fails('/throws', () => {
+        throw new Error('at once')
+      }),
+      fails('/rejects', async () => {
+        throw new Error('later')
+      }),
+      fails('/listener', (_ctx, socket) =>
+        socket.onMessage(() => {
+          throw new Error('in a listener')
+        }),
+      ),
+    ])
+    const other = await join(app, '/open/a')
+    for (const path of ['/throws', '/rejects', '/listener']) {
+      const client = await join(app, path)
+      client.socket.send('x')
+      expect((await client.closed).code, path).to.equal(1011)
+    }
+    other.socket.send('still here')
+    await eventually(() => expect(other.messages).to.deep.equal(['still here']))
+    other.socket.close()
+  })
+
+  it('carry what is told to a channel', async () => {
+    const joined = defineSocket({ ...open, path: '/joined', open: (_ctx, socket) => socket.join('chat') })
+    const domain = freshValue()
+    const [one, other] = [await start({ domain }, [joined]), await start({ domain }, [joined])]
+    const clients = [await join(one, '/joined'), await join(other, '/joined')]
+    await eventually(async () => {
+      await one.broadcast('chat', 'hello')
+      for (const { messages } of clients) expect(messages).to.include('hello')
+    })
+    for (const { socket } of clients) socket.close()
+  })
+})
