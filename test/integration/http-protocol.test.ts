@@ -381,6 +381,24 @@ describe('HTTP', () => {
         }
       }
     })
+
+    it('documents 429, and the headers that say what is left and when to come back', async () => {
+      const answer = await app.request('GET', '/openapi.json')
+      expect(answer.headers).to.include.keys('ratelimit', 'ratelimit-policy')
+      const { paths, components } = answer.json()
+      const names = ['RateLimit', 'RateLimit-Policy', 'Retry-After']
+      expect(components.headers).to.have.all.keys(names)
+      const { responses } = paths[me].get
+      expect(responses[429].headers).to.have.all.keys(names)
+      expect(responses[200].headers).to.have.all.keys('RateLimit', 'RateLimit-Policy')
+      expect(responses[503].headers).to.have.all.keys('Retry-After')
+      expect(paths['/livez'].get.responses).to.not.include.keys('429')
+      for (const [path, operations] of Object.entries<Record<string, any>>(paths)) {
+        if (/^\/(livez|readyz|startupz|assets|admin\/queues)/.test(path)) continue
+        for (const operation of Object.values(operations))
+          expect(operation.responses, path).to.include.keys('429')
+      }
+    })
   })
 
   describe('health', () => {

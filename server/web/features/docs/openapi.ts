@@ -29,10 +29,24 @@ export function describeRoutes(routes: readonly Route[]): Json {
         cookie: { type: 'apiKey', in: 'cookie', name: 'sid', description: '`__Host-sid` over TLS' },
         bearer: { type: 'http', scheme: 'bearer' },
       },
+      headers: Object.fromEntries(
+        Object.entries(headers).map(([name, description]) => [
+          name,
+          { description, schema: { type: name === 'Retry-After' ? 'integer' : 'string' } },
+        ]),
+      ),
       schemas: { Problem: schemaOf(problemSchema, 'output') },
     },
   }
 }
+
+const headers = {
+  RateLimit:
+    'What is left of each limit: `"api";r=999;t=1`, with `r` requests left and `t` seconds until there are more',
+  'RateLimit-Policy':
+    'Each limit that the request is charged to: `"api";q=1000;w=60`, `q` requests in `w` seconds',
+  'Retry-After': 'The seconds after which to ask again',
+} as const
 
 const problemSchema = z.looseObject({
   type: z.string(),
@@ -73,7 +87,8 @@ function parametersOf(schema: z.ZodType | null, place: 'path' | 'query'): Json[]
 }
 
 /** What the route says, and what every route of its kind may answer. */
-function responsesOf({ method, replies, access, body, params, query }: Route): Json {
+function responsesOf({ method, replies, access, body, params, query, limits }: Route): Json {
+  const isLimited = limits === undefined || limits.length > 0
   const usual: Partial<Record<number, Reply>> = {
     400: { description: 'Malformed' },
     ...(access === 'anyone' ? {} : { 401: { description: 'Not signed in, or the session has ended' } }),
@@ -82,6 +97,14 @@ function responsesOf({ method, replies, access, body, params, query }: Route): J
       : { 403: { description: 'Not allowed, or cross-site' } }),
     ...(body ? { 413: { description: 'Body too large' }, 415: { description: 'Not application/json' } } : {}),
     ...(body || params || query ? { 422: { description: 'Invalid fields, each named in `errors`' } } : {}),
+    ...(isLimited
+      ? {
+          429: {
+            description:
+              'A limit is used up; `violated-policies` names it, Retry-After says when to ask again',
+          },
+        }
+      : {}),
     503: { description: 'Not possible right now; Retry-After says when to ask again' },
   }
   const problem = { [mediaType(problemContentType)]: { schema: { $ref: '#/components/schemas/Problem' } } }
@@ -89,10 +112,30 @@ function responsesOf({ method, replies, access, body, params, query }: Route): J
     Object.entries<Reply>({ ...usual, ...replies } as Record<number, Reply>).map(
       ([status, { description, body }]) => {
         const content = Number(status) >= 400 ? problem : body && json(schemaOf(body, 'output'))
-        return [status, { description, ...(content ? { content } : {}) }]
+        const sent = headersOf(Number(status), isLimited)
+        return [
+          status,
+          {
+            description,
+            ...(sent.length > 0 ? { headers: refsTo(sent) } : {}),
+            ...(content ? { content } : {}),
+          },
+        ]
       },
     ),
   )
+}
+
+/** The headers that answers of this status carry, beside those of every HTTP server. */
+function headersOf(status: number, isLimited: boolean): (keyof typeof headers)[] {
+  const retry = status === 429 || status === 503 ? (['Retry-After'] as const) : []
+  const limit =
+    isLimited && (status < 400 || status === 429) ? (['RateLimit', 'RateLimit-Policy'] as const) : []
+  return [...retry, ...limit]
+}
+
+function refsTo(names: readonly string[]): Json {
+  return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]))
 }
 
 function json(schema: Json): Json {
