@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { connect, type Socket } from 'node:net'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { ControlAnswer } from '../../shared/process/control-request.ts'
@@ -108,5 +108,50 @@ describe('the control socket', () => {
     await served.stop(deadlineIn(1_000))
     await served.start()
     expect(await ask(dataDir, { size: 'short' })).to.deep.equal({ ok: true, result: 'short' })
+  })
+
+  it('leaves no directory for temporary files behind when its server was killed', async () => {
+    const temporary = async () =>
+      (await readdir(tmpdir())).filter((name) => /^lockstep-control-\w{6}$/.test(name))
+    const before = await temporary()
+    const far = path.join(dataDir, 'x'.repeat(120))
+    await mkdir(far)
+    const control = { answer: async (): Promise<ControlAnswer> => ({ ok: true, result: null }) }
+    const serve = () => serveControl({ dataDir: far, control, log })
+    const killed = serve()
+    await killed.start()
+    cleanUp(() => killed.stop(deadlineIn(1_000)))
+    const [left = ''] = (await temporary()).filter((name) => !before.includes(name))
+    expect(left).to.not.equal('')
+
+    const next = serve()
+    await next.start()
+    cleanUp(() => next.stop(deadlineIn(1_000)))
+    expect(await temporary()).to.not.include(left)
+    await next.stop(deadlineIn(1_000))
+    expect((await temporary()).filter((name) => !before.includes(name))).to.deep.equal([])
+  })
+
+  it('removes what killed servers of other data directories left, and nothing that is in use', async () => {
+    const [dead, alive] = [
+      path.join(tmpdir(), 'lockstep-control-dEad01'),
+      path.join(tmpdir(), 'lockstep-control-aLive1'),
+    ]
+    for (const directory of [dead, alive]) {
+      await mkdir(directory, { recursive: true })
+      cleanUp(() => rm(directory, { recursive: true, force: true }))
+    }
+    const used = createServer().listen(controlSocketPath(alive))
+    await once(used, 'listening')
+    cleanUp(() => void used.close())
+    const far = path.join(dataDir, 'x'.repeat(120))
+    await mkdir(far)
+    const control = { answer: async (): Promise<ControlAnswer> => ({ ok: true, result: null }) }
+    const service = serveControl({ dataDir: far, control, log, settledMs: 0 })
+    await service.start()
+    cleanUp(() => service.stop(deadlineIn(1_000)))
+    const names = await readdir(tmpdir())
+    expect(names).to.not.include(path.basename(dead))
+    expect(names).to.include(path.basename(alive))
   })
 })

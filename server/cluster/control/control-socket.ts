@@ -6,8 +6,8 @@
  * nothing is sent away, and somebody who does not read is not listened to either. A stop waits for nobody.
  */
 import { once } from 'node:events'
-import { chmod, mkdtemp, rm, symlink } from 'node:fs/promises'
-import { createServer, type Socket } from 'node:net'
+import { chmod, lstat, mkdtemp, readdir, readlink, rm, symlink } from 'node:fs/promises'
+import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { remaining, type Service } from '../../../shared/kernel/lifecycle.ts'
@@ -21,6 +21,8 @@ export interface ControlSocketOptions {
   readonly control: Pick<Control, 'answer'>
   readonly log: Logger
   readonly idleMs?: number
+  /** How old a directory must be to count as abandoned: one that was just made has a server that does not listen yet. */
+  readonly settledMs?: number
 }
 
 export type ControlLine = { readonly progress: Progress } | ControlAnswer
@@ -34,12 +36,21 @@ const farewellMs = 500
 /** What the address of a Unix socket may have in bytes, by the smallest of the systems (macOS). */
 const longestPath = 103
 
+const directoryPrefix = 'lockstep-control-'
+const ours = new RegExp(`^${directoryPrefix}[A-Za-z0-9]{6}$`)
+
 export function controlSocketPath(dataDir: string): string {
   return path.join(dataDir, 'control.sock')
 }
 
 /** To be started by whoever holds the data directory: a socket that is there already is a dead one. */
-export function serveControl({ dataDir, control, log, idleMs = 30_000 }: ControlSocketOptions): Service {
+export function serveControl({
+  dataDir,
+  control,
+  log,
+  idleMs = 30_000,
+  settledMs = 10_000,
+}: ControlSocketOptions): Service {
   const connections = new Set<Socket>()
   const file = controlSocketPath(dataDir)
   let elsewhere: string | null = null
@@ -54,9 +65,11 @@ export function serveControl({ dataDir, control, log, idleMs = 30_000 }: Control
 
   /** A path that is too long for a socket becomes a link to one with a short path. */
   async function place(): Promise<string> {
+    await removeLastOf(file)
     await rm(file, { force: true })
     if (Buffer.byteLength(file) <= longestPath) return file
-    elsewhere = await mkdtemp(path.join(tmpdir(), 'lockstep-control-'))
+    await removeAbandoned(settledMs)
+    elsewhere = await mkdtemp(path.join(tmpdir(), directoryPrefix))
     const short = controlSocketPath(elsewhere)
     await symlink(short, file)
     return short
@@ -90,6 +103,41 @@ export function serveControl({ dataDir, control, log, idleMs = 30_000 }: Control
       await (stopping ??= close()).finally(() => clearTimeout(patience))
     },
   }
+}
+
+/** Removes the directory that a server of this data directory left when it was killed. */
+async function removeLastOf(file: string): Promise<void> {
+  const target = await readlink(file).catch(() => '')
+  const directory = path.dirname(target)
+  if (path.dirname(directory) === tmpdir() && ours.test(path.basename(directory))) {
+    await rm(directory, { recursive: true, force: true }).catch(() => {})
+  }
+}
+
+/** Removes the directories of our user whose server was killed before it could. */
+async function removeAbandoned(settledMs: number): Promise<void> {
+  const names = await readdir(tmpdir()).catch(() => [])
+  for (const name of names.filter((each) => ours.test(each))) {
+    const directory = path.join(tmpdir(), name)
+    const facts = await lstat(directory).catch(() => null)
+    if (!facts?.isDirectory() || facts.uid !== process.getuid?.()) continue
+    if (Date.now() - facts.ctimeMs < settledMs || (await isServed(controlSocketPath(directory)))) continue
+    await rm(directory, { recursive: true, force: true }).catch(() => {})
+  }
+}
+
+function isServed(address: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(address)
+    const settle = (served: boolean) => {
+      socket.destroy()
+      resolve(served)
+    }
+    socket.once('connect', () => settle(true))
+    socket.once('error', ({ code }: NodeJS.ErrnoException) =>
+      settle(code !== 'ENOENT' && code !== 'ECONNREFUSED'),
+    )
+  })
 }
 
 /** Answers the requests of one connection, one after the other. */
