@@ -34,6 +34,7 @@ const { readAssignment } = await import('../shared/process/assignment.ts')
 const { loadConfig } = await import('../shared/config/config.ts')
 const { ConfigurationError, messageOf } = await import('../shared/kernel/errors.ts')
 const { deadlineIn } = await import('../shared/kernel/lifecycle.ts')
+const { openFilesProblem } = await import('../shared/process/open-files.ts')
 const { openTracing } = await import('../shared/telemetry/tracing/tracing.ts')
 
 const notForked =
@@ -55,6 +56,7 @@ try {
 
 async function runPrimary(): Promise<void> {
   fatal = await refusal()
+  requireOpenFiles()
   const { availableCpus } = await import('./cluster/boot/available-cpus.ts')
   const { createLogger } = await import('../shared/telemetry/log.ts')
   const { createPrimary } = await import('./cluster/primary.ts')
@@ -176,6 +178,7 @@ async function runWebWorker(self: Worker, slot: number): Promise<void> {
  */
 async function runUnderPm2(pmId: number): Promise<void> {
   fatal = await refusal()
+  requireOpenFiles()
   const { config, ...application } = await loadApplication({ pm2Cluster: true })
   const slot = pmId + 1
   const { log, tracing } = await openTracing(config, {
@@ -234,6 +237,12 @@ async function runUnderPm2(pmId: number): Promise<void> {
 async function loadApplication(facts: { pm2Cluster?: boolean } = {}) {
   const { loadForWorker } = await import('../shared/app/load-for-worker.ts')
   return loadForWorker(process.env, { ...facts, cwd: process.cwd() })
+}
+
+/** Where modules are loaded: with too few files the reason would be that some package can't be found. */
+function requireOpenFiles(): void {
+  const tooFew = openFilesProblem()
+  if (tooFew !== null) throw new ConfigurationError([tooFew])
 }
 
 /** Ends a process that can't start, with every reason. */

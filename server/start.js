@@ -5,6 +5,9 @@
  * Node's own modules. The server is imported into this process rather than started as a child, so that signals
  * and exit codes are its own.
  */
+// Unhandled they would end or stop the process: one that comes before the server runs does nothing.
+for (const signal of ['SIGHUP', 'SIGUSR2', 'SIGTTIN', 'SIGTTOU']) process.on(signal, () => {})
+
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 
 if (major > 20 || (major === 20 && minor >= 19)) {

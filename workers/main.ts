@@ -21,8 +21,10 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 const brokenGraceMs = 2_000
 /** How long an event loop may stand still before it is told where; the primary waits longer before it kills. */
 const stallMs = 5_000
-/** What a terminal or a script may send to all of us at once: the primary decides what it means for each worker. */
-const primarySignals = ['SIGINT', 'SIGHUP', 'SIGUSR2', 'SIGTTIN', 'SIGTTOU'] as const
+// What a terminal or a script may send to all of us at once: the primary decides what it means for each worker. Before
+// anything is loaded, since unhandled they would end or stop the process.
+const primarySignals = process.send ? (['SIGHUP', 'SIGUSR2', 'SIGTTIN', 'SIGTTOU'] as const) : []
+for (const signal of primarySignals) process.on(signal, () => {})
 
 const { assignedSpace } = await import('../shared/deployment/assigned-space.ts')
 const { processName, readAssignment } = await import('../shared/process/assignment.ts')
@@ -31,6 +33,7 @@ const { loadConfig } = await import('../shared/config/config.ts')
 const { ConfigurationError, messageOf } = await import('../shared/kernel/errors.ts')
 const { deadlineIn } = await import('../shared/kernel/lifecycle.ts')
 const { watchForStalls } = await import('../shared/process/stalls/stall-watch.ts')
+const { openFilesProblem } = await import('../shared/process/open-files.ts')
 const { openTracing } = await import('../shared/telemetry/tracing/tracing.ts')
 const { startHeartbeat } = await import('../shared/process/vitals.ts')
 
@@ -47,7 +50,9 @@ try {
 
 async function run(): Promise<void> {
   fatal = (cause) => void sayFailed(cause).then(() => process.exit(codeOf(cause)))
-  if (forked) for (const signal of primarySignals) process.on(signal, () => {})
+  const tooFewFiles = openFilesProblem()
+  if (tooFewFiles !== null) throw new ConfigurationError([tooFewFiles])
+  if (forked) process.on('SIGINT', () => {})
 
   const config = loadConfig(process.env, { cwd: process.cwd() })
   if (config.redis.kind === 'embedded') {

@@ -30,7 +30,7 @@ export async function runTool(program, args, directory) {
     interruption = signal
     child.kill(signal)
   }
-  const signals = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])
+  const signals = /** @type {const} */ (['SIGINT', 'SIGTERM'])
   for (const signal of signals) process.on(signal, passOn)
   const code = await new Promise((resolve) => {
     child.once('error', (cause) => resolve(cause.message))

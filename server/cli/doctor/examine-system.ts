@@ -1,6 +1,7 @@
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
 import path from 'node:path'
 import type { Config } from '../../../shared/config/config.ts'
+import { openFilesLimit, openFilesProblem } from '../../../shared/process/open-files.ts'
 import { availableCpus } from '../../cluster/boot/available-cpus.ts'
 import { objectionTo } from '../../cluster/boot/data-directory.ts'
 import { findingsAbout, type Finding } from './finding.ts'
@@ -41,6 +42,8 @@ function workersFinding(web: number, cpus: number): Finding {
 
 function filesFinding(openFiles: number | null): Finding {
   if (openFiles === null) return ok('the limit of open files is not told here')
+  const tooFew = openFilesProblem(openFiles)
+  if (tooFew !== null) return problem(tooFew)
   const text = `a process may have ${openFiles} files and connections open`
   return openFiles >= fewFiles
     ? ok(text)
@@ -67,15 +70,4 @@ async function directoryFinding(directory: string): Promise<Finding> {
 
 function systemFacts(): SystemFacts {
   return { cpus: availableCpus(), openFiles: openFilesLimit() }
-}
-
-/** The soft limit, which Node has raised to the hard one at its start. */
-function openFilesLimit(): number | null {
-  try {
-    const soft = /^Max open files\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]
-    if (soft === undefined) return null
-    return soft === 'unlimited' ? Infinity : Number(soft)
-  } catch {
-    return null
-  }
 }
