@@ -3,8 +3,9 @@
  *
  * A BullMQ worker can be dead without saying so: its connection ended for good while it was made, or its loop is
  * stuck in a retry after a reconnect. It goes on existing, and fetches nothing. So this looks from outside, every
- * third of a lock's life: jobs wait, we have hands free, nothing holds them back (a pause, a rate limit, a global
- * concurrency), and we took none up for two looks in a row. Then the worker is replaced by one with new connections.
+ * third of a lock's life: jobs wait or are overdue, we have hands free, nothing holds them back (a pause, a rate limit,
+ * a global concurrency), and we took none up for two looks in a row. Then the worker is replaced by one with new
+ * connections.
  */
 import type { Job as BullJob, KeepJobs, Telemetry, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
@@ -130,7 +131,9 @@ export function createConsumer(options: ConsumerOptions): Consumer {
 
   async function hasJobsToTake(): Promise<boolean> {
     const bull = queues.bull(queue)
-    if ((await bull.getJobCountByTypes('waiting', 'prioritized')) === 0) return false
+    const waiting = await bull.getJobCountByTypes('waiting', 'prioritized')
+    // A worker that lives takes a delayed job up within moments of its time.
+    if (waiting === 0 && (await queues.overdueMs(queue)) < recovery.stalledCheckMs) return false
     const [paused, maxed, limitedMs] = await Promise.all([
       bull.isPaused(),
       bull.isMaxed(),

@@ -90,6 +90,8 @@ export interface Queues extends Service {
   addRun(definition: ScheduleDefinition, tick: number): Promise<'added' | 'left out'>
   /** How each queue is doing, the queue of ticks included. */
   measure(): Promise<Record<string, QueueNumbers>>
+  /** For how long the delayed job that is next could have been done; 0 when none is due. */
+  overdueMs(name: string): Promise<number>
   /** The queue itself, for a dashboard. */
   bull(name: string): Queue
 }
@@ -179,6 +181,12 @@ export function createQueues(options: QueuesOptions): Queues {
       if (jobId === undefined || id === jobId) return { id, created: true }
       if (!isIdFor(id, stored)) throw new DedupeConflict(job.name, id)
       return { id, created: false }
+    },
+
+    async overdueMs(name) {
+      const [, score] = await ask(() => redis.zrange(bull(name).toKey('delayed'), '0', '0', 'WITHSCORES'))
+      // BullMQ keeps the time in milliseconds above 12 bits, which keep jobs of the same moment in order.
+      return score === undefined ? 0 : Math.max(0, Date.now() - Math.floor(Number(score) / 0x1000))
     },
 
     async find(name, id) {

@@ -109,6 +109,16 @@ describe('job workers', function () {
     expect(connections.length).to.be.above(opened)
   })
 
+  it('are replaced when they are dead while a delayed job is overdue', async () => {
+    handle = async () => 'alive'
+    await startWorkers()
+    const opened = connections.length
+    for (const connection of connections) connection.disconnect()
+    const { id } = await queues.enqueue(task, { n: 1 }, { delayMs: 300 })
+    expect(await finished('task', id)).to.deep.include({ state: 'completed', result: 'alive' })
+    expect(connections.length).to.be.above(opened)
+  })
+
   for (const [what, hold, release] of [
     [
       'a rate limit',

@@ -147,6 +147,8 @@ function openCluster(text: string, purpose: RedisPurpose, common: RedisOptions):
     // What was in flight on a connection that closed is sent again only for those who want that.
     retryDelayOnFailover: again ? 500 : 0,
     retryDelayOnClusterDown: again ? 500 : 100,
+    // A node that hangs is left soon after the others have replaced it, also where nothing is asked of it meanwhile.
+    slotsRefreshInterval: 5_000,
     redisOptions: { ...redisOptions, ...options },
   })
   return cluster as unknown as Redis
