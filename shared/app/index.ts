@@ -10,7 +10,14 @@ import * as streams from './stream.ts'
 
 export { z } from 'zod'
 export { defineApp, type App } from './app.ts'
-export type { AppContext, AppIdentity, AppState, AppUser } from './context.ts'
+export {
+  requireIdentity,
+  type AppContext,
+  type AppIdentity,
+  type AppState,
+  type AppUser,
+  type Asking,
+} from './context.ts'
 export type { Hooks, Middleware, Mount, ServicesCall, SignEvent } from './feature.ts'
 export type { AppQueues, AppSettings, Parts } from './parts.ts'
 export { Problem, problem, invalidFields, type FieldError, type ProblemKind } from './problem.ts'
