@@ -231,6 +231,7 @@ export function createSessions(options: SessionOptions): SessionService {
       )
       coherence.saw(created)
       if (created.outcome !== 'created') return { outcome: created.outcome }
+      if (!created.announced) return { outcome: 'created', token, identity: created.identity }
       // The login ended other sessions, or brought newer roles: as true everywhere as any revocation.
       const dropped = await revoke(
         firstThen(created, () => scripts.announceUser(subject.id)),

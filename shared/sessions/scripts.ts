@@ -21,7 +21,7 @@ export type Loaded =
   | (Stamp & { readonly state: 'absent' | 'corrupt' })
 
 export type CreateReply =
-  | ({ readonly outcome: 'created' } & Recorded & Description)
+  | ({ readonly outcome: 'created'; readonly announced: boolean } & Recorded & Description)
   | (Stamp & { readonly outcome: 'superseded' | 'disabled' })
 
 export interface Creation {
@@ -157,13 +157,14 @@ export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
           device.ip ?? '',
         ],
       )
-      const [inc, outcome, seq, settled, members, count, description] = asList(reply, 'create')
+      const [inc, outcome, seq, settled, members, count, description, announced] = asList(reply, 'create')
       const stamp: Stamp = { inc: asText(inc, 'create'), seq: asCount(seq, 'create') }
       if (outcome === 'superseded' || outcome === 'disabled') return { outcome, ...stamp }
       const described = parseDescription(description)
       if (!described) return { outcome: 'superseded', ...stamp }
       return {
         outcome: 'created',
+        announced: announced === '1',
         ...parseRecorded([inc, seq, settled, members, count], 'create'),
         ...described,
       }

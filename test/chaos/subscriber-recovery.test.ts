@@ -22,10 +22,10 @@ describe('A worker whose subscriber is silently dead', () => {
     await redis.stop()
   })
 
-  /** It hears of logins without having to find out at a renewal that it is behind. */
+  /** It hears of revocations without having to find out at a renewal that it is behind. */
   async function expectToHear(): Promise<void> {
     const { applied } = worker.coherence.counters
-    await signIn(worker)
+    await worker.sessions.revokeUser('nobody')
     await eventually(() => expect(worker.coherence.counters.applied).to.be.above(applied), 1_000)
   }
 

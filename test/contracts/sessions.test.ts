@@ -242,6 +242,15 @@ for (const cache of modes) {
       expect(alive.filter(Boolean)).to.have.length(20)
     })
 
+    it('a login that ends nothing and says nothing new is announced to nobody', async () => {
+      const before = (await first().sessions.revokeUser('nobody'), first().coherence.position().seq)
+      await signIn(first(), { ...alice, id: 'newcomer' })
+      await signIn(first(), { ...alice, id: 'newcomer' })
+      expect(first().coherence.position().seq).to.equal(before)
+      await signIn(first(), { ...alice, id: 'newcomer', roles: ['other'], version: 2 })
+      expect(first().coherence.position().seq).to.equal(before + 1)
+    })
+
     it('a login that ends the others leaves one session', async () => {
       const before = await Promise.all([signIn(first(), alice), signIn(workers[1]!, alice)])
       for (const { token } of before) await everywhere(token)

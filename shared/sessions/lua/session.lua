@@ -64,14 +64,15 @@ end
 
 -- Writes what the application says of the user, unless something newer is known. Versions can be compared only within
 -- one lineage: another one replaces whatever is known. One that is not named ('') is compared with any.
--- Returns whether it was written.
+-- Returns whether it was written, and whether it replaced something else.
 local function write_subject(key, lineage, version, roles, profile)
-  local known = redis.call('HMGET', key, 'version', 'lineage')
+  local known = redis.call('HMGET', key, 'version', 'lineage', 'roles', 'profile')
   local same = lineage == '' or lineage == known[2]
-  if same and (tonumber(known[1] or '') or -1) > tonumber(version) then return false end
+  if same and (tonumber(known[1] or '') or -1) > tonumber(version) then return false, false end
+  if same and known[1] == version and known[3] == roles and known[4] == profile then return true, false end
   redis.call('HSET', key, 'version', version, 'roles', roles, 'profile', profile)
   if lineage ~= '' then redis.call('HSET', key, 'lineage', lineage) end
-  return true
+  return true, known[1] ~= false
 end
 
 -- What a worker needs to know of a valid session, in the order that scripts.ts parses.
