@@ -3,8 +3,9 @@
  * each part whose scripts announce in it, lies in one slot of a Redis Cluster.
  */
 export interface CoherenceKeys {
-  /** `{sx}:c` hash: inc, epoch, seq, settled, and `w:<member>` = `applied:lease:order` for each member. */
+  /** `{sx}:c` hash: inc, epoch, seq, settled. Beside it `{sx}:c:m`, hash: member = `applied:lease:order`. */
   readonly domain: string
+  readonly members: string
   /** `{sx}:inv` pub/sub channel of the messages. */
   readonly channel: string
   /** A key of another part in the same slot: `at('s:x')` is `{sx}:s:x`. */
@@ -18,5 +19,5 @@ export const defaultDomain = 'sx'
 export function coherenceKeys(domain: string = defaultDomain): CoherenceKeys {
   if (!/^[\w.-]{1,64}$/.test(domain)) throw new TypeError(`not a usable name for a domain: ${domain}`)
   const at = (suffix: string) => `{${domain}}:${suffix}`
-  return { domain: at('c'), channel: at('inv'), at }
+  return { domain: at('c'), members: at('c:m'), channel: at('inv'), at }
 }

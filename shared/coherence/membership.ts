@@ -66,6 +66,8 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
   let held = false
   let syncing: Promise<void> | null = null
   let syncAgain = false
+  /** The next sync has to find out which server this is. */
+  let verify = true
   let lastSync = 0
   let renewalTimer: NodeJS.Timeout | undefined
   let catchUpTimer: NodeJS.Timeout | undefined
@@ -126,6 +128,7 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
         leaseMs,
         settled: incarnations.knownForMs(inc) >= surely(maximumLeaseMs),
         order: ++lastSync,
+        verify: takeVerify(),
       })
       // So must what the lease counts as applied.
       while (!followers.settled) await followers.settle()
@@ -144,6 +147,17 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
       counters.syncFailures++
       noteLapse()
     }
+  }
+
+  function takeVerify(): boolean {
+    const due = verify
+    verify = false
+    return due
+  }
+
+  function renewRegularly(): void {
+    verify = true
+    void sync()
   }
 
   /** Once for each lease that was held and is over. */
@@ -195,7 +209,7 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
       await sync()
       // The first one registered it; with the second it has acknowledged what it found.
       if (!state.leaseOk()) await sync()
-      renewalTimer = setInterval(() => void sync(), leaseMs / 4)
+      renewalTimer = setInterval(renewRegularly, leaseMs / 4)
       pulseTimer = setInterval(() => void checkPulse(), maximumLeaseMs)
     },
     async stop(_deadline: Deadline) {

@@ -6,6 +6,7 @@ import type { Coherence, DurabilityMode, Waited } from './coherence.ts'
 import { maximumLeaseMs } from './constants.ts'
 import { watchIncarnation } from './incarnation-watch.ts'
 import { coherenceKeys } from './keys.ts'
+import { shareLooks } from './looks.ts'
 import { joinDomain, stayOutside, type Membership } from './membership.ts'
 import { createRevoker } from './revoker.ts'
 import { createCoherenceScripts } from './scripts.ts'
@@ -43,7 +44,8 @@ export function openCoherence(options: CoherenceOptions): Coherence {
   const member: Membership = subscriber
     ? joinDomain({ scripts, subscriber, channel, place, clock, incarnations, leaseMs })
     : stayOutside()
-  const { acks, expel } = scripts
+  const { expel } = scripts
+  const acks = shareLooks(scripts.acks)
   const { confirm } = createRevoker({ clock, durability, incarnations, acks, expel, onWaited })
 
   return {

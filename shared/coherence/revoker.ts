@@ -6,23 +6,17 @@
  * after the reply that is waited for; leases are never judged by Redis' clock.
  */
 import type { Clock } from '../kernel/clock.ts'
-import type {
-  Confirmation,
-  ConfirmOptions,
-  DurabilityMode,
-  Member,
-  Recorded,
-  Stamp,
-  Waited,
-} from './coherence.ts'
+import type { Confirmation, ConfirmOptions, DurabilityMode, Member, Recorded, Waited } from './coherence.ts'
 import { ackPollMs, maximumLeaseMs, revocationPatienceMs, surely } from './constants.ts'
 import type { IncarnationWatch } from './incarnation-watch.ts'
+import type { Look } from './looks.ts'
 
 export interface RevokerDependencies {
   readonly clock: Clock
   readonly durability: DurabilityMode
   readonly incarnations: IncarnationWatch
-  acks(): Promise<Stamp & { members: Member[] }>
+  /** How far these members are, as of a moment after it was asked. */
+  acks(memberIds: readonly string[]): Promise<Look>
   expel(inc: string, member: Member): Promise<void>
   readonly onWaited?: (waited: Waited) => void
 }
@@ -68,7 +62,7 @@ export function createRevoker(dependencies: RevokerDependencies) {
       if (over && answered) break
       if (clock.mono() >= giveUpAt) throw new Error('Redis changed and could not be asked again in time')
       await sleep(ackPollMs[Math.min(look, ackPollMs.length - 1)]!)
-      const seen = await acks().catch(unreachable)
+      const seen = await acks(missing.map(({ id }) => id)).catch(unreachable)
       // It was reached and refused, for now: until it answers, that is no absence.
       if (seen === 'refused') answered = false
       if (typeof seen === 'string') continue

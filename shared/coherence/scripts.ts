@@ -1,11 +1,13 @@
 /** One typed function per script of `lua/`; nobody else knows the order of their arguments. Errors are Redis' own. */
 import type { Redis } from 'ioredis'
 import { asCount, asList, asText } from '../kernel/redis/replies.ts'
-import { loadScript, runScript, type Script } from '../kernel/redis/script.ts'
+import { isUnknownScript, loadScript, runScript, type Script } from '../kernel/redis/script.ts'
 import type { DurabilityMode, Member, Recorded, Stamp } from './coherence.ts'
 import { maximumLeaseMs } from './constants.ts'
 import { freshValue } from './fresh-value.ts'
 import type { CoherenceKeys } from './keys.ts'
+import type { Look } from './looks.ts'
+import { watchServer } from './server-identity.ts'
 
 export interface DomainSettings {
   readonly keys: Pick<CoherenceKeys, 'domain' | 'channel'>
@@ -24,6 +26,8 @@ export interface SyncRequest {
   readonly settled: boolean
   /** Grows with each sync of this member. */
   readonly order: number
+  /** Has the script ask which server this is, whatever is known of the connection. */
+  readonly verify?: boolean
 }
 
 export type CoherenceScripts = ReturnType<typeof createCoherenceScripts>
@@ -38,21 +42,29 @@ export function createDomainRunner(
   { keys, durability, position = nowhere }: DomainSettings,
 ) {
   const scripts = new Map<string, Script>()
+  const server = watchServer(redis)
 
   return function run(
     name: string,
     names: readonly string[],
     args: readonly (string | number)[],
+    options: { readonly verify?: boolean } = {},
   ): Promise<unknown> {
     let script = scripts.get(name)
     if (!script) scripts.set(name, (script = loadScript(lua, name)))
-    const { inc, seq } = position()
-    return runScript(
-      redis,
-      script,
-      [keys.domain, ...names],
-      [freshValue(), `${durability} ${inc} ${seq}`, ...args],
-    )
+    const { sha1, source } = script
+    const fresh = freshValue()
+    const send = (run: (...rest: (string | number)[]) => Promise<unknown>) =>
+      server.ask((runId) => {
+        const { inc, seq } = position()
+        const caller = `${durability} ${runId} ${inc} ${seq}`
+        return run(names.length + 1, keys.domain, ...names, fresh, caller, ...args)
+      }, options)
+    // As runScript does, but each command says what is true when it is written: another connection may lead elsewhere.
+    return send((...rest) => redis.evalsha(sha1, ...(rest as [number]))).catch((failure: unknown) => {
+      if (!isUnknownScript(failure)) throw failure
+      return send((...rest) => redis.eval(source, ...(rest as [number])))
+    })
   }
 }
 
@@ -71,15 +83,19 @@ export function createCoherenceScripts(redis: Redis, settings: DomainSettings) {
       return parseRecorded(await run('announce', [], [keys.channel, kind, text]), 'announce')
     },
 
-    async sync({ id, inc, applied, leaseMs, settled, order }: SyncRequest): Promise<Stamp> {
+    async sync({ id, inc, applied, leaseMs, settled, order, verify = false }: SyncRequest): Promise<Stamp> {
       const args = [id, inc, applied, leaseMs, settled ? '1' : '0', order]
-      const reply = asList(await run('sync', [], args), 'sync')
+      const reply = asList(await run('sync', [], args, { verify }), 'sync')
       return { inc: asText(reply[0], 'sync'), seq: asCount(reply[1], 'sync') }
     },
 
-    async acks(): Promise<Stamp & { members: Member[] }> {
-      const [inc, seq, members] = asList(await run('acks', [], []), 'acks')
-      return { inc: asText(inc, 'acks'), seq: asCount(seq, 'acks'), members: parseMembers(members, 'acks') }
+    /** How far those of the members are that are still listed. */
+    async acks(memberIds: readonly string[]): Promise<Look> {
+      const [inc, seq, values] = asList(await run('acks', [], memberIds), 'acks')
+      const found = asList(values, 'acks').flatMap((value, i) =>
+        value === null ? [] : [parseMember(memberIds[i] ?? '', String(value))],
+      )
+      return { inc: asText(inc, 'acks'), seq: asCount(seq, 'acks'), members: found }
     },
 
     /** Forgets the member, only if its entry is still the one that was seen. */
@@ -111,19 +127,21 @@ export function parseRecorded(reply: unknown, script: string): Recorded {
   }
 }
 
-/** `[id, value, id, value …]`, the values being `applied:lease:order`. A member that can't be read counts as the worst. */
+/** `[id, value, id, value …]` */
 function parseMembers(reply: unknown, script: string): Member[] {
   const flat = asList(reply, script)
   const members: Member[] = []
-  for (let i = 0; i + 1 < flat.length; i += 2) {
-    const value = String(flat[i + 1])
-    const match = /^(\d+):(\d+):\d+$/.exec(value)
-    members.push({
-      id: String(flat[i]),
-      value,
-      applied: match ? Number(match[1]) : -1,
-      leaseMs: Math.min(Number(match?.[2]) || maximumLeaseMs, maximumLeaseMs),
-    })
-  }
+  for (let i = 0; i + 1 < flat.length; i += 2) members.push(parseMember(String(flat[i]), String(flat[i + 1])))
   return members
+}
+
+/** `applied:lease:order`. A member that can't be read counts as the worst. */
+function parseMember(id: string, value: string): Member {
+  const match = /^(\d+):(\d+):\d+$/.exec(value)
+  return {
+    id,
+    value,
+    applied: match ? Number(match[1]) : -1,
+    leaseMs: Math.min(Number(match?.[2]) || maximumLeaseMs, maximumLeaseMs),
+  }
 }

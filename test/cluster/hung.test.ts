@@ -20,8 +20,8 @@ describe('a worker that was killed', function () {
     const connection = openRedis({ kind: 'single', url: redis.url }, 'commands')
     cleanUp(() => connection.disconnect())
     const membersAt = async (place: string) => {
-      const fields = await connection.hkeys(coherenceKeys().domain)
-      return fields.filter((field) => field.startsWith('w:') && field.includes(`:${place}:`))
+      const fields = await connection.hkeys(coherenceKeys().members)
+      return fields.filter((field) => field.includes(`:${place}:`))
     }
 
     const [dead] = await membersAt('web-2')

@@ -72,6 +72,38 @@ describe('A logout on a Redis that', () => {
     expect(await second.sessions.authenticate(again.token)).to.equal(null)
   })
 
+  it('was demoted, and promoted again without it, stays true; and so it does on the replica that was promoted', async () => {
+    const { redis, operator, first, second } = await setUp()
+    const standby = await startRedis()
+    afterwards(() => standby.stop())
+    const standbyOperator = new Redis(standby.url)
+    afterwards(() => standbyOperator.disconnect())
+    const { token } = await signIn(first)
+
+    const follow = async (replica: Redis, primary: string) => {
+      const { hostname, port } = new URL(primary)
+      await replica.replicaof(hostname, port)
+      await eventually(async () => {
+        expect(await replica.info('replication')).to.include('master_link_status:up')
+        expect(await replica.exists('{sx}:c')).to.equal(1)
+      }, 10_000)
+    }
+    await follow(standbyOperator, redis.url)
+    await standbyOperator.replicaof('NO', 'ONE')
+    expect((await second.sessions.revoke(token)).outcome).to.equal('revoked')
+
+    await follow(operator, standby.url)
+    await operator.replicaof('NO', 'ONE')
+    expect(await operator.keys('{sx}:s:*'), 'the session is really back').to.have.length(1)
+    for (const { sessions } of [first, second]) {
+      await eventually(async () => expect(await sessions.authenticate(token)).to.equal(null), 5_000)
+    }
+
+    const newcomer = await startSessionWorker(standby.url, { durability: 'fence' })
+    afterwards(() => newcomer.stop())
+    expect(await newcomer.sessions.authenticate(token)).to.equal(null)
+  }).timeout(60_000)
+
   it('holds a number that was damaged goes on in a new incarnation', async () => {
     const { operator, first, second } = await setUp()
     for (const damage of ['-1', '1.5', 'x', '99999999999999999999']) {

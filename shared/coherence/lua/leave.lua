@@ -3,4 +3,4 @@
 -- KEYS  1 domain
 -- ARGV  1 member id
 -- Returns 1 when it was listed.
-return redis.call('HDEL', KEYS[1], 'w:' .. ARGV[1])
+return redis.call('HDEL', KEYS[1] .. ':m', ARGV[1])

@@ -7,18 +7,20 @@
 --       8 the number of this sync, which grows with each
 -- Returns { inc, seq }.
 --@include domain
-local inc, _, seq = incarnation(KEYS[1], ARGV[1], ARGV[2])
+local inc, _, seq, settled = incarnation(KEYS[1], ARGV[1], ARGV[2])
 local applied = ARGV[5]
 if ARGV[4] ~= inc then
   applied = '0'
-elseif ARGV[7] == '1' then
+elseif ARGV[7] == '1' and not settled then
   redis.call('HSET', KEYS[1], 'settled', 1)
 end
 -- One that its member gave up on, and that arrives late over an old connection, must not undo a newer one: it may
 -- tell of another lease. (The number also makes each value one of a kind, for `expel` to compare.)
-local field = 'w:' .. ARGV[3]
-local known = tonumber(string.match(redis.call('HGET', KEYS[1], field) or '', ':(%d+)$') or '')
+local list = KEYS[1] .. ':m'
+local value = redis.pcall('HGET', list, ARGV[3])
+if type(value) == 'table' then redis.call('DEL', list) end
+local known = tonumber(type(value) == 'string' and string.match(value, ':(%d+)$') or '')
 if not known or known < tonumber(ARGV[8]) then
-  redis.call('HSET', KEYS[1], field, applied .. ':' .. ARGV[6] .. ':' .. ARGV[8])
+  redis.call('HSET', list, ARGV[3], applied .. ':' .. ARGV[6] .. ':' .. ARGV[8])
 end
 return { inc, seq }
