@@ -1,15 +1,10 @@
-import type { SubjectUpdate } from '../../shared/sessions/sessions.ts'
+import type { Revocation } from '../../shared/sessions/sessions.ts'
 import { CommandFailed } from './command.ts'
 
 /** How many sessions ended. Throws when it can't be confirmed that every worker knows. */
-export function requireConfirmed(revocation: SubjectUpdate, done: string): number {
+export function requireConfirmed(revocation: Revocation, done: string): number {
   if (revocation.outcome === 'unconfirmed') {
     throw new CommandFailed(`${done}, but it could not be confirmed that every worker knows: run this again`)
-  }
-  if (revocation.outcome === 'ignored') {
-    throw new CommandFailed(
-      `${done}, but sessions know a newer version of it, so it is not in effect: run this again`,
-    )
   }
   return revocation.outcome === 'revoked' ? revocation.count : 0
 }

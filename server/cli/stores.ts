@@ -46,6 +46,8 @@ export interface Stores {
   limits(): Promise<Pick<Limits, 'limiter' | 'guard'>>
   /** Throws a `CommandFailed` when there is none. */
   account(email: string): Promise<Account>
+  /** The same for one whose record may be damaged. */
+  accountId(email: string): Promise<string>
   /** Notes in the audit trail what was done by hand. */
   note(action: string, subject: string, details?: Record<string, unknown>): Promise<void>
 }
@@ -73,10 +75,10 @@ export async function withStores(
       settings: async () => openSettings(config, await findCluster()),
       limits: async () => openLimitsOf(config, await findCluster(), services),
       async account(email) {
-        const account = await accounts.findByEmail(email)
-        if (account === null)
-          throw new CommandFailed(`there is no account ${JSON.stringify(email)}`, 'no-such-user')
-        return account
+        return (await accounts.findByEmail(email)) ?? noSuchUser(email)
+      },
+      async accountId(email) {
+        return (await accounts.findIdByEmail(email)) ?? noSuchUser(email)
       },
       async note(action, subject, details = {}) {
         const at = Date.now()
@@ -98,6 +100,10 @@ export async function withStores(
   } finally {
     await services.stop(deadlineIn(closingMs)).catch(() => {})
   }
+}
+
+function noSuchUser(email: string): never {
+  throw new CommandFailed(`there is no account ${JSON.stringify(email)}`, 'no-such-user')
 }
 
 /** To open a file that is not there would make it: accounts that no server knows, in a directory that is the wrong one. */

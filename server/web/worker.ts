@@ -1,6 +1,8 @@
 import { createAccountIdentity } from '../../shared/accounts/account-identity.ts'
 import { checkIdentity } from '../../shared/accounts/checked-identity.ts'
 import { rolesWith } from '../../shared/accounts/roles.ts'
+import type { Account } from '../../shared/accounts/accounts.ts'
+import { createEffectiveAccounts } from '../../shared/accounts/effective-account.ts'
 import { createPasswords } from '../../shared/accounts/passwords.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { passwordProblem } from '../../shared/accounts/password-rules.ts'
@@ -206,6 +208,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
       services: {
         config,
         accounts,
+        effective: createEffectiveAccounts({ accounts, sessions, onBehind: tellBehind(log) }),
         passwords,
         ...whoMaySignIn(app, { accounts, passwords }),
         roles: rolesWith(app.roles),
@@ -287,6 +290,14 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
 function socketOptions({ trustProxy, publicUrl, corsOrigins }: Config['http']) {
   const own = publicUrl === null ? [] : [new URL(publicUrl).origin]
   return { trustProxy, origins: [...own, ...corsOrigins] }
+}
+
+function tellBehind(log: Logger) {
+  return ({ id, version }: Account, known: number) =>
+    log.warn(
+      { user: id, version, known },
+      'sessions knew a newer version of an account: the accounts were put back from a backup, and what they say now counts',
+    )
 }
 
 /** The primary has found out what Redis keeps; not knowing, nobody stays signed in over its restart. */

@@ -10,12 +10,12 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Kysely, sql, type Dialect, type LogEvent, type Transaction } from 'kysely'
 import { systemClock, type Clock } from '../kernel/clock.ts'
 import { remaining } from '../kernel/lifecycle.ts'
-import { accountColumns, accountOf } from './account-row.ts'
+import { accountColumns, accountOf, listedAccountOf, repairsOf } from './account-row.ts'
 import type { Account, AccountChanges, AccountStore } from './accounts.ts'
 import { createAuditTrail } from './audit-store.ts'
 import { createDeploymentRecords } from './deployment-records.ts'
 import { emailKey } from './email-key.ts'
-import type { Role } from './roles.ts'
+import { administrators, hasRole, type Role } from './roles.ts'
 import { migrateSchema, missingMigrations, type AccountsTable, type Schema } from './schema.ts'
 import { mayBeStored, storable, storableEmail } from './stored-text.ts'
 
@@ -88,6 +88,46 @@ export function createAccountStore(
     return row ? accountOf(row) : null
   }
 
+  async function updateIn(trx: Transaction<Schema>, id: string, changes: AccountChanges) {
+    const row = await trx
+      .updateTable('accounts')
+      .set({ ...columnsOf(changes), ...changed() })
+      .where('id', '=', id)
+      .returning([...accountColumns, 'email_key'])
+      .executeTakeFirst()
+    if (!row) return null
+    const repairs = repairsOf(row)
+    if (repairs === null) return accountOf(row)
+    const repaired = await trx
+      .updateTable('accounts')
+      .set(repairs)
+      .where('id', '=', id)
+      .returning(accountColumns)
+      .executeTakeFirstOrThrow()
+    return accountOf(repaired)
+  }
+
+  /**
+   * The ids of all who can administer, locked until the end of the transaction. In the order of their ids, so that no
+   * two transactions wait for each other; SQLite has one writer at a time anyway.
+   */
+  async function lockAdministrators(trx: Transaction<Schema>): Promise<string[]> {
+    const rows = await trx
+      .selectFrom('accounts')
+      .select([...accountColumns, 'email_key'])
+      .where('disabled', '=', 0)
+      .where((where) =>
+        where.or(administrators.map((role) => where('roles', 'like', `%${JSON.stringify(role)}%`))),
+      )
+      .orderBy('id')
+      .$if(database.system === 'postgresql', (query) => query.forNoKeyUpdate())
+      .execute()
+    return rows
+      .map(listedAccountOf)
+      .filter((account) => !account.damaged && hasRole(account, administrators))
+      .map(({ id }) => id)
+  }
+
   return {
     audit: createAuditTrail(db),
     deployments: createDeploymentRecords(db, clock),
@@ -142,12 +182,29 @@ export function createAccountStore(
       if (after !== undefined) storable('after', after)
       const rows = await db()
         .selectFrom('accounts')
-        .select(accountColumns)
+        .select([...accountColumns, 'email_key'])
         .where('email_key', '>', after === undefined ? '' : emailKey(after))
         .orderBy('email_key')
         .limit(limit)
         .execute()
-      return rows.map(accountOf)
+      return rows.map(listedAccountOf)
+    },
+
+    async has(id) {
+      if (!mayBeStored(id)) return false
+      const row = await db().selectFrom('accounts').select('id').where('id', '=', id).executeTakeFirst()
+      return row !== undefined
+    },
+
+    async findIdByEmail(email) {
+      const key = emailKey(email)
+      if (!mayBeStored(key)) return null
+      const row = await db()
+        .selectFrom('accounts')
+        .select('id')
+        .where('email_key', '=', key)
+        .executeTakeFirst()
+      return row?.id ?? null
     },
 
     async create({ email, name, roles, passwordHash, emailVerified = false, tier = 'free' }) {
@@ -174,15 +231,31 @@ export function createAccountStore(
     },
 
     async update(id, changes) {
-      const columns = columnsOf(changes)
-      if (Object.keys(columns).length === 0 || !mayBeStored(id)) return findBy('id', id)
-      const row = await db()
+      if (isEmpty(changes) || !mayBeStored(id)) return findBy('id', id)
+      return transaction(db(), (trx) => updateIn(trx, id, changes))
+    },
+
+    async updateKeepingAdministrator(id, changes) {
+      if (isEmpty(changes) || !mayBeStored(id)) return findBy('id', id)
+      const mayEnd =
+        changes.disabled === true || (changes.roles && !hasRole({ roles: changes.roles }, administrators))
+      return transaction(db(), async (trx) => {
+        const before = mayEnd ? await lockAdministrators(trx) : []
+        const account = await updateIn(trx, id, changes)
+        if (before.includes(id) && before.length === 1) throw new Undone('last-administrator' as const)
+        return account
+      })
+    },
+
+    async raiseVersion(id, known) {
+      if (!mayBeStored(id)) return null
+      await db()
         .updateTable('accounts')
-        .set({ ...columns, ...changed() })
+        .set({ version: known + 1, updated_at: clock.wall() })
         .where('id', '=', id)
-        .returning(accountColumns)
-        .executeTakeFirst()
-      return row ? accountOf(row) : null
+        .where('version', '<=', known)
+        .execute()
+      return findBy('id', id)
     },
 
     async passwordHash(id) {
@@ -301,6 +374,10 @@ async function transaction<T>(
     if (failure instanceof Undone) return failure.result
     throw failure
   }
+}
+
+function isEmpty(changes: AccountChanges): boolean {
+  return Object.keys(columnsOf(changes)).length === 0
 }
 
 function columnsOf({ name, roles, disabled, emailVerified, tier }: AccountChanges): Partial<AccountsTable> {

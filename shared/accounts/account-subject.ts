@@ -12,6 +12,6 @@ export interface Profile {
 
 /** The account as sessions know it. The only place where one becomes the other. */
 export function subjectOf(account: Account): Subject & { readonly profile: Profile } {
-  const { id, roles, version, email, name, tier, emailVerified } = account
-  return { id, roles, version, profile: { email, name, tier, emailVerified } }
+  const { id, roles, version, lineage, email, name, tier, emailVerified } = account
+  return { id, roles, version, lineage, profile: { email, name, tier, emailVerified } }
 }

@@ -18,6 +18,17 @@ export interface Account {
   /** Milliseconds since 1970. */
   readonly createdAt: number
   readonly updatedAt: number
+  /** The database that drew the version: versions of another one cannot be compared with it. */
+  readonly lineage: string
+}
+
+/** As lists show it. */
+export interface ListedAccount extends Account {
+  /**
+   * What is wrong with the record, by column, when somebody wrote nonsense into it: safe values stand for what can't be
+   * read. Nobody can sign in with it, until a change puts it right.
+   */
+  readonly damaged?: readonly string[]
 }
 
 export interface NewAccount {
@@ -69,10 +80,30 @@ export interface AccountStore extends Service {
   findById(id: string): Promise<Account | null>
   findByEmail(email: string): Promise<Account | null>
   /** By e-mail address, at most `limit`, those after the address `after`. */
-  list(page: { after?: string; limit: number }): Promise<Account[]>
+  list(page: { after?: string; limit: number }): Promise<ListedAccount[]>
+  /** Whether there is such an account, be its record damaged or not. */
+  has(id: string): Promise<boolean>
+  /** The id behind an address, be the record damaged or not. */
+  findIdByEmail(email: string): Promise<string | null>
   create(account: NewAccount): Promise<Account | 'email-taken'>
-  /** The record as it is after the change, or null when there is none. */
+  /**
+   * The record as it is after the change, or null when there is none. What was damaged and is not part of the change
+   * gets a value that opens nothing: no roles, disabled.
+   */
   update(id: string, changes: AccountChanges): Promise<Account | null>
+  /**
+   * The same, unless no enabled administrator would be left: then nothing is changed. One transaction decides, so that
+   * of many who stop being administrators at once one stays.
+   */
+  updateKeepingAdministrator(
+    id: string,
+    changes: AccountChanges,
+  ): Promise<Account | null | 'last-administrator'>
+  /**
+   * Makes the version greater than `known`, which somebody saw of this account although the database is not there yet:
+   * it was put back from a backup. Changes nothing where it is greater.
+   */
+  raiseVersion(id: string, known: number): Promise<Account | null>
   /** The current password hash, or null when there is no such account. */
   passwordHash(id: string): Promise<string | null>
   /**

@@ -293,14 +293,14 @@ export function createSessions(options: SessionOptions): SessionService {
     },
     async updateSubject(subject, { disabled }) {
       const request = freshValue()
-      let taken = true
+      let knownVersion = subject.version
       const updated = await revoke(async () => {
         const recorded = await scripts.updateSubject(subject, disabled, request)
-        taken = recorded.taken
+        knownVersion = recorded.knownVersion
         return recorded
       }, dropUser(subject.id))
-      if (taken || updated.outcome === 'unconfirmed') return updated
-      return { outcome: 'ignored', count: updated.outcome === 'revoked' ? updated.count : 0 }
+      if (knownVersion === subject.version || updated.outcome === 'unconfirmed') return updated
+      return { outcome: 'ignored', count: updated.outcome === 'revoked' ? updated.count : 0, knownVersion }
     },
 
     get cacheMode() {

@@ -212,7 +212,7 @@ export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
       subject: Subject,
       disabled: boolean,
       request: string,
-    ): Promise<Recorded & { readonly taken: boolean }> {
+    ): Promise<Recorded & { readonly knownVersion: number }> {
       const args = [
         channel,
         subject.id,
@@ -223,7 +223,10 @@ export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
       ]
       const names = [keys.user(subject.id), keys.index(subject.id)]
       const reply = asList(await run('update_subject', names, args), 'update_subject')
-      return { ...parseRecorded(reply, 'update_subject'), taken: reply[5] === 'taken' }
+      return {
+        ...parseRecorded(reply, 'update_subject'),
+        knownVersion: Number(asText(reply[5], 'update_subject')),
+      }
     },
   }
 }

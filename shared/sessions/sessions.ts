@@ -62,9 +62,10 @@ export type Revocation =
 /**
  * How a change of a user's record ended. `ignored`: a newer version of the same lineage is known, so the record was not
  * taken. Either the caller's is out of date, or its versions went back; either way what it asked for is not in effect,
- * except that sessions ended if it disables the user (`count` of them).
+ * except that sessions ended if it disables the user (`count` of them). `knownVersion` is the newer one.
  */
-export type SubjectUpdate = Revocation | { readonly outcome: 'ignored'; readonly count: number }
+export type SubjectUpdate =
+  Revocation | { readonly outcome: 'ignored'; readonly count: number; readonly knownVersion: number }
 
 /** What `prepareLogin` saw; `create` succeeds only if none of it has changed since. Opaque to callers. */
 export interface LoginTicket {

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import Database from 'libsql'
 import { execFile } from 'node:child_process'
 import { chmod, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -195,6 +196,56 @@ describe('the lockstep command', function () {
       expect((await run('user', 'enable', 'cleo@example.com')).code).to.equal(0)
       await signIn(cluster.url, { email: 'cleo@example.com', password })
     })
+
+    describe('after the accounts were put back from a backup', () => {
+      /** Sessions know a newer version of the account than the database. */
+      async function restored(email: string): Promise<string> {
+        await pipe(password, 'user', 'add', email, '--roles', 'user,operator')
+        const { token } = await signIn(cluster.url, { email, password })
+        for (const roles of ['user', 'user,viewer', 'user,operator']) {
+          expect((await run('user', 'roles', email, roles)).code).to.equal(0)
+        }
+        inDatabase('update accounts set version = 1 where email = ?', email)
+        return token
+      }
+
+      it('user disable ends the sessions, and user enable lets in again', async () => {
+        const email = 'restored@example.com'
+        const token = await restored(email)
+        expect((await run('user', 'disable', email)).stdout).to.contain('1 session ended')
+        await expectEverywhere(token, 401)
+        expect((await run('user', 'enable', email)).code).to.equal(0)
+        await signIn(cluster.url, { email, password })
+      })
+
+      it('user roles takes roles away on every worker', async () => {
+        const token = await restored('demoted@example.com')
+        expect((await run('user', 'roles', 'demoted@example.com', 'user')).code).to.equal(0)
+        const me = () => sendAs(cluster.url, '/api/v1/auth/me', { token })
+        for (const answer of (await onEveryWorker(2, me)).values()) {
+          expect(answer.json().user.roles).to.deep.equal(['user'])
+        }
+      })
+    })
+
+    it('puts a damaged record right', async () => {
+      const email = 'damaged@example.com'
+      await pipe(password, 'user', 'add', email)
+      inDatabase('update accounts set roles = \'["user"\', disabled = 7 where email = ?', email)
+      const login = () =>
+        send(`${cluster.url}/api/v1/auth/login`, { method: 'POST', body: { email, password } })
+      expect((await login()).status).to.equal(503)
+      expect((await run('user', 'roles', email, 'user,viewer')).code).to.equal(0)
+      expect((await login()).status, 'it was not readable whether it was disabled').to.equal(401)
+      expect((await run('user', 'enable', email)).code).to.equal(0)
+      expect((await login()).json().user.roles).to.deep.equal(['user', 'viewer'])
+    })
+
+    function inDatabase(statement: string, ...values: string[]): void {
+      const database = new Database(path.join(cluster.dataDir, 'accounts.sqlite'))
+      database.prepare(statement).run(values)
+      database.close()
+    }
 
     it('lists the sessions of a user, and ends one or all of them', async () => {
       await pipe(password, 'user', 'add', 'dora@example.com')

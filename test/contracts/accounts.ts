@@ -419,6 +419,69 @@ export function describeAccountStore(name: string, prepare: () => Promise<Accoun
       })
     })
 
+    describe('the last administrator', () => {
+      const administrator = (number: number) =>
+        create({ email: `admin${number}@x.org`, roles: ['user', 'admin'] })
+      const administrators = async () =>
+        (await accounts.list({ limit: 100 })).filter((one) => one.roles.includes('admin') && !one.disabled)
+
+      it('stays, however many stop being administrators at the same moment', async () => {
+        const all = await Promise.all(Array.from({ length: 12 }, (_, number) => administrator(number)))
+        await create()
+        const stores = await Promise.all([open(), open(), open()])
+        const outcomes = await Promise.all(
+          all.map(({ id }, index) =>
+            stores[index % 3]!.updateKeepingAdministrator(
+              id,
+              index % 2 === 0 ? { roles: ['user'] } : { disabled: true },
+            ),
+          ),
+        )
+        expect(outcomes.filter((outcome) => outcome === 'last-administrator')).to.have.length(1)
+        expect(await administrators()).to.have.length(1)
+        const kept = all.find((_, index) => outcomes[index] === 'last-administrator')
+        expect(await accounts.findById(kept!.id), 'nothing of the refused change was written').to.deep.equal(
+          kept,
+        )
+      })
+
+      it('is not one who is disabled, or whose record is damaged', async () => {
+        const [{ id }, disabled, damaged] = [
+          await administrator(1),
+          await administrator(2),
+          await administrator(3),
+        ]
+        await accounts.update(disabled.id, { disabled: true })
+        await subject.execute(`update accounts set disabled = 7 where id = '${damaged.id}'`)
+        for (const changes of [{ roles: ['user'] }, { disabled: true }, { name: 'X', roles: [] }]) {
+          expect(await accounts.updateKeepingAdministrator(id, changes)).to.equal('last-administrator')
+        }
+        expect(await accounts.updateKeepingAdministrator(id, { name: 'X', roles: ['admin'] })).to.include({
+          name: 'X',
+        })
+        expect(await accounts.updateKeepingAdministrator('nobody', { disabled: true })).to.equal(null)
+        await accounts.update(disabled.id, { disabled: false })
+        expect(await accounts.updateKeepingAdministrator(id, { disabled: true })).to.include({
+          disabled: true,
+        })
+      })
+    })
+
+    describe('versions', () => {
+      it('are drawn above one that is known elsewhere, and by one of many only', async () => {
+        const { id } = await create()
+        const raised = await Promise.all(Array.from({ length: 5 }, () => accounts.raiseVersion(id, 7)))
+        for (const account of raised) expect(account?.version).to.equal(8)
+        expect((await accounts.raiseVersion(id, 3))?.version, 'it is above already').to.equal(8)
+        expect(await accounts.raiseVersion('nobody', 3)).to.equal(null)
+      })
+
+      it('belong to the database that they were drawn in', async () => {
+        const { lineage } = await create()
+        expect(lineage).to.equal((await accounts.deployments.describe()).id)
+      })
+    })
+
     describe('deployments', () => {
       it('a database has an id of its own, the same for each store over it', async () => {
         const { id, olderThanNames, spaces } = await accounts.deployments.describe()
@@ -478,6 +541,35 @@ export function describeAccountStore(name: string, prepare: () => Promise<Accoun
             expect(failure.message).to.match(new RegExp(`^the record of account ${id} is damaged`))
             expect(failure.message).not.to.include('hash-of-ada')
           }
+        })
+      }
+
+      it('are shown in the list as damaged, with what can be read, and hide nobody else', async () => {
+        const { id } = await create()
+        const bob = await create({ email: 'bob@x.org' })
+        await subject.execute(`update accounts set roles = '["admin"', disabled = 7 where id = '${id}'`)
+        const [damaged, whole] = await accounts.list({ limit: 10 })
+        expect(damaged).to.include({ id, email: ada.email, name: ada.name, disabled: true })
+        expect(damaged?.roles).to.deep.equal([])
+        expect(damaged?.damaged?.join()).to.match(/^roles: .*,disabled: /)
+        expect(whole).to.deep.equal(bob)
+        expect(await accounts.has(id)).to.equal(true)
+        expect(await accounts.has('nobody')).to.equal(false)
+        expect(await accounts.findIdByEmail(ada.email)).to.equal(id)
+      })
+
+      for (const [damage, statement] of Object.entries(damages)) {
+        it(`${damage}: any change puts the record right, and opens nothing that was not asked for`, async () => {
+          const { id } = await create({ roles: ['user', 'admin'] })
+          await subject.execute(statement)
+          await create({ email: 'another@x.org', roles: ['admin'] })
+          const repaired = await accounts.update(id, { tier: 'pro' })
+          expect(repaired).to.include({ id, email: ada.email, tier: 'pro' })
+          expect(await accounts.findById(id)).to.deep.equal(repaired)
+          if (damage.includes('role')) expect(repaired?.roles).to.deep.equal([])
+          if (damage.includes('flag')) expect(repaired?.disabled).to.equal(true)
+          const opened = await accounts.updateKeepingAdministrator(id, { roles: ['user'], disabled: false })
+          expect(opened).to.deep.include({ roles: ['user'], disabled: false })
         })
       }
     })

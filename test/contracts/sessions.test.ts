@@ -151,11 +151,12 @@ for (const cache of modes) {
       await everywhere(token)
       const restored = { ...alice, lineage: 'one', roles: ['restored'], version: 2 }
       const ended = await workers[1]!.sessions.updateSubject(restored, { disabled: true })
-      expect(ended).to.deep.equal({ outcome: 'ignored', count: 1 })
+      expect(ended).to.deep.equal({ outcome: 'ignored', count: 1, knownVersion: 5 })
       await expectRefused(token)
       expect(await first().sessions.updateSubject(restored, { disabled: false })).to.deep.equal({
         outcome: 'ignored',
         count: 0,
+        knownVersion: 5,
       })
       const again = await signIn(first(), restored)
       await expectKnown(again.token, alice.id)

@@ -28,6 +28,7 @@ import { createAccountIdentity } from '../../shared/accounts/account-identity.ts
 import { checkIdentity } from '../../shared/accounts/checked-identity.ts'
 import type { IdentityProvider } from '../../shared/accounts/identity-provider.ts'
 import { builtInRoles } from '../../shared/accounts/roles.ts'
+import { createEffectiveAccounts } from '../../shared/accounts/effective-account.ts'
 import type { Account, AccountStore, Passwords } from '../../shared/accounts/accounts.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { issueResetToken } from '../../shared/accounts/password-reset-tokens.ts'
@@ -190,11 +191,12 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
       services: {
         config,
         accounts: interposeAccounts(accounts),
+        effective: createEffectiveAccounts({ accounts, sessions: parts.sessions }),
         passwords,
         identity: checkIdentity(
           options.identity ?? createAccountIdentity({ accounts: interposeAccounts(accounts), passwords }),
         ),
-        ownAccounts: true,
+        ownAccounts: options.identity === undefined,
         roles: builtInRoles,
         passwordProblem: (candidate) => (candidate.length < 8 ? 'must be at least 8 characters long' : null),
         queues,

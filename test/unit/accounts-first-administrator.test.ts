@@ -16,7 +16,14 @@ function emptyStore({ taken = false } = {}) {
       wanted.push(account)
       if (taken) return 'email-taken'
       const { passwordHash: _, ...shown } = account
-      const rest = { id: 'id', disabled: false, emailVerified: false, tier: 'free', version: 1 }
+      const rest = {
+        id: 'id',
+        disabled: false,
+        lineage: 'one',
+        emailVerified: false,
+        tier: 'free',
+        version: 1,
+      }
       return { ...shown, ...rest, createdAt: 0, updatedAt: 0 }
     },
   } satisfies Pick<AccountStore, 'count' | 'create'> & { wanted: NewAccount[] }

@@ -17,7 +17,7 @@ export const sessions: Command = {
     // It takes many modules, which mistakes need not wait for.
     const { withStores } = await import('../stores.ts')
     await withStores(config(), async (stores) => {
-      const { id } = await stores.account(email)
+      const id = await stores.accountId(email)
       const live = await stores.sessions()
       if (action === 'list') {
         const found = await live.list(id)

@@ -4,7 +4,7 @@ import { builtInRoles, defaultRoles, type Role } from '../../../shared/accounts/
 import type { Config } from '../../../shared/config/config.ts'
 import { listed } from '../../../shared/config/grammar.ts'
 import { email as emailField, line } from '../../web/routing/fields.ts'
-import { subjectOf } from '../../../shared/accounts/account-subject.ts'
+import { createEffectiveAccounts } from '../../../shared/accounts/effective-account.ts'
 import { CommandFailed, UsageError, type Command, type CommandCall } from '../command.ts'
 import { readArguments } from '../read-arguments.ts'
 import { requireConfirmed } from '../require-confirmed.ts'
@@ -108,12 +108,15 @@ async function change(
   tell: (changed: { id: string; email: string; revoked: number }) => void,
 ): Promise<void> {
   await withStores(config(), async (stores) => {
-    const { id } = await stores.account(email)
-    const sessions = await stores.sessions()
+    const id = await stores.accountId(email)
+    const effective = createEffectiveAccounts({
+      accounts: stores.accounts,
+      sessions: await stores.sessions(),
+    })
     const account = await stores.accounts.update(id, changes)
     if (account === null) throw new CommandFailed('the account is gone')
     await stores.note('account-changed', id, changes)
-    const applied = await sessions.updateSubject(subjectOf(account), { disabled: account.disabled })
+    const applied = await effective.apply(account)
     tell({ id, email: account.email, revoked: requireConfirmed(applied, 'the account was changed') })
   })
 }

@@ -1,6 +1,7 @@
 /** What built-in features are made of. An application's routes get the same argument, with services of its own. */
 import type { AccountStore, Passwords } from '../../../shared/accounts/accounts.ts'
 import type { CheckedIdentity } from '../../../shared/accounts/checked-identity.ts'
+import type { EffectiveAccounts } from '../../../shared/accounts/effective-account.ts'
 import type { Role } from '../../../shared/accounts/roles.ts'
 import type { Feature } from '../../../shared/app/feature.ts'
 import type { Parts } from '../../../shared/app/parts.ts'
@@ -22,6 +23,8 @@ import type { RuntimeSettings } from './settings/runtime-settings.ts'
 export interface ServerServices {
   readonly config: Pick<Config, 'http' | 'sessions' | 'workers' | 'limits'>
   readonly accounts: AccountStore
+  /** Makes changes of accounts true for the sessions that there are. */
+  readonly effective: EffectiveAccounts
   readonly passwords: Passwords
   /** Who may sign in; null: the application signs people in by itself. */
   readonly identity: CheckedIdentity | null

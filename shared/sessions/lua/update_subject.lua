@@ -6,7 +6,8 @@
 -- ARGV  1 fresh random, 2 what the caller knows (see domain.lua), 3 channel, 4 user id, 5 lifetime ms of the user's record, 6 lineage, 7 version,
 --       8 roles, 9 profile, 10 '1' when disabled,
 --       11 request id
--- Returns { inc, seq, settled, members, count, 'taken' | 'ignored' }, count being the sessions that ended.
+-- Returns { inc, seq, settled, members, count, known }, count being the sessions that ended and known the version that
+-- is followed now: that of the record if it was taken, else a greater one.
 --@include session
 local inc, _, _, settled = incarnation(KEYS[1], ARGV[1], ARGV[2])
 replace_foreign(KEYS[2], 'hash')
@@ -21,4 +22,5 @@ if ARGV[10] == '1' and not begin_generation(KEYS[2], inc, seq, ARGV[11]) then
   redis.call('UNLINK', KEYS[3])
 end
 outlive(KEYS[2], tonumber(ARGV[5]))
-return { inc, seq, settled, members(KEYS[1]), count, taken and 'taken' or 'ignored' }
+local known = taken and ARGV[7] or redis.call('HGET', KEYS[2], 'version')
+return { inc, seq, settled, members(KEYS[1]), count, known }

@@ -24,7 +24,8 @@ function signIn({ services, sessions }: ServerParts): Pick<Feature, 'routes' | '
   const { identity } = services
   if (identity === null) return {}
   const { loginRevokes, rememberAbsoluteMs } = services.config.sessions
-  const own = { ...services, sessions, identity }
+  const { effective, ownAccounts, ...rest } = services
+  const own = { ...rest, sessions, identity, ...(ownAccounts ? { effective } : {}) }
   const login = loginRoute({ ...own, endOthers: loginRevokes === 'others', rememberAbsoluteMs })
   return { routes: [login], pages: signInRoutes({ ...own, login }) }
 }

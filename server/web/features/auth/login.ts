@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { CheckedIdentity } from '../../../../shared/accounts/checked-identity.ts'
-import type { Created, Sessions } from '../../../../shared/sessions/sessions.ts'
+import type { EffectiveAccounts } from '../../../../shared/accounts/effective-account.ts'
+import type { Created, Sessions, Subject } from '../../../../shared/sessions/sessions.ts'
 import type { LoginGuard } from '../../../../shared/limits/login-guard.ts'
 import type { RecordAuthEvent } from './auth-events.ts'
 import type { AppContext } from '../../../../shared/app/context.ts'
@@ -14,9 +15,11 @@ import { email, givenPassword, label } from '../../routing/fields.ts'
 import { presentSession, presentUser, sessionSchema, userSchema } from './representations.ts'
 
 export interface LoginParts {
-  readonly sessions: Pick<Sessions, 'prepareLogin' | 'create' | 'revoke'>
+  readonly sessions: Pick<Sessions, 'prepareLogin' | 'create' | 'revoke' | 'authenticate'>
   /** Who may sign in: our accounts, or those of the application. */
   readonly identity: CheckedIdentity
+  /** Where those who sign in are in our own accounts. */
+  readonly effective?: Pick<EffectiveAccounts, 'settle'>
   readonly recordAuthEvent: RecordAuthEvent
   readonly noticeSignIn: NoticeSignIn
   /** Against guessing. */
@@ -37,6 +40,8 @@ const loginBody = z.strictObject({
     .describe('token: the token comes in the body, for Authorization: Bearer'),
 })
 type Login = z.output<typeof loginBody>
+
+type Session = Extract<Created, { outcome: 'created' }>
 
 /** Whose ticket is taken when the name is unknown, so that Redis is asked the same. */
 const nobody = 'nobody'
@@ -63,8 +68,7 @@ export function loginRoute(parts: LoginParts): Route {
   async function login(ctx: AppContext, body: Login): Promise<void> {
     const id = await identity.identify(body.email)
     const first = await attempt(ctx, id, body)
-    // Somebody ended all sessions of this user while we were at it; perhaps by a new password, so we look again.
-    const created = first.outcome === 'superseded' ? await attempt(ctx, id, body) : first
+    const created = (await isWorthAnother(first, id)) ? await attempt(ctx, id, body) : first
     switch (created.outcome) {
       case 'created':
         return welcome(ctx, created, body)
@@ -84,6 +88,15 @@ export function loginRoute(parts: LoginParts): Route {
   }
 
   /**
+   * Somebody ended all sessions of this user while we were at it, perhaps by a new password: so we look again. The same
+   * where sessions say that the user is disabled, and the account does not.
+   */
+  async function isWorthAnother({ outcome }: Created, id: string | null): Promise<boolean> {
+    if (outcome === 'superseded') return true
+    return outcome === 'disabled' && id !== null && (await parts.effective?.settle(id)) === true
+  }
+
+  /**
    * The ticket is taken before the account is read: if the password, the roles or `disabled` change after this
    * reading, the ticket is void and nothing is created.
    */
@@ -93,12 +106,24 @@ export function loginRoute(parts: LoginParts): Route {
     const subject = await identity.verify(id, body.password, (why) => (reason = why))
     if (!subject) throw refused(ctx, id, reason)
     await endPresentedSession(ctx)
-    return sessions.create(ticket, {
+    const created = await sessions.create(ticket, {
       subject,
       remember: body.remember,
       device: { label: body.label ?? null, userAgent: userAgentOf(ctx), ip: ctx.state.clientIp },
       endOthers: parts.endOthers,
     })
+    return created.outcome === 'created' ? withOwnRoles(created, subject) : created
+  }
+
+  /**
+   * Sessions go by the newest version of a user that they know. Mostly somebody has just changed it; after a restore of
+   * the accounts it may be one that is no more.
+   */
+  async function withOwnRoles(created: Session, subject: Subject): Promise<Created> {
+    if (parts.effective === undefined || created.identity.user.version <= subject.version) return created
+    await parts.effective.settle(subject.id)
+    const identity = await sessions.authenticate(created.token)
+    return identity === null ? { outcome: 'superseded' } : { ...created, identity }
   }
 
   /** A sign-in replaces the session that the client had, so that a session known to others cannot be extended. */
@@ -111,7 +136,7 @@ export function loginRoute(parts: LoginParts): Route {
     }
   }
 
-  function welcome(ctx: AppContext, created: Extract<Created, { outcome: 'created' }>, body: Login): void {
+  function welcome(ctx: AppContext, created: Session, body: Login): void {
     const { token, identity } = created
     const { user, session } = identity
     parts.noticeSignIn(identity)

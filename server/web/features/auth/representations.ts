@@ -1,7 +1,7 @@
 /** How users and sessions look from outside, beside the schemas that document it. */
 import { z } from 'zod'
 import { subjectOf } from '../../../../shared/accounts/account-subject.ts'
-import type { Account } from '../../../../shared/accounts/accounts.ts'
+import type { Account, ListedAccount } from '../../../../shared/accounts/accounts.ts'
 import type { SessionInfo, Subject } from '../../../../shared/sessions/sessions.ts'
 
 const profileSchema = z.strictObject({
@@ -36,6 +36,19 @@ export function presentAccount(account: Account) {
     createdAt: iso(createdAt),
     updatedAt: iso(updatedAt),
   }
+}
+
+export const listedAccountSchema = accountSchema.extend({
+  damaged: z
+    .array(z.string())
+    .optional()
+    .describe(
+      'what is wrong with the record; safe values stand for what is not readable, until a change repairs it',
+    ),
+})
+
+export function presentListed(account: ListedAccount) {
+  return { ...presentAccount(account), ...(account.damaged ? { damaged: account.damaged } : {}) }
 }
 
 export const sessionSchema = z.strictObject({

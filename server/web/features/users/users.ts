@@ -1,14 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
-import {
-  administrators,
-  builtInRoles,
-  defaultRoles,
-  hasRole,
-  type Role,
-} from '../../../../shared/accounts/roles.ts'
-import { subjectOf } from '../../../../shared/accounts/account-subject.ts'
-import type { Account, AccountStore, Passwords } from '../../../../shared/accounts/accounts.ts'
+import { administrators, builtInRoles, defaultRoles, type Role } from '../../../../shared/accounts/roles.ts'
+import type { AccountStore, Passwords } from '../../../../shared/accounts/accounts.ts'
+import type { EffectiveAccounts } from '../../../../shared/accounts/effective-account.ts'
 import type { Sessions } from '../../../../shared/sessions/sessions.ts'
 import type { RecordAuthEvent } from '../auth/auth-events.ts'
 import type { AppContext } from '../../../../shared/app/context.ts'
@@ -17,11 +11,12 @@ import { defineRoute, type Access, type Route } from '../../../../shared/app/rou
 import { email, id, line, newPassword, pageLimit, roleList } from '../../routing/fields.ts'
 import { requireAcceptable, type PasswordProblem } from '../auth/password.ts'
 import type { RequestPasswordReset } from '../auth/password-reset.ts'
-import { accountSchema, presentAccount } from '../auth/representations.ts'
+import { accountSchema, listedAccountSchema, presentAccount, presentListed } from '../auth/representations.ts'
 
 export interface UserRouteParts {
-  readonly sessions: Pick<Sessions, 'revokeUser' | 'updateSubject'>
-  readonly accounts: Pick<AccountStore, 'list' | 'create' | 'update' | 'findById'>
+  readonly sessions: Pick<Sessions, 'revokeUser'>
+  readonly accounts: Pick<AccountStore, 'list' | 'create' | 'updateKeepingAdministrator' | 'has'>
+  readonly effective: Pick<EffectiveAccounts, 'apply'>
   readonly passwords: Pick<Passwords, 'hash'>
   readonly passwordProblem: PasswordProblem
   readonly requestPasswordReset: RequestPasswordReset
@@ -59,13 +54,13 @@ type UserChanges = z.output<ReturnType<typeof userChangesOf>>
 
 /** Accounts, as administrators see and change them. */
 export function userRoutes(parts: UserRouteParts): Route[] {
-  const { sessions, accounts, passwords, requestPasswordReset, recordAuthEvent } = parts
+  const { sessions, accounts, effective, passwords, requestPasswordReset, recordAuthEvent } = parts
   const { roles = builtInRoles } = parts
 
   async function list(ctx: AppContext, { after, limit }: z.output<typeof pageQuery>): Promise<void> {
     const found = await accounts.list(after === undefined ? { limit } : { after, limit })
     const next = found.length === limit ? (found.at(-1)?.email ?? null) : null
-    ctx.body = { users: found.map(presentAccount), next }
+    ctx.body = { users: found.map(presentListed), next }
   }
 
   async function create(ctx: AppContext, { email, name, roles, password }: NewUser): Promise<void> {
@@ -84,54 +79,28 @@ export function userRoutes(parts: UserRouteParts): Route[] {
 
   /** First the record, then what sessions know of it; the answer says that every worker goes by it. */
   async function change(ctx: AppContext, userId: string, changes: UserChanges): Promise<void> {
-    const before = await accounts.findById(userId)
-    const account = before && (await accounts.update(userId, changes))
-    if (!before || !account) throw noSuchUser()
-    await keepAnAdministrator(before, account)
+    const account = await accounts.updateKeepingAdministrator(userId, changes)
+    if (account === null) throw noSuchUser()
+    if (account === 'last-administrator') {
+      throw problem('last-administrator', 'this is the last administrator: make another one first')
+    }
     recordAuthEvent(ctx, 'account-changed', {
       user: userId,
       roles: account.roles,
       disabled: account.disabled,
     })
-    const applied = await sessions.updateSubject(subjectOf(account), { disabled: account.disabled })
+    const applied = await effective.apply(account)
     if (applied.outcome === 'unconfirmed') {
       throw revocationUnconfirmed(
         'the account was changed, but it could not be confirmed that every worker knows: please ask again',
         applied.cause,
       )
     }
-    if (applied.outcome === 'ignored') {
-      throw revocationUnconfirmed(
-        'the account was changed, but sessions know a newer version of it, so it is not in effect: please ask again',
-        null,
-      )
-    }
     ctx.body = { user: presentAccount(account) }
   }
 
-  /**
-   * Takes a change back, all of it, that leaves nobody who could undo it. Looking after the change, not before it, also holds
-   * when two administrators demote each other at the same moment: each sees the other's change.
-   */
-  async function keepAnAdministrator(before: Account, after: Account): Promise<void> {
-    if (!administers(before) || administers(after) || (await someAdministrator())) return
-    const { name, roles, disabled, tier } = before
-    await accounts.update(before.id, { name, roles, disabled, tier })
-    throw problem('last-administrator', 'this is the last administrator: make another one first')
-  }
-
-  async function someAdministrator(): Promise<boolean> {
-    let after: string | undefined
-    for (;;) {
-      const page = await accounts.list(after === undefined ? { limit: 200 } : { after, limit: 200 })
-      if (page.some(administers)) return true
-      after = page.at(-1)?.email
-      if (after === undefined) return false
-    }
-  }
-
   async function endSessions(ctx: AppContext, userId: string): Promise<void> {
-    if (!(await accounts.findById(userId))) throw noSuchUser()
+    if (!(await accounts.has(userId))) throw noSuchUser()
     const ended = await sessions.revokeUser(userId)
     if (ended.outcome === 'unconfirmed') {
       throw revocationUnconfirmed('the sessions may not have ended everywhere: please ask again', ended.cause)
@@ -153,7 +122,7 @@ export function userRoutes(parts: UserRouteParts): Route[] {
       replies: {
         200: {
           description: 'A page; `next` is what to send as `after` for the one that follows',
-          body: z.strictObject({ users: z.array(accountSchema), next: z.string().nullable() }),
+          body: z.strictObject({ users: z.array(listedAccountSchema), next: z.string().nullable() }),
         },
       },
       handler: (ctx, { query }) => list(ctx, query),
@@ -197,10 +166,6 @@ export function userRoutes(parts: UserRouteParts): Route[] {
       handler: (ctx, { params }) => endSessions(ctx, params.id),
     }),
   ]
-}
-
-function administers(account: Account): boolean {
-  return !account.disabled && hasRole(account, administrators)
 }
 
 function noSuchUser() {
