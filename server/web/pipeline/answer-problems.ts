@@ -2,9 +2,11 @@ import type { Logger } from '../../../shared/telemetry/log.ts'
 import { createRepeats, type Repeats } from '../../../shared/telemetry/repeats.ts'
 import type { AppContext, AppMiddleware } from '../../../shared/app/context.ts'
 import { asProblem, problemBody, problemContentType, type Problem } from '../../../shared/app/problem.ts'
+import { probes } from '../features/health/health.ts'
+import { answerProblemAsPage } from '../features/pages/problem-page.ts'
 
 /**
- * Turns whatever was thrown into problem+json. The cause of a 5xx goes to the log and nowhere else; of those of one route
+ * Turns whatever was thrown into problem+json, or into a page for people who follow a link. The cause of a 5xx goes to the log and nowhere else; of those of one route
  * the first of each minute, since anybody may be able to cause them.
  */
 export function answerProblems(log: Logger): AppMiddleware {
@@ -26,13 +28,30 @@ export function answerProblems(log: Logger): AppMiddleware {
 }
 
 function answer(ctx: AppContext, problem: Problem): void {
-  const { presentProblem } = ctx.state.route ?? {}
+  const { presentProblem, page } = ctx.state.route ?? {}
   ctx.set('Cache-Control', 'no-store')
   if (presentProblem) return presentProblem(ctx, problem)
+  if (page) return answerProblemAsPage(ctx, problem)
+  if (isForReaders(ctx, problem)) {
+    ctx.vary('Accept')
+    return answerProblemAsPage(ctx, problem)
+  }
   ctx.status = problem.status
   ctx.set(problem.headers)
   ctx.set('Content-Type', problemContentType)
   ctx.body = problemBody(problem, ctx.state.requestId)
+}
+
+/** What a person may meet who follows a link. 401 stays an answer for programs: pages send to sign in by themselves. */
+const shown: ReadonlySet<number> = new Set([403, 404, 405, 429, 500, 503])
+const forMonitors: ReadonlySet<string> = new Set(Object.values(probes))
+
+/** Whether a browser shows the answer: it asks for HTML before JSON, which programs and scripts of pages do not. */
+function isForReaders(ctx: AppContext, { status }: Problem): boolean {
+  const { route } = ctx.state
+  if (!shown.has(status) || (route !== null && forMonitors.has(route.path))) return false
+  const follows = route === null || ctx.method === 'GET' || ctx.method === 'HEAD'
+  return follows && ctx.accepts('json', 'html') === 'html'
 }
 
 function report(log: Logger, repeats: Repeats, ctx: AppContext, problem: Problem): void {
