@@ -8,10 +8,14 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 const [command, ...rest] = process.argv.slice(2)
-const cli = join(import.meta.dirname, '..', 'dist', 'server', 'cli', 'main.js')
+const built = join(import.meta.dirname, '..', 'dist', 'server')
+const cli = join(built, 'cli', 'main.js')
+const start = join(import.meta.dirname, 'start.js')
 
 if (command === 'start' && rest.length === 0) {
-  await import('./start.js')
+  // An image has the build alone.
+  const main = existsSync(start) ? start : join(built, 'main.js')
+  await import(pathToFileURL(main).href)
 } else if (existsSync(cli)) {
   await import(pathToFileURL(cli).href)
 } else {
