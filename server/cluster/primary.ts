@@ -21,6 +21,7 @@ import { foundLimits } from './boot/found-limits.ts'
 import { followHosts } from './boot/hosts.ts'
 import { serveMetrics } from './metrics/metrics.ts'
 import { objectionTo } from './boot/objection.ts'
+import { memoryLimit, memoryShare } from './boot/memory-share.ts'
 import { prepareAccounts } from './boot/prepare-accounts.ts'
 import { prepareRedis } from './boot/prepare-redis.ts'
 import { Supervisor, type WorkerKind } from './supervision/supervisor.ts'
@@ -84,6 +85,9 @@ export function createPrimary({ config, programs, searchPath, log, say }: Primar
     ]
     const connection = openRedis(redis.target, 'commands', { name: 'primary' })
     await services.start(redisService(connection))
+    const limitBytes = memoryLimit()
+    const heapIsSet =
+      config.workers.heapIsSet || process.execArgv.some((arg) => arg.includes('max-old-space'))
     const forget = forgetDeparted(connection, redis.durability, { keys, log })
     const inheritance = passOnJobs(() => supervisor.workers())
     const supervisor: Supervisor = new Supervisor({
@@ -92,6 +96,7 @@ export function createPrimary({ config, programs, searchPath, log, say }: Primar
       drainDelayMs: config.drainDelayMs,
       scheduling: config.workers.scheduling,
       recycle: config.workers,
+      memory: (workers) => (heapIsSet ? null : memoryShare(limitBytes, workers)),
       answer: async (request) =>
         control?.answerWorker(request) ?? refusal('failed', 'the server is still starting'),
       onReady: inheritance.onReady,

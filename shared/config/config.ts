@@ -78,8 +78,10 @@ export interface Config {
     readonly jobs: number
     /** Who hands out connections: the primary in turn, or the system to whoever is free. */
     readonly scheduling: 'round-robin' | 'shared'
-    /** A worker with more memory is replaced; null: none is for that. */
-    readonly maxRssBytes: number | null
+    /** A worker with more memory is replaced; `share`: than its share of the container's limit; null disables this. */
+    readonly maxRssBytes: number | 'share' | null
+    /** Whether NODE_OPTIONS says how large heaps may be. */
+    readonly heapIsSet: boolean
     /** A worker that is older is replaced. */
     readonly maxAgeMs: number | null
   }
@@ -177,7 +179,8 @@ function readConfig(reader: EnvironmentReader, { cpus, cwd }: Pick<Facts, 'cpus'
       web: read('WORKERS', wholeNumber(1, 256, 4), Math.min(Math.max(cpus, 1), 256)),
       jobs: read('JOB_WORKERS', wholeNumber(0, 256, 1), 1),
       scheduling: read('SCHEDULING', oneOf(['round-robin', 'shared']), 'round-robin'),
-      maxRssBytes: orNull(read('WORKER_MAX_RSS', orOff(size('64M', '1T', '512M')), 'off')),
+      maxRssBytes: orNull(read('WORKER_MAX_RSS', orOff(size('64M', '1T', '512M')), 'share' as const)),
+      heapIsSet: read('NODE_OPTIONS', anyText, '').includes('--max-old-space-size'),
       maxAgeMs: orNull(read('WORKER_MAX_AGE', orOff(duration('1s', '30d', '24h')), 'off')),
     },
     dataDir,
@@ -244,6 +247,13 @@ const lease = duration(
   ': it is the longest that a hung worker can delay a logout, which waits for 2s at most',
 )
 
+const anyText: Grammar<string> = {
+  accepts: 'any text',
+  example: '--max-old-space-size=512',
+  emptyIsUnset: true,
+  parse: (text) => text,
+}
+
 const password: Grammar<string> = {
   accepts: 'a password',
   example: 'a long phrase of your own',
@@ -259,8 +269,8 @@ const orOff = (grammar: Grammar<number>): Grammar<number | 'off'> => ({
 
 const portOrOff = orOff({ ...wholeNumber(1, 65_535, 9_464), accepts: 'a port from 1 to 65535' })
 
-function orNull(value: number | 'off'): number | null {
-  return value === 'off' ? null : value
+function orNull<T>(value: T): Exclude<T, 'off'> | null {
+  return value === 'off' ? null : (value as Exclude<T, 'off'>)
 }
 
 const appName: Grammar<string> = {

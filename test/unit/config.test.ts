@@ -23,7 +23,14 @@ describe('the configuration', () => {
     const config = get({}, { cpus: 3, cwd: '/srv/app' })
     expect(config).to.deep.include({
       production: false,
-      workers: { web: 3, jobs: 1, scheduling: 'round-robin', maxRssBytes: null, maxAgeMs: null },
+      workers: {
+        web: 3,
+        jobs: 1,
+        scheduling: 'round-robin',
+        maxRssBytes: 'share',
+        heapIsSet: false,
+        maxAgeMs: null,
+      },
       dataDir: '/srv/app/.lockstep',
       redis: { kind: 'embedded' },
       redisNodes: null,
@@ -251,6 +258,13 @@ describe('the configuration', () => {
       expect(problemsOf({ [variable]: '' }), variable).to.have.length(1)
       expect(problemsOf({ [variable]: '' })[0]).to.match(/set but empty\. Unset it/)
     }
+  })
+
+  it('knows whether NODE_OPTIONS, which is not ours and may be empty, bounds heaps', () => {
+    const isSet = (text: string) => loadConfig({ NODE_OPTIONS: text }).workers.heapIsSet
+    expect(isSet('--trace-warnings --max-old-space-size=300')).to.equal(true)
+    expect(isSet('--trace-warnings')).to.equal(false)
+    expect(isSet('')).to.equal(false)
   })
 
   it('explains why a lease has a maximum', () => {

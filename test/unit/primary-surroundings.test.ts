@@ -7,6 +7,7 @@ import { availableCpus } from '../../server/cluster/boot/available-cpus.ts'
 import { claimPort } from '../../server/cluster/boot/claim-port.ts'
 import { createDataDirectory } from '../../server/cluster/boot/data-directory.ts'
 import { chooseDurability, type DurabilityQuestion } from '../../server/cluster/boot/durability.ts'
+import { memoryLimit, memoryShare } from '../../server/cluster/boot/memory-share.ts'
 import { redisProblems, type RedisFacts } from '../../server/cluster/boot/redis-facts.ts'
 import { localUrl } from '../../shared/config/local-url.ts'
 import { ConfigurationError } from '../../shared/kernel/errors.ts'
@@ -50,6 +51,41 @@ describe('the CPUs that may be used', () => {
     const folder = '/sys/fs/cgroup/cpu,cpuacct'
     const files = { [`${folder}/cpu.cfs_quota_us`]: '400000\n', [`${folder}/cpu.cfs_period_us`]: '100000\n' }
     expect(cpusWith(files)).to.equal(4)
+  })
+})
+
+describe('the memory that each worker may use', () => {
+  const gib = 1024 ** 3
+  const limitWith = (files: Record<string, string>) => memoryLimit((file) => files[file] ?? null)
+
+  it('is not limited where no control group limits it', () => {
+    expect(limitWith({})).to.equal(null)
+    expect(limitWith({ '/sys/fs/cgroup/memory.max': 'max\n' })).to.equal(null)
+    const unlimited = '/sys/fs/cgroup/memory/memory.limit_in_bytes'
+    expect(limitWith({ [unlimited]: '9223372036854771712\n' })).to.equal(null)
+    expect(memoryShare(null, 4)).to.equal(null)
+  })
+
+  it('follows the tightest limit of the groups around this process', () => {
+    const files = {
+      '/proc/self/cgroup': '0::/pod/app\n',
+      '/sys/fs/cgroup/pod/app/memory.max': `${4 * gib}\n`,
+      '/sys/fs/cgroup/pod/memory.max': `${gib}\n`,
+    }
+    expect(limitWith(files)).to.equal(gib)
+    expect(limitWith({ '/sys/fs/cgroup/memory/memory.limit_in_bytes': `${2 * gib}\n` })).to.equal(2 * gib)
+  })
+
+  it('leaves room for all of them: the heaps of all workers together stay below the limit', () => {
+    for (const limit of [gib, 2 * gib, 16 * gib]) {
+      for (const workers of [1, 2, 5]) {
+        const { heapMb, rssBytes } = memoryShare(limit, workers)!
+        expect(rssBytes * workers).to.be.below(limit)
+        expect(heapMb * 1024 ** 2).to.be.below(rssBytes)
+        expect(heapMb).to.be.within(64, 4096)
+      }
+    }
+    expect(memoryShare(gib, 4)!.heapMb).to.be.below(memoryShare(gib, 2)!.heapMb)
   })
 })
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { backoffMs } from '../../server/cluster/supervision/backoff.ts'
@@ -356,6 +356,25 @@ describe('the supervisor', () => {
     await told
     await supervisor.stop(deadlineIn(5_000))
     expect(supervisor.workers()).to.deep.equal([])
+  })
+
+  it('bounds the heap of each worker by its share of the memory, and replaces one that outgrows it', async () => {
+    const shares: number[] = []
+    const memory = (workers: number) => {
+      shares.push(workers)
+      return { heapMb: 123, rssBytes: 1_000 }
+    }
+    const recycle = { maxRssBytes: 'share' as const, maxAgeMs: null, leastAgeMs: 0 }
+    const { supervisor, env, logged } = supervise('large:2000', { count: 2, memory, recycle })
+    await supervisor.start()
+    const before = pidsOf(supervisor)
+    expect(await readFile(`/proc/${before[0]}/cmdline`, 'utf8')).to.include('--max-old-space-size=123')
+    expect(shares).to.include(2)
+    env.FIXTURE_BEHAVIOUR = 'good'
+    await eventually(() => expect(logged()).to.contain('it has 2000 bytes'))
+    await eventually(() => expect(before.filter(isAlive)).to.deep.equal([]), 10_000)
+    pidsOf(supervisor)
+    await supervisor.stop(deadlineIn(5_000))
   })
 
   it('lets all who ask during a reload share one more', async () => {

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
+import { groupNumbers, numbersIn, readSystemFile, type ReadSystemFile } from './control-groups.ts'
 
 /**
  * The CPUs that this process may use. A container is often limited by a quota of time instead of by a set of CPUs,
@@ -14,28 +14,19 @@ export function availableCpus(facts: CpuFacts = systemCpuFacts): number {
 
 export interface CpuFacts {
   readonly cpus: number
-  /** The text of a file of the system, or null when there is none. */
-  read(file: string): string | null
+  readonly read: ReadSystemFile
 }
 
 const systemCpuFacts: CpuFacts = {
   cpus: availableParallelism(),
-  read(file) {
-    try {
-      return readFileSync(file, 'utf8')
-    } catch {
-      return null
-    }
-  },
+  read: readSystemFile,
 }
 
 /** CPUs by `cpu.max` ("150000 100000", or "max 100000") of our group and of each group around it. */
 function quotaV2(read: CpuFacts['read']): number {
-  const group = /^0::(\/.*)$/m.exec(read('/proc/self/cgroup') ?? '')?.[1] ?? '/'
-  const quotas = withParents(group).map((folder) => {
-    const [quota, period] = numbersIn(read(path.join('/sys/fs/cgroup', folder, 'cpu.max')))
-    return quota !== undefined && period !== undefined ? quota / period : Infinity
-  })
+  const quotas = groupNumbers(read, 'cpu.max').map(([quota, period]) =>
+    quota !== undefined && period !== undefined ? quota / period : Infinity,
+  )
   return Math.min(...quotas)
 }
 
@@ -47,17 +38,4 @@ function quotaV1(read: CpuFacts['read']): number {
     return quota !== undefined && period !== undefined ? quota / period : Infinity
   })
   return Math.min(...quotas)
-}
-
-function withParents(group: string): string[] {
-  const parent = path.dirname(group)
-  return parent === group ? [group] : [group, ...withParents(parent)]
-}
-
-function numbersIn(text: string | null): number[] {
-  return (text ?? '')
-    .trim()
-    .split(/\s+/)
-    .map(Number)
-    .filter((value) => value > 0)
 }

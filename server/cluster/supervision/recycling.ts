@@ -5,8 +5,8 @@ import type { WorkerHandle } from './worker-handle.ts'
 
 export interface RecyclingOptions {
   readonly slots: () => readonly Slot[]
-  /** Beyond that a worker is replaced; null: never for that reason. */
-  readonly maxRssBytes: number | null
+  /** Beyond that a worker is replaced; null: never for that reason. Asked at each look. */
+  readonly maxRssBytes: () => number | null
   readonly maxAgeMs: number | null
   readonly log: Logger
   /** A worker younger than this stays: one that is born too large would be replaced for ever. */
@@ -19,7 +19,7 @@ export interface RecyclingOptions {
  * one at a time, so that a leak that all share does not take them all down in one moment.
  */
 export function recycleWorkers(options: RecyclingOptions): Service {
-  const { slots, maxRssBytes, maxAgeMs, log, leastAgeMs = 60_000, everyMs = 1_000 } = options
+  const { slots, maxAgeMs, log, leastAgeMs = 60_000, everyMs = 1_000 } = options
   /** Workers that were forked together do not age together. */
   const spreads = new WeakMap<WorkerHandle, number>()
   let timer: NodeJS.Timeout | undefined
@@ -37,6 +37,7 @@ export function recycleWorkers(options: RecyclingOptions): Service {
     if (worker.state !== 'ready') return null
     if (maxAgeMs !== null && ageMs > maxAgeMs * spreadOf(worker)) return `it is ${Math.round(ageMs)} ms old`
     const rssBytes = worker.vitals?.rssBytes ?? 0
+    const maxRssBytes = options.maxRssBytes()
     if (maxRssBytes !== null && rssBytes > maxRssBytes && ageMs > leastAgeMs)
       return `it has ${rssBytes} bytes`
     return null
@@ -74,7 +75,7 @@ export function recycleWorkers(options: RecyclingOptions): Service {
 
   return {
     async start() {
-      if (maxRssBytes !== null || maxAgeMs !== null) timer = setInterval(() => void look(), everyMs)
+      timer = setInterval(() => void look(), everyMs)
     },
     async stop() {
       clearInterval(timer)

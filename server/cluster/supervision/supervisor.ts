@@ -22,6 +22,7 @@ import type { Logger } from '../../../shared/telemetry/log.ts'
 import { defaultBackoff, type Backoff } from './backoff.ts'
 import { refusal, type ControlAnswer } from '../../../shared/process/control-request.ts'
 import { watchForHangs } from './hang-watch.ts'
+import type { MemoryShare } from '../boot/memory-share.ts'
 import { recycleWorkers } from './recycling.ts'
 import { Slot, SlotRetired, type Step, type TellStep } from './slot.ts'
 import type { WorkerHandle, WorkerProgram } from './worker-handle.ts'
@@ -52,10 +53,12 @@ export interface SupervisorOptions {
   readonly scheduling?: 'round-robin' | 'shared'
   /** When workers are replaced although they are well; null: never. */
   readonly recycle?: {
-    readonly maxRssBytes: number | null
+    readonly maxRssBytes: number | 'share' | null
     readonly maxAgeMs: number | null
     readonly leastAgeMs?: number
   }
+  /** What each of so many workers may use of the memory; null: as much as it likes. */
+  readonly memory?: (workers: number) => MemoryShare | null
   /** Answers what a worker asks. */
   readonly answer?: (request: unknown) => Promise<ControlAnswer>
   /** A worker can do its work. */
@@ -100,6 +103,7 @@ const defaults = {
   scheduling: 'round-robin',
   recycle: { maxRssBytes: null, maxAgeMs: null },
   answer: async () => refusal('invalid', 'nobody answers here'),
+  memory: () => null,
   onReady: () => {},
   onExit: () => {},
 } as const
@@ -121,7 +125,7 @@ export class Supervisor implements Service {
     const { hungAfterMs, recycle, log } = this.#options
     this.#watches = group([
       watchForHangs({ workers: () => this.workers(), hungAfterMs, log }),
-      recycleWorkers({ slots: () => this.#slots, ...recycle, log }),
+      recycleWorkers({ slots: () => this.#slots, ...recycle, maxRssBytes: () => this.#maxRssBytes(), log }),
     ])
   }
 
@@ -304,10 +308,20 @@ export class Supervisor implements Service {
     this.#leaving.delete(slot)
   }
 
+  #maxRssBytes(): number | null {
+    const { maxRssBytes } = this.#options.recycle
+    return maxRssBytes === 'share' ? (this.#memoryShare()?.rssBytes ?? null) : maxRssBytes
+  }
+
+  #memoryShare(): MemoryShare | null {
+    return this.#options.memory(this.#slots.length)
+  }
+
   #createSlot(kind: WorkerKind, number: number): Slot {
     const { role, graceMs = this.#options.graceMs } = kind
     const isStopAhead = () => this.#stopAhead !== null
-    return new Slot({ ...this.#options, graceMs, role, number, isStopAhead, program: () => kind })
+    const program = () => ({ ...kind, heapMb: this.#memoryShare()?.heapMb ?? null })
+    return new Slot({ ...this.#options, graceMs, role, number, isStopAhead, program })
   }
 }
 

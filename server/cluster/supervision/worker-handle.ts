@@ -16,6 +16,8 @@ export interface WorkerProgram {
   readonly exec: string
   /** Beside the environment of this process; `undefined` takes a variable away. */
   readonly env: Readonly<Record<string, string | undefined>>
+  /** How large its heap may grow; null: as Node decides. */
+  readonly heapMb?: number | null
 }
 
 export interface WorkerExit {
@@ -61,7 +63,8 @@ export class WorkerHandle {
     options: ForkOptions,
   ): WorkerHandle {
     const assignment = { ...place, instance: randomBytes(9).toString('base64url') }
-    cluster.setupPrimary({ exec: program.exec, args: [] })
+    const heap = program.heapMb ? [`--max-old-space-size=${program.heapMb}`] : []
+    cluster.setupPrimary({ exec: program.exec, args: [], execArgv: [...process.execArgv, ...heap] })
     const worker = cluster.fork({ ...program.env, ...assignmentEnvironment(assignment) })
     closeUntaken(worker)
     return new WorkerHandle(worker, assignment, options)
