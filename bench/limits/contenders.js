@@ -5,15 +5,15 @@
 import { RateLimiterRedis } from 'rate-limiter-flexible'
 import { RedisStore } from 'rate-limit-redis'
 import { systemClock } from '../../shared/kernel/clock.ts'
-import { openLimitBus } from '../../shared/limits/bus.ts'
+import { openCoherence } from '../../shared/coherence/index.ts'
 import { createRateLimiter } from '../../shared/limits/rate-limiter.ts'
 
 export const contenders = {
   async Lockstep({ redis, subscriber, limit, windowMs }) {
-    const bus = openLimitBus({ redis, subscriber })
-    await bus.start()
+    const coherence = openCoherence({ redis, subscriber, durability: 'keep', leaseMs: 1_000 })
+    await coherence.start()
     const policy = { name: 'p', rule: { limit, windowMs }, onOutage: 'closed', onDataLoss: 'trust' }
-    const limiter = createRateLimiter({ redis, clock: systemClock, bus, policies: [policy] })
+    const limiter = createRateLimiter({ redis, clock: systemClock, coherence, policies: [policy] })
     const allowed = (decision) => decision.allowed
     return (key) => {
       const decision = limiter.take('p', key)

@@ -1,6 +1,6 @@
 import type { Clock } from '../kernel/clock.ts'
 import type { DenialReason } from './decision.ts'
-import { hashKey } from './keys.ts'
+import type { LimitKeys } from './keys.ts'
 import { termsOf, type LimitPolicy, type Terms } from './policy.ts'
 import { createPurse, type Purse } from './purse.ts'
 import type { Share } from './share.ts'
@@ -9,11 +9,14 @@ import type { Share } from './share.ts'
 export interface KeyState {
   readonly policy: LimitPolicy
   readonly key: string
-  /** Made once: the way of a hit hashes nothing. */
-  readonly hashedKey: string
   readonly purse: Purse
   /** Null: not limited. */
   terms: Terms | null
+  /** Under these terms; made once, since the way of a hit hashes nothing. Empty without a limit. */
+  ledgerKey: string
+  readonly keys: LimitKeys
+  /** For announcements, when one was heard. */
+  hashedKey: string | null
   /** Left in the ledger at the last answer. */
   free: number
   denial: Denial | null
@@ -46,14 +49,16 @@ export interface Failure {
 /** What came of a request to Redis: what it granted came too late to be used, it was refused, or it failed. */
 export type Filled = 'granted' | 'late' | Denial | Failure
 
-export function createKeyState(policy: LimitPolicy, key: string, clock: Clock): KeyState {
-  const terms = termsFor(policy, key)
+export function createKeyState(policy: LimitPolicy, key: string, clock: Clock, keys: LimitKeys): KeyState {
+  const terms = askRule(policy, key)
   return {
     policy,
     key,
-    hashedKey: hashKey(key),
     purse: createPurse(),
     terms,
+    ledgerKey: ledgerKeyOf(policy, key, terms, keys),
+    keys,
+    hashedKey: null,
     free: terms?.limit ?? 0,
     denial: null,
     filling: null,
@@ -65,8 +70,27 @@ export function createKeyState(policy: LimitPolicy, key: string, clock: Clock): 
   }
 }
 
-export function termsFor({ rule }: LimitPolicy, key: string): Terms | null {
-  return termsOf(typeof rule === 'function' ? rule(key) : rule)
+/** Terms of one rule that does not depend on the key are one object, so that they are told apart by identity. */
+const fixedTerms = new WeakMap<LimitPolicy, Terms | null>()
+
+export function askRule(policy: LimitPolicy, key: string): Terms | null {
+  const { rule } = policy
+  if (typeof rule === 'function') return termsOf(rule(key))
+  let terms = fixedTerms.get(policy)
+  if (terms === undefined) fixedTerms.set(policy, (terms = termsOf(rule)))
+  return terms
+}
+
+/** Other terms from now on. */
+export function useTerms(state: KeyState, terms: Terms | null): void {
+  if (terms?.windowMs !== state.terms?.windowMs) {
+    state.ledgerKey = ledgerKeyOf(state.policy, state.key, terms, state.keys)
+  }
+  state.terms = terms
+}
+
+function ledgerKeyOf({ name }: LimitPolicy, key: string, terms: Terms | null, keys: LimitKeys): string {
+  return terms === null ? '' : keys.ledger(name, terms, key)
 }
 
 export function covers(denial: Denial | null, cost: number, now: number): denial is Denial {

@@ -10,8 +10,8 @@ export interface LimitKeys {
   readonly record: string
   /** `{lm}:sign-in` the same for guesses at passwords: a loss of other charges must not matter to them. */
   readonly signInRecord: string
-  /** `{lm}:l:api:60000:Jx0…` hash of time slot -> tokens granted; another window is another ledger. */
-  ledger(policy: string, terms: Pick<Terms, 'windowMs'>, hashedKey: string): string
+  /** `{lm}:Jx0…` the tokens granted, by time slot (lua/ledger.lua); another policy or window is another ledger. */
+  ledger(policy: string, terms: Pick<Terms, 'windowMs'>, key: string): string
   /** `{lm}:r:f3Zk….17` marks a grant whose rest was given back; with a TTL. */
   refund(grantId: string): string
   /** `{lm}:h:Jx0…` sorted set of the guesses that are being tried, by when they are given up; with a TTL. */
@@ -30,7 +30,7 @@ export function limitKeys(prefix = 'lm'): LimitKeys {
   return {
     record: at('record'),
     signInRecord: at('sign-in'),
-    ledger: (policy, { windowMs }, hashedKey) => at(`l:${policy}:${windowMs}:${hashedKey}`),
+    ledger: (policy, { windowMs }, key) => at(shortHash(`${policy}:${windowMs}:${key}`)),
     refund: (grantId) => at(`r:${grantId}`),
     held: (hashedKey) => at(`h:${hashedKey}`),
     ticket: (hashedKey) => at(`t:${hashedKey}`),
@@ -42,4 +42,9 @@ export function limitKeys(prefix = 'lm'): LimitKeys {
 /** 128 bits of SHA-256: enough that nobody finds two subjects with one ledger. */
 export function hashKey(key: string): string {
   return hash('sha256', key, 'base64url').slice(0, 22)
+}
+
+/** 96 bits: names of ledgers are most of what they cost, and two with one name would only share their limit. */
+function shortHash(text: string): string {
+  return hash('sha256', text, 'base64url').slice(0, 16)
 }

@@ -5,14 +5,15 @@
  */
 import type { Clock } from '../kernel/clock.ts'
 import type { LimiterCounters } from './counters.ts'
-import { termsFor, type Denial, type Filled, type KeyState } from './key-state.ts'
-import type { Grant, Ledgers, Trip } from './ledgers.ts'
+import { askRule, useTerms, type Denial, type Filled, type KeyState } from './key-state.ts'
+import { createLeaseRequests, type Leased } from './lease-requests.ts'
+import type { Grant, Ledgers } from './ledgers.ts'
 import { remaining, type Deadline } from '../kernel/lifecycle.ts'
 import type { Outage } from './outage.ts'
 import { withPatience } from './patience.ts'
-import type { Terms } from './policy.ts'
+import type { LimitPolicy, Terms } from './policy.ts'
 import { addLease, empty } from './purse.ts'
-import { lease, type LeaseAnswer } from './scripts.ts'
+import type { LeaseAnswer, LeaseTerms } from './scripts.ts'
 
 export interface Leasing {
   /**
@@ -47,6 +48,8 @@ export function createLeasing(parts: {
 }): Leasing {
   const { clock, ledgers, outage, counters } = parts
   const underway = new Set<Promise<unknown>>()
+  const requests = createLeaseRequests(ledgers)
+  const sent = new WeakMap<LimitPolicy, { readonly terms: Terms; readonly leased: LeaseTerms }>()
   let draining = false
 
   function fill(state: KeyState, need: number): Promise<Filled> {
@@ -58,33 +61,28 @@ export function createLeasing(parts: {
   }
 
   async function request(state: KeyState, terms: Terms, need: number): Promise<Filled> {
-    const { policy, version } = state
+    const { version } = state
     const sentAt = clock.mono()
-    const ledgerKey = ledgers.keys.ledger(policy.name, terms, state.hashedKey)
-    const termMs = termFor(terms)
-    const claim = {
-      limit: terms.limit,
-      keepMs: terms.keepMs,
-      slotMs: terms.slotMs,
-      extraMs: termMs - terms.termMs,
-      want: Math.max(need, state.awaited) + demandAhead(state, terms),
-      need,
-      divisor: chunkDivisor,
-      onDataLoss: policy.onDataLoss,
-      recoverMs: terms.windowMs + terms.longestTermMs,
-    }
-    const receive = (answer: LeaseAnswer): Grant => {
-      counters.leased += answer.granted
-      const { postmark, place, granted } = answer
-      return { ledgerKey, id: postmark.requestId, place, tokens: granted, run: postmark.run }
-    }
-
-    let trip: Trip<LeaseAnswer>
+    let termMs = 0
+    let leased: Leased
     try {
-      trip = await ledgers.ask(
-        (redis, preamble) => lease(redis, { record: ledgers.record, ledger: ledgerKey }, preamble, claim),
-        (late) => burn(receive(late)),
-      )
+      leased = await requests.request({
+        terms,
+        claim() {
+          const leaseTerms = termsFor(state, terms)
+          termMs = terms.termMs + leaseTerms.extraMs
+          return {
+            ledger: state.ledgerKey,
+            terms: leaseTerms,
+            want: Math.max(need, state.awaited) + demandAhead(state, terms),
+            need,
+          }
+        },
+        onLate(grant) {
+          counters.leased += grant.tokens
+          burn(grant)
+        },
+      })
     } catch (cause) {
       outage.failed(sentAt, cause)
       return { cause }
@@ -92,25 +90,20 @@ export function createLeasing(parts: {
       state.filling = null
     }
     outage.end()
-    const outdated = trip.stepped || state.version !== version || draining
-    const grant = receive(trip.answer)
-    if (outdated) {
+    const { answer, grant } = leased
+    counters.leased += grant.tokens
+    if (leased.stepped || state.version !== version || draining) {
       burn(grant)
       return 'granted'
     }
-    return learn(state, trip.answer) ?? keep(state, grant, trip, termMs)
+    return learn(state, answer) ?? keep(state, grant, leased, termMs)
   }
 
   /**
    * Grants are dated by Redis: an answer that took long, or waited here while we were busy, is used as long as the term
    * lasts that it was charged for.
    */
-  function keep(
-    state: KeyState,
-    grant: Grant,
-    { datedAt, datedAtWall }: Trip<LeaseAnswer>,
-    termMs: number,
-  ): Filled {
+  function keep(state: KeyState, grant: Grant, { datedAt, datedAtWall }: Leased, termMs: number): Filled {
     const until = datedAt + termMs * termSafety
     if (clock.mono() >= until) {
       burn(grant)
@@ -118,6 +111,25 @@ export function createLeasing(parts: {
     }
     addLease(state.purse, { grant, until, untilWall: datedAtWall + termMs, tokens: grant.tokens })
     return 'granted'
+  }
+
+  /** The same object for all keys that are asked for under the same terms. */
+  function termsFor({ policy }: KeyState, terms: Terms): LeaseTerms {
+    const extraMs = termFor(terms) - terms.termMs
+    const known = sent.get(policy)
+    if (known?.terms === terms && known.leased.extraMs === extraMs) return known.leased
+    const { limit, keepMs, slotMs, windowMs, longestTermMs } = terms
+    const leased = {
+      limit,
+      keepMs,
+      slotMs,
+      extraMs,
+      divisor: chunkDivisor,
+      onDataLoss: policy.onDataLoss,
+      recoverMs: windowMs + longestTermMs,
+    }
+    sent.set(policy, { terms, leased })
+    return leased
   }
 
   /** Longer where trips take long, up to a quarter of the window; what is used later counts for so much longer. */
@@ -150,9 +162,9 @@ export function createLeasing(parts: {
 
   function refreshTerms(state: KeyState): void {
     if (typeof state.policy.rule !== 'function') return
-    const terms = termsFor(state.policy, state.key)
+    const terms = askRule(state.policy, state.key)
     if (terms?.windowMs !== state.terms?.windowMs) giveBack(state)
-    state.terms = terms
+    useTerms(state, terms)
   }
 
   function giveBack(state: KeyState): void {

@@ -76,8 +76,10 @@ export interface Grant {
   readonly id: string
   readonly place: Place
   readonly tokens: number
-  /** The run of the server that granted. */
+  /** The run of the server, and the epoch, in which it was granted. */
   readonly run: string
+  readonly epoch: string
+  readonly terms: Terms
 }
 
 /** For how long a grant can't be given back twice: nothing is sent again after that. */
@@ -169,9 +171,9 @@ export function createLedgers(options: {
     keys,
     record,
     ask,
-    async giveBack({ ledgerKey, id, place, tokens, run }) {
+    async giveBack({ ledgerKey, id, place, tokens, run, epoch, terms: { keepMs, slotMs } }) {
       const marker = keys.refund(id)
-      const grant = { place, tokens, run, lifetimeMs: refundOnceMs }
+      const grant = { place, tokens, run, epoch, keepMs, slotMs, lifetimeMs: refundOnceMs }
       const taken = await refund(redis, { marker, ledger: ledgerKey, record }, grant).catch(() => false)
       if (taken) counters.refunded += tokens
     },

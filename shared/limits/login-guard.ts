@@ -222,9 +222,9 @@ export function createLoginGuard(options: LoginGuardOptions): LoginGuard {
     return {
       record: ledgers.record,
       ledgers: {
-        address: ledgerKey('login-ip', rules.ip, addressHash),
+        address: ledgerKey('login-ip', rules.ip, address),
         pair: ledgerKey('login-pair', rules.account, pair),
-        account: ledgerKey('login-account', rules.account, accountHash),
+        account: ledgerKey('login-account', rules.account, account),
         all: ledgerKey('login-all', rules.ip ?? rules.account, 'all'),
       },
       held: {
@@ -238,14 +238,14 @@ export function createLoginGuard(options: LoginGuardOptions): LoginGuard {
   }
 
   /** Where there is no limit the script needs a name, but looks at nothing there. */
-  function ledgerKey(policy: string, terms: Terms | null, hashedKey: string): string {
-    return terms ? ledgers.keys.ledger(policy, terms, hashedKey) : ledgers.record
+  function ledgerKey(policy: string, terms: Terms | null, key: string): string {
+    return terms ? ledgers.keys.ledger(policy, terms, key) : ledgers.record
   }
 
   function find(policy: LoginPolicy, key: string) {
     const terms = policy === 'login-ip' ? rules.ip : rules.account
     const subject = policy === 'login-ip' ? addressKey(key) : key
-    return terms && { terms, ledger: ledgers.keys.ledger(policy, terms, hashKey(subject)) }
+    return terms && { terms, ledger: ledgers.keys.ledger(policy, terms, subject) }
   }
 
   function longestKeepMs(): number {

@@ -44,6 +44,8 @@ export interface Terms {
   readonly longestTermMs: number
 }
 
+/** Ledgers count in 4 bytes. */
+const largestLimit = 1_000_000_000
 const shortestWindowMs = 100
 const longestWindowMs = 366 * 86_400_000
 
@@ -57,8 +59,8 @@ const longestTerm = 5_000
 export function termsOf(rule: LimitRule, fixedTermMs?: number): Terms | null {
   if (rule === 'off') return null
   const { limit, windowMs } = rule
-  if (!Number.isSafeInteger(limit) || limit < 0) {
-    throw new RangeError(`a limit must be a whole number, 0 or more, not ${limit}`)
+  if (!Number.isSafeInteger(limit) || limit < 0 || limit > largestLimit) {
+    throw new RangeError(`a limit must be a whole number from 0 to ${largestLimit}, not ${limit}`)
   }
   if (!Number.isSafeInteger(windowMs) || windowMs < shortestWindowMs || windowMs > longestWindowMs) {
     throw new RangeError(`a window must last ${shortestWindowMs} ms to 366 days, not ${windowMs} ms`)

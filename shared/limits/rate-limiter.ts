@@ -17,7 +17,8 @@ import {
   covers,
   createKeyState,
   forgetDenial,
-  termsFor,
+  askRule,
+  useTerms,
   type Denial,
   type Failure,
   type KeyState,
@@ -185,7 +186,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     const known = keys.get(key)
     if (known) return known
     if (stopped) throw new Error('the rate limiter has been stopped')
-    const state = createKeyState(policy, key, clock)
+    const state = createKeyState(policy, key, clock, ledgers.keys)
     keys.set(key, state)
     return state
   }
@@ -246,7 +247,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     for (const { state, cost } of claims) state.awaited += cost
     try {
       for (;;) {
-        await fillUntilDenied(claims)
+        await fillAll(claims)
         const decisions = decide(claims)
         if (decisions) {
           handBack(claims, decisions)
@@ -266,22 +267,22 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     for (const claim of claims) if (claim.late) claim.failure ??= failure
   }
 
-  async function fillUntilDenied(claims: readonly OpenClaim[]): Promise<void> {
-    for (const claim of claims) {
-      const { state, cost } = claim
-      if (outage.active) return
-      if (state.terms === null || state.purse.balance >= cost) continue
-      if (claim.failure !== null) continue
-      const outcome = await leasing.fill(state, cost - state.purse.balance)
-      claim.late = outcome === 'late'
-      if (outcome === 'granted') claim.leased = true
-      else if (outcome !== 'late') {
-        if ('cause' in outcome) claim.failure = outcome
-        else {
-          claim.denial = outcome
-          return
-        }
-      }
+  /** Asks for all that is missing, at once. */
+  async function fillAll(claims: readonly OpenClaim[]): Promise<void> {
+    if (claims.length === 1) return fillClaim(claims[0] as OpenClaim)
+    await Promise.all(claims.map(fillClaim))
+  }
+
+  async function fillClaim(claim: OpenClaim): Promise<void> {
+    const { state, cost } = claim
+    if (outage.active || claim.failure !== null) return
+    if (state.terms === null || state.purse.balance >= cost) return
+    const outcome = await leasing.fill(state, cost - state.purse.balance)
+    claim.late = outcome === 'late'
+    if (outcome === 'granted') claim.leased = true
+    else if (outcome !== 'late') {
+      if ('cause' in outcome) claim.failure = outcome
+      else claim.denial = outcome
     }
   }
 
@@ -295,7 +296,8 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     const notice = parseNotice(message)
     if (!notice) return
     for (const state of policies.get(notice.policy)?.keys.values() ?? []) {
-      if (notice.hashedKey === null || notice.hashedKey === state.hashedKey) startOver(state)
+      if (notice.hashedKey === null || notice.hashedKey === (state.hashedKey ??= hashKey(state.key)))
+        startOver(state)
     }
   }
 
@@ -304,7 +306,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     // The tokens of a ledger that was reset are charged nowhere any more.
     leasing.giveBack(state)
     state.share = null
-    state.terms = termsFor(state.policy, state.key)
+    useTerms(state, askRule(state.policy, state.key))
     state.free = state.terms?.limit ?? 0
   }
 
@@ -340,10 +342,10 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     policies: () => [...policies.values()].map(({ policy }) => policy),
     async inspect(name, key) {
       const { policy } = policyState(name)
-      const terms = termsFor(policy, key)
+      const terms = askRule(policy, key)
       if (terms === null) return null
       const { windowMs } = terms
-      const ledger = ledgers.keys.ledger(name, terms, hashKey(key))
+      const ledger = ledgers.keys.ledger(name, terms, key)
       const { charged, limit, waitMs, quarantineMs } = await ledgers.inspect(ledger, terms, policy.onDataLoss)
       return {
         policy: name,
@@ -356,9 +358,9 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
       }
     },
     async reset(name, key) {
-      const terms = termsFor(policyState(name).policy, key)
+      const terms = askRule(policyState(name).policy, key)
       const hashedKey = hashKey(key)
-      if (terms) await ledgers.forget(ledgers.keys.ledger(name, terms, hashedKey))
+      if (terms) await ledgers.forget(ledgers.keys.ledger(name, terms, key))
       await announce(name, hashedKey)
     },
     async changed(name, key) {

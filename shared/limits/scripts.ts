@@ -48,22 +48,34 @@ export interface Postmark {
   readonly recoveringMs: number
 }
 
+/** What is asked of one ledger. */
 export interface LeaseClaim {
+  readonly ledger: string
+  readonly terms: LeaseTerms
+  readonly want: number
+  readonly need: number
+}
+
+/** What several ledgers may have in common: the same object is sent once. */
+export interface LeaseTerms {
   readonly limit: number
   readonly keepMs: number
   readonly slotMs: number
   /** By how much the term is longer than `keepMs` allows for. */
   readonly extraMs: number
-  readonly want: number
-  readonly need: number
   readonly divisor: number
   readonly onDataLoss: OnDataLoss
   /** How long what was lost can matter: window and longest term. */
   readonly recoverMs: number
 }
 
-export interface LeaseAnswer {
+export interface LeaseAnswers {
   readonly postmark: Postmark
+  /** In the order of the claims. */
+  readonly answers: readonly LeaseAnswer[]
+}
+
+export interface LeaseAnswer {
   /** 0 when refused. */
   readonly granted: number
   /** Left after the grant. */
@@ -76,7 +88,7 @@ export interface LeaseAnswer {
 /** Where a grant was charged, for a refund. */
 export interface Place {
   readonly slot: number
-  readonly birth: string
+  readonly birth: number
 }
 
 export interface AttemptRule {
@@ -140,28 +152,46 @@ export interface Standing {
   readonly quarantineMs: number
 }
 
+/** Asks for all claims at once; each is granted or refused on its own. */
 export async function lease(
   redis: Redis,
-  keys: { record: string; ledger: string },
+  record: string,
   preamble: Preamble,
-  claim: LeaseClaim,
-): Promise<LeaseAnswer> {
-  const { limit, keepMs, slotMs, extraMs, want, need, divisor, onDataLoss, recoverMs } = claim
-  const reply = await run(
-    redis,
-    leaseScript,
-    [keys.record, keys.ledger],
-    [...preambleArgs(preamble), limit, keepMs, slotMs, extraMs, want, need, divisor, onDataLoss, recoverMs],
-  )
+  claims: readonly LeaseClaim[],
+): Promise<LeaseAnswers> {
+  const keys = [record]
+  const numbers = new Map<LeaseTerms, number>()
+  const asked: number[] = []
+  for (const { ledger, terms, want, need } of claims) {
+    let number = numbers.get(terms)
+    if (number === undefined) numbers.set(terms, (number = numbers.size + 1))
+    keys.push(ledger)
+    asked.push(number, want, need)
+  }
+  const args = preambleArgs(preamble)
+  args.push(numbers.size)
+  for (const { limit, keepMs, slotMs, extraMs, divisor, onDataLoss, recoverMs } of numbers.keys()) {
+    args.push(limit, keepMs, slotMs, extraMs, divisor, onDataLoss, recoverMs)
+  }
+  for (const value of asked) args.push(value)
+  const reply = await run(redis, leaseScript, keys, args)
   return {
     postmark: parsePostmark(reply),
-    granted: integer(reply[9]),
-    free: integer(reply[10]),
-    waitMs: integer(reply[11]),
-    quarantined: reply[12] === '1',
-    place: { slot: integer(reply[13]), birth: text(reply[14]) },
+    answers: claims.map((_, i) => {
+      const at = postmarkSize + leaseAnswerSize * i
+      return {
+        granted: integer(reply[at]),
+        free: integer(reply[at + 1]),
+        waitMs: integer(reply[at + 2]),
+        quarantined: reply[at + 3] === 1,
+        place: { slot: integer(reply[at + 4]), birth: integer(reply[at + 5]) },
+      }
+    }),
   }
 }
+
+const postmarkSize = 9
+const leaseAnswerSize = 6
 
 /** Holds a place for a guess. Its id is that of the request. */
 export async function attempt(
@@ -225,14 +255,25 @@ function ruleArgs({ address, account }: GuessRules): number[] {
   return [address, account].flatMap(({ limit, keepMs, slotMs }) => [limit ?? -1, keepMs, slotMs])
 }
 
+export interface RefundedGrant {
+  readonly place: Place
+  readonly tokens: number
+  /** The run of the server, and the epoch, in which it was granted. */
+  readonly run: string
+  readonly epoch: string
+  readonly keepMs: number
+  readonly slotMs: number
+  readonly lifetimeMs: number
+}
+
 /** Whether it was taken back; false also when that had been done before. */
 export async function refund(
   redis: Redis,
   keys: { marker: string; ledger: string; record: string },
-  grant: { place: Place; tokens: number; run: string; lifetimeMs: number },
+  grant: RefundedGrant,
 ): Promise<boolean> {
-  const { place, tokens, run, lifetimeMs } = grant
-  const args = [place.slot, tokens, place.birth, lifetimeMs, run]
+  const { place, tokens, run, epoch, lifetimeMs, keepMs, slotMs } = grant
+  const args = [place.slot, tokens, place.birth, lifetimeMs, run, epoch, keepMs, slotMs]
   return (await runScript(redis, refundScript, [keys.marker, keys.ledger, keys.record], args)) === 1
 }
 

@@ -5,7 +5,7 @@ import type { RateLimiter } from '../../shared/limits/rate-limiter.ts'
 import { eventually } from '../support/eventually.ts'
 import { dump, restore } from './replicas.ts'
 import { delayingAnswers, repeatingAnswers, withScriptClock } from './redis-doubles.ts'
-import { admitted, createWorld, policy, type World } from './world.ts'
+import { admitted, createWorld, ledgersIn, policy, type World } from './world.ts'
 
 const ten = { limit: 10, windowMs: 60_000 }
 const quarantine = { onDataLoss: 'quarantine' } as const
@@ -190,7 +190,7 @@ describe('The rate limiter on a Redis that fails', () => {
     const limiter = await world.worker({ redis, policies: [policy('p', ten)], patienceMs: 100 })
     const failure = await Promise.resolve(limiter.take('p', 'alice')).catch((cause: unknown) => cause)
     expect(failure).to.be.instanceOf(Unavailable)
-    expect(await world.redis.keys('{lm}:l:*')).to.have.length(1)
+    expect(await ledgersIn(world.redis)).to.have.length(1)
     release()
     await eventually(() => expect(limiter.metrics()).to.include({ burned: 1, refunded: 1 }))
   })

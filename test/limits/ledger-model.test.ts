@@ -27,6 +27,7 @@ interface Granted {
   readonly tokens: number
   readonly place: Place
   readonly run: string
+  readonly epoch: string
   /** By how much its term is longer than usual. */
   readonly extraMs: number
   readonly life: number
@@ -42,7 +43,7 @@ const largestLimit = 12
 /** The ledger as one would think of it: all grants, with their times. */
 function createModel() {
   const grants: Granted[] = []
-  const slotEnd = ({ atMs, extraMs }: Granted) => (Math.floor((atMs + extraMs) / slotMs) + 1) * slotMs
+  const slotEnd = ({ place }: Granted) => (place.slot + 1) * slotMs
   const counts = (grant: Granted, now: number) => slotEnd(grant) > now - keepMs
   let life = 0
 
@@ -54,6 +55,7 @@ function createModel() {
     grants,
     charged,
     life: () => life,
+    slots: () => grants.filter((grant) => grant.life === life).map(({ place }) => place.slot),
     reset() {
       life += 1
     },
@@ -133,12 +135,16 @@ describe('The ledger script', function () {
         if (granted === 0) expect(answer.waitMs).to.equal(model.freeAt(event.need, event.limit, now) - now)
         else {
           const { place, postmark } = answer
+          // Of its own time, or the latest that is charged: never earlier.
+          const own = Math.floor((now + event.extraMs) / slotMs)
+          expect(place.slot).to.be.within(own, Math.max(own, ...model.slots()))
           model.grants.push({
             id: String(i),
             atMs: now,
             tokens: granted,
             place,
             run: postmark.run,
+            epoch: postmark.epoch,
             extraMs: event.extraMs,
             life: model.life(),
             refunded: 0,
@@ -153,7 +159,8 @@ describe('The ledger script', function () {
 
     async function giveBack(model: ReturnType<typeof createModel>, grant: Granted, part: number) {
       const marker = keys.refund(grant.id)
-      const request = { place: grant.place, tokens: part, run: grant.run, lifetimeMs: 60_000 }
+      const { place, run, epoch } = grant
+      const request = { place, tokens: part, run, epoch, keepMs, slotMs, lifetimeMs: 60_000 }
       const names = { marker, ledger, record: keys.record }
       const taken = await refund(redis, names, request)
       if (taken) {
@@ -165,7 +172,7 @@ describe('The ledger script', function () {
     }
   }
 
-  function askFor(
+  async function askFor(
     record: string,
     ledger: string,
     requestId: string,
@@ -180,10 +187,9 @@ describe('The ledger script', function () {
       seenLossAt: 0,
     }
     const { want, need, limit, divisor, extraMs } = event
-    const onDataLoss = 'trust' as const
-    const recoverMs = keepMs
-    const claim = { limit, keepMs, slotMs, extraMs, want, need, divisor, onDataLoss, recoverMs }
-    return lease(redis, { record, ledger }, preamble, claim) as Promise<LeaseAnswer>
+    const terms = { limit, keepMs, slotMs, extraMs, divisor, onDataLoss: 'trust', recoverMs: keepMs } as const
+    const { postmark, answers } = await lease(redis, record, preamble, [{ ledger, terms, want, need }])
+    return { postmark, ...(answers[0] as LeaseAnswer) }
   }
 
   /** Whatever the limits were: no window holds more than the largest of them, unless there was a reset. */

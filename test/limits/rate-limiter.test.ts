@@ -5,7 +5,7 @@ import type { LimitRule } from '../../shared/limits/policy.ts'
 import { createRateLimiter } from '../../shared/limits/rate-limiter.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { eventually } from '../support/eventually.ts'
-import { admitted, createWorld, policy, type World } from './world.ts'
+import { admitted, createWorld, ledgersIn, policy, type World } from './world.ts'
 
 const tenAMinute: LimitRule = { limit: 10, windowMs: 60_000 }
 
@@ -191,7 +191,7 @@ describe('The rate limiter', () => {
     const limiter = createRateLimiter({ policies, redis: world.open(), clock: systemClock })
     await admitted(limiter, 'p', 'alice', 20)
     expect(limiter.take('p', 'alice')).to.be.a('promise')
-    await world.redis.del(...(await world.redis.keys('{lm}:l:*')))
+    await world.redis.del(...(await ledgersIn(world.redis)))
     expect(await limiter.take('p', 'alice')).to.include({ allowed: true })
     await limiter.stop(deadlineIn(500))
   })
@@ -257,10 +257,13 @@ describe('The rate limiter', () => {
   it('goes on over values in Redis that it has not written', async () => {
     const limiter = await world.worker({ policies: [policy('p', tenAMinute)] })
     await limiter.take('p', 'alice')
-    const [ledger = ''] = await world.redis.keys('{lm}:l:*')
+    const [ledger = ''] = await ledgersIn(world.redis)
     for (const damage of [
       () => world.redis.set(ledger, 'not a ledger'),
       () => world.redis.hset(ledger, 'twelve', 'many'),
+      () => world.redis.set(ledger, '17'),
+      () => world.redis.set(ledger, 'x'.repeat(26)),
+      () => world.redis.set(ledger, Buffer.alloc(27, 255)),
       () => world.redis.set('{lm}:record', 'not a record'),
       () => world.redis.hset('{lm}:record', 'n', 'many'),
       () => world.redis.hset('{lm}:record', 'id', 'x', 'n', '1e300', 'run', 'y', 'ahead', '-1e300'),

@@ -58,10 +58,12 @@ export function withScriptClock(redis: Redis, expression: () => string): Redis {
   })
 }
 
-/** Scripts on some keys are never answered. */
-export function silentFor(redis: Redis, silent: (keys: readonly string[]) => boolean): Redis {
-  return withScripts(redis, (run) => (...args) => {
-    const count = Number(args[1])
-    return silent(args.slice(2, 2 + count).map(String)) ? new Promise(() => {}) : run(...args)
-  })
+/** While `silent` returns true, a script is never answered. */
+export function silentFor(redis: Redis, silent: () => boolean): Redis {
+  return withScripts(
+    redis,
+    (run) =>
+      (...args) =>
+        silent() ? new Promise(() => {}) : run(...args),
+  )
 }

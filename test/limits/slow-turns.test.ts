@@ -79,17 +79,38 @@ describe('The rate limiter in a process, or on a network, that is slow', () => {
     world.server.thaw()
   })
 
-  it('lets the failure of one key be that key’s', async () => {
-    const redis = silentFor(world.open(), (keys) => keys.some((key) => key.includes('closed')))
+  it('lets a request that is never answered be the failure of those that were in it', async () => {
+    let silent = false
+    const redis = silentFor(world.open(), () => silent)
     const limiter = await world.worker({
       redis,
       policies: [policy('closed', tenAMinute), policy('open', tenAMinute, { onOutage: 'open' })],
       patienceMs: 400,
     })
+    await limiter.take('open', 'warm')
+    silent = true
     const failing = Promise.resolve(limiter.take('closed', 'alice')).catch((cause: unknown) => cause)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    silent = false
     expect(await admitted(limiter, 'open', 'alice', 20)).to.equal(10)
     expect(await failing).to.be.instanceOf(Unavailable)
     expect(await admitted(limiter, 'open', 'bob', 20)).to.equal(10)
     expect(limiter.metrics().mode).to.equal('ledger')
+  })
+
+  it('asks for all keys of one turn of the event loop together', async () => {
+    const limiter = await world.worker({ policies: [policy('p', tenAMinute), policy('q', tenAMinute)] })
+    await limiter.take('p', 'warm')
+    const { trips } = limiter.metrics()
+    await Promise.all([
+      ...Array.from({ length: 20 }, (_, i) => limiter.take('p', `key-${i}`)),
+      ...Array.from({ length: 20 }, (_, i) =>
+        limiter.takeAll([
+          { policy: 'p', key: `both-${i}` },
+          { policy: 'q', key: `both-${i}` },
+        ]),
+      ),
+    ])
+    expect(limiter.metrics().trips - trips).to.equal(1)
   })
 })

@@ -69,6 +69,11 @@ export async function createWorld(options?: TestRedisOptions): Promise<World> {
   }
 }
 
+/** The keys of all ledgers. */
+export async function ledgersIn(redis: Redis): Promise<string[]> {
+  return (await redis.keys('{lm}:*')).filter((key) => /^\{lm\}:[\w-]{16}$/.test(key))
+}
+
 /** A policy for tests: trusting and closed, unless said otherwise. */
 export function policy(name: string, rule: LimitRule, options: Partial<LimitPolicy> = {}): LimitPolicy {
   return { name, rule, onOutage: 'closed', onDataLoss: 'trust', ...options }

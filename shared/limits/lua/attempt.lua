@@ -38,10 +38,16 @@ end
 
 -- A ledger with the guesses that are being tried, in `held`.
 local function subject(ledger_key, held_key, i, pardoned)
-  local ledger = read_ledger(ledger_key, epoch, now, tonumber(ARGV[i + 2]), tonumber(ARGV[i + 1]), pardoned)
+  local ledger = { slot_ms = tonumber(ARGV[i + 2]), keep_ms = tonumber(ARGV[i + 1]) }
+  ledger.charged, ledger.birth, ledger.base, ledger.entries =
+    read_ledger(redis.pcall('GET', ledger_key), epoch, now, ledger.slot_ms, ledger.keep_ms, pardoned)
   redis.call('ZREMRANGEBYSCORE', held_key, '-inf', now)
   ledger.held = redis.call('ZCARD', held_key)
   return ledger
+end
+
+local function wait_for(ledger, limit)
+  return wait_ms(ledger.charged, ledger.base, ledger.entries, limit, 1, now, ledger.slot_ms, ledger.keep_ms)
 end
 
 local address = address_limit >= 0 and subject(KEYS[2], KEYS[6], 7)
@@ -50,8 +56,8 @@ local pardoned = is_of_epoch(pardon, epoch) and grant_number(pardon) or nil
 local pair = account_limit >= 0 and subject(KEYS[3], KEYS[7], 10, pardoned)
 local account = account_limit >= 0 and subject(KEYS[4], KEYS[8], 10)
 
-local address_wait = address and wait_ms(address, address_limit, 1) or 0
-local pair_wait = pair and wait_ms(pair, account_limit, 1) or 0
+local address_wait = address and wait_for(address, address_limit) or 0
+local pair_wait = pair and wait_for(pair, account_limit) or 0
 if address_wait > 0 and pair_wait > 0 then
   return answer('blocked', math.max(address_wait, pair_wait), 'address,account')
 end
@@ -60,8 +66,8 @@ if pair_wait > 0 then return answer('blocked', pair_wait, 'account') end
 
 local any = address or account
 if any then
-  local all = read_ledger(KEYS[5], epoch, now, any.slot_ms, longest_keep)
-  local all_wait = wait_ms(all, tonumber(ARGV[13]), 1)
+  local charged, _, base, entries = read_ledger(redis.pcall('GET', KEYS[5]), epoch, now, any.slot_ms, longest_keep)
+  local all_wait = wait_ms(charged, base, entries, tonumber(ARGV[13]), 1, now, any.slot_ms, longest_keep)
   if all_wait > 0 then return answer('blocked', math.min(all_wait, 60000), 'all') end
 end
 

@@ -37,8 +37,14 @@ local function note_loss(key, epoch, at, tokens, lost_for, keep_ms)
   redis.call('HSET', key, 'losses', epoch.losses, 'lost', epoch.lost, 'lost_at', at, 'lost_for', lost_for)
 end
 
-local function begin_epoch(key, id, now, losses)
-  local epoch = { id = id, n = 0, run = run_id(), ahead = 0, losses = losses, lost_at = now, lost_for = 0 }
+-- Of a record's id, for the ledgers that belong to it.
+local function tag_of(id)
+  return tonumber(id, 16)
+end
+
+local function begin_epoch(key, fresh, now, losses)
+  local id = string.sub(redis.sha1hex(fresh), 1, 8)
+  local epoch = { id = id, tag = tag_of(id), n = 0, run = run_id(), ahead = 0, losses = losses, lost_at = now, lost_for = 0 }
   epoch.lost = losses > 0 and everything or 0
   redis.call('DEL', key)
   redis.call('HSET', key, 'id', id, 'n', 0, 'run', epoch.run, 'kept', 0, 'run_at', now, 'missing', 0,
@@ -65,9 +71,10 @@ local function read_epoch(key)
   for i = 2, 13 do
     if i ~= 3 then state[i] = whole_number(state[i]) end
   end
-  if not (state[1] and state[2] and state[3] and state[9]) then return nil end
+  local tag = state[1] and #state[1] == 8 and tag_of(state[1])
+  if not (tag and state[2] and state[3] and state[9]) then return nil end
   return {
-    id = state[1], n = state[2], run = state[3], kept = state[4] or 0, run_at = state[5] or 0,
+    id = state[1], tag = tag, n = state[2], run = state[3], kept = state[4] or 0, run_at = state[5] or 0,
     missing = state[6] or 0, checked = state[7] or 0, last = state[8] or 0, ahead = state[9],
     losses = state[10] or 0, lost = state[11] or 0, lost_at = state[12] or 0, lost_for = state[13] or 0,
   }

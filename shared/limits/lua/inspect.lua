@@ -12,5 +12,6 @@ if not epoch then return { 0, limit, 0, 0 } end
 local now = time_of(epoch)
 local recovering = recovering_ms(epoch, now, recover_ms)
 if ARGV[4] == 'lower' then limit = lowered(limit, epoch, now, recover_ms) end
-local ledger = read_ledger(KEYS[2], epoch, now, tonumber(ARGV[3]), keep_ms)
-return { ledger.charged, limit, wait_ms(ledger, limit, 1), ARGV[4] == 'quarantine' and recovering or 0 }
+local slot_ms = tonumber(ARGV[3])
+local charged, _, base, entries = read_ledger(redis.pcall('GET', KEYS[2]), epoch, now, slot_ms, keep_ms)
+return { charged, limit, wait_ms(charged, base, entries, limit, 1, now, slot_ms, keep_ms), ARGV[4] == 'quarantine' and recovering or 0 }

@@ -1,37 +1,63 @@
 #!lua
--- Grants a worker tokens of one ledger, which it may use for one term from now on. All of `need`, or nothing.
--- KEYS  1 record, 2 ledger
+-- Grants a worker tokens of ledgers, which it may use for one term from now on. Of each all that it needs, or nothing.
+-- KEYS  1 record, from 2 ledgers
 -- ARGV  1 request id, 2 epoch seen, 3 run seen, 4 tokens seen, 5 losses seen, 6 when the last of them was,
---       7 limit, 8 keep ms (window + usual term), 9 slot ms, 10 ms by which the term is longer than the usual one,
---       11 want, 12 need, 13 divisor, 14 after a loss: 'quarantine', 'lower' or 'trust',
---       15 for how long that matters, ms
--- Returns { request id, now, epoch, run, tokens, ahead, losses, when, ms that they matter,
---       granted, free, wait ms, '1' when in quarantine, slot, birth }.
+--       7 number of terms, then for each: limit, keep ms (window + usual term), slot ms, ms by which the term is longer
+--       than the usual one, divisor, after a loss ('quarantine', 'lower' or 'trust'), for how long that matters in ms;
+--       then for each ledger: number of its terms, want, need
+-- Returns { request id, now, epoch, run, tokens, ahead, losses, when, ms that they matter, then for each ledger: granted,
+--       free, wait ms, 1 when in quarantine, slot, birth }.
 -- Redis' clock. Not allow-oom: a full Redis can't remember what it grants, so it must not grant.
 --@include epoch
 --@include ledger
-local limit, keep_ms, slot_ms, extra_ms = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
-local want, need, divisor = tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])
-local recover_ms = tonumber(ARGV[15])
-local epoch, now = current_epoch(KEYS[1], ARGV[1], seen_by(ARGV), recover_ms)
-local recovering = recovering_ms(epoch, now, recover_ms)
-
-local function answer(granted, free, wait, quarantined, slot, birth)
-  return {
-    ARGV[1], now, epoch.id, epoch.run, epoch.n, epoch.ahead, epoch.losses, epoch.lost_at, recovering,
-    granted, free, wait, quarantined, slot, birth,
+local floor, min, max = math.floor, math.min, math.max
+local count = tonumber(ARGV[7])
+local terms, at, longest = {}, 8, 0
+for i = 1, count do
+  terms[i] = {
+    limit = tonumber(ARGV[at]), keep = tonumber(ARGV[at + 1]), slot = tonumber(ARGV[at + 2]),
+    extra = tonumber(ARGV[at + 3]), divisor = tonumber(ARGV[at + 4]), after_loss = ARGV[at + 5],
+    recover = tonumber(ARGV[at + 6]),
   }
+  longest = max(longest, terms[i].recover)
+  at = at + 7
+end
+local epoch, now = current_epoch(KEYS[1], ARGV[1], seen_by(ARGV), longest)
+local n_before = epoch.n
+for _, own in ipairs(terms) do
+  own.recovering = recovering_ms(epoch, now, own.recover)
+  if own.after_loss == 'lower' then own.limit = lowered(own.limit, epoch, now, own.recover) end
+  if own.after_loss ~= 'quarantine' then own.quarantine = 0 else own.quarantine = own.recovering end
 end
 
-if recovering > 0 and ARGV[14] == 'quarantine' then return answer(0, 0, recovering, '1', 0, '') end
-if ARGV[14] == 'lower' then limit = lowered(limit, epoch, now, recover_ms) end
-
-local ledger = read_ledger(KEYS[2], epoch, now, slot_ms, keep_ms)
-local free = limit - ledger.charged
-if free < need then return answer(0, math.max(0, free), wait_ms(ledger, limit, need), '0', 0, '') end
-
--- A share of what is left: chunks shrink towards the limit, so that one worker does not sit on the last tokens.
-local granted = math.max(need, math.min(want, math.floor(free / divisor)))
-count_grant(KEYS[1], epoch, granted)
-local slot = charge(ledger, epoch, granted, extra_ms)
-return answer(granted, free - granted, 0, '0', slot, ledger.birth)
+local answer = {
+  ARGV[1], now, epoch.id, epoch.run, 0, epoch.ahead, epoch.losses, epoch.lost_at, recovering_ms(epoch, now, longest),
+}
+local out = 9
+for i = 2, #KEYS do
+  local own, want, need = terms[tonumber(ARGV[at])], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  at = at + 3
+  local granted, free, wait, slot, birth = 0, 0, own.quarantine, 0, 0
+  if wait == 0 then
+    local charged, born, base, entries =
+      read_ledger(redis.pcall('GET', KEYS[i]), epoch, now, own.slot, own.keep)
+    free = own.limit - charged
+    if free < need then
+      wait = wait_ms(charged, base, entries, own.limit, need, now, own.slot, own.keep)
+      free = max(0, free)
+    else
+      -- A share of what is left: chunks shrink towards the limit, so that one worker does not sit on the last tokens.
+      granted = max(need, min(want, floor(free / own.divisor)))
+      free = free - granted
+      epoch.n = epoch.n + granted
+      slot, birth =
+        charge(KEYS[i], epoch, now, own.slot, own.keep, charged, born, base, entries, granted, own.extra, false)
+    end
+  end
+  answer[out + 1], answer[out + 2], answer[out + 3] = granted, free, wait
+  answer[out + 4], answer[out + 5], answer[out + 6] = own.quarantine > 0 and 1 or 0, slot, birth
+  out = out + 6
+end
+if epoch.n > n_before then redis.call('HINCRBY', KEYS[1], 'n', epoch.n - n_before) end
+answer[5] = epoch.n
+return answer

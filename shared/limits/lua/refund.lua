@@ -3,14 +3,31 @@
 -- Nothing when the ledger is another one by now (a reset, a new epoch), or may be an older copy of it (another run of
 -- the server): its charges are not ours.
 -- KEYS  1 marker of the grant, 2 ledger, 3 record
--- ARGV  1 slot, 2 tokens, 3 birth of the ledger, 4 lifetime of the marker in ms, 5 run that granted
+-- ARGV  1 slot, 2 tokens, 3 birth of the ledger, 4 lifetime of the marker in ms, 5 run that granted, 6 epoch that granted,
+--       7 keep ms, 8 slot ms
 -- Returns 1 when taken back. allow-oom: it frees.
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''
-if run ~= ARGV[5] then return 0 end
-local ledger = redis.pcall('HMGET', KEYS[2], 'birth', ARGV[1])
-if ledger.err or ledger[1] ~= ARGV[3] then return 0 end
-local tokens, charged = tonumber(ARGV[2]), tonumber(ledger[2] or '')
-if not charged or charged < tokens then return 0 end
-if not redis.call('SET', KEYS[1], 1, 'NX', 'PX', ARGV[4]) then return 0 end
-redis.call('HINCRBY', KEYS[2], ARGV[1], -tokens)
-return 1
+--@include epoch
+--@include ledger
+local epoch = read_epoch(KEYS[3])
+if not epoch or epoch.id ~= ARGV[6] or run_id() ~= ARGV[5] then return 0 end
+local slot, tokens = tonumber(ARGV[1]), tonumber(ARGV[2])
+local charged, birth, base, entries =
+  read_ledger(redis.pcall('GET', KEYS[2]), epoch, time_of(epoch), tonumber(ARGV[8]), tonumber(ARGV[7]))
+if birth ~= tonumber(ARGV[3]) then return 0 end
+for at = 1, #entries, entry_size do
+  local distance, before = struct.unpack(entry, entries, at)
+  if base + distance == slot then
+    if before < tokens then return 0 end
+    if not redis.call('SET', KEYS[1], 1, 'NX', 'PX', ARGV[4]) then return 0 end
+    if charged == tokens then
+      redis.call('DEL', KEYS[2])
+      return 1
+    end
+    local rest = struct.pack(entry, distance, before - tokens)
+    local value = struct.pack(header, epoch.tag, birth, base, charged - tokens) ..
+      string.sub(entries, 1, at - 1) .. rest .. string.sub(entries, at + entry_size)
+    redis.call('SET', KEYS[2], value, 'KEEPTTL')
+    return 1
+  end
+end
+return 0
