@@ -41,7 +41,7 @@ export interface AppParts {
   readonly work: RequestWork
   readonly limiter: Pick<RateLimiter, 'take' | 'takeAll' | 'policies' | 'knownRefusal'>
   /** Whether only administrators are served. */
-  readonly inMaintenance: () => boolean
+  readonly inMaintenance: () => boolean | Promise<boolean>
   readonly proxyWatch?: ProxyWatch
   readonly log: Logger
   readonly requestMeter?: RequestMeter

@@ -39,7 +39,7 @@ import { createRequestMeter } from './request-meter.ts'
 import { openLimits } from './limits.ts'
 import { withLiveRoutes } from './live/live-routes.ts'
 import { openLive } from './live/open-live.ts'
-import { followRuntimeSettings, ownSettings } from './features/settings/runtime-settings.ts'
+import { maintenanceOf, followRuntimeSettings, ownSettings } from './features/settings/runtime-settings.ts'
 import { createAuthEvents } from './features/auth/auth-events.ts'
 import { composeFeatures } from './features/features.ts'
 import { countWebWorkers } from './features/workers/workers.ts'
@@ -176,7 +176,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     { redis: () => probeRedis(redis, keys.probe), database: () => accounts.ping() },
     readinessBoundMs,
     () => sessionsDetail(sessions, coherence),
-    readinessNotes(limits.guard, proxyWatch),
+    readinessNotes(limits.guard, proxyWatch, settings),
   )
   const measuring = metrics
     ? [
@@ -240,7 +240,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     sessions,
     work: live.work,
     limiter: limits.limiter,
-    inMaintenance: () => settings.current().values.maintenance,
+    inMaintenance: () => maintenanceOf(settings.decide()),
     proxyWatch,
     log,
     requestMeter,

@@ -3,19 +3,17 @@
  *
  * Redis holds what differs from the configuration (the overrides), as one versioned text. A change is written only
  * on top of what it was made from, and then announced in the same order and with the same certainty as a revocation:
- * when `change` resolves, every worker follows it. A worker that may have missed an announcement reads the text again
- * before it acknowledges anything. Without Redis, or after it lost its data, the configuration's own values apply.
+ * when `change` resolves, every worker follows it, or reads the text again before it decides by it. A worker that may have
+ * missed an announcement reads it again before it acknowledges anything. Without Redis, or after it lost its data, the configuration's own values apply.
  */
 import type { Redis } from 'ioredis'
 import { z } from 'zod'
+import type { Announcements } from '../coherence/index.ts'
 import { Unavailable } from '../kernel/errors.ts'
 import { loadScript, runScript } from '../kernel/redis/script.ts'
 
-/** How all workers are told, and told again; see the follower of shared/coherence. */
-export interface SettingsBus {
-  announce(kind: string, text: string): Promise<void>
-  follow(kind: string, follower: { apply(text: string): void; refresh(): Promise<void> }): void
-}
+/** How all workers are told, and told again; see shared/coherence. */
+export type SettingsBus = Announcements
 
 export interface SettingsOptions<Values extends object> {
   readonly redis: Redis
@@ -39,7 +37,15 @@ export interface SettingsView<Values extends object> {
 }
 
 export interface Settings<Values extends object> {
+  /** What this worker follows, for those who look. */
   current(): SettingsView<Values>
+  /**
+   * The values to decide by. A worker that has no lease may have been given up on by whoever changed them, so it reads
+   * them again first; throws `Unavailable` when it can't.
+   */
+  decide(): Values | Promise<Values>
+  /** What is stored can't be read, so it is not followed; the next change replaces it. */
+  readonly unreadable: boolean
   /**
    * Changes some values for all workers (`null`: back to the configuration's). Resolves when every worker follows;
    * throws `Unavailable` when that could not be confirmed: asking again is safe.
@@ -63,6 +69,7 @@ export function createSettings<Values extends object>(options: SettingsOptions<V
   const { redis, bus, key, schema, defaults, onChange, onInvalid = () => {} } = options
   let stored: Stored | null = null
   let values = defaults
+  let unreadable = false
 
   function parse(text: string | null): Stored | null {
     if (text === null || text === '') return null
@@ -82,12 +89,30 @@ export function createSettings<Values extends object>(options: SettingsOptions<V
       values = valuesOf(next)
       stored = next
       onChange(values, before)
+      unreadable = false
     } catch (cause) {
-      onInvalid(cause)
+      notFollowed(cause)
     }
   }
 
-  bus.follow(kind, { apply: adopt, refresh: async () => adopt(await redis.get(key)) })
+  function notFollowed(cause: unknown): void {
+    if (!unreadable) onInvalid(cause)
+    unreadable = true
+  }
+
+  /** Rejects only when Redis can't be asked: what is there and is no text is as unreadable as a text that is not ours. */
+  async function readAgain(): Promise<void> {
+    let text: string | null
+    try {
+      text = await redis.get(key)
+    } catch (cause) {
+      if (!isOfAnotherType(cause)) throw cause
+      return notFollowed(cause)
+    }
+    adopt(text)
+  }
+
+  bus.follow(kind, { apply: adopt, refresh: readAgain })
 
   function view(): SettingsView<Values> {
     return {
@@ -99,7 +124,7 @@ export function createSettings<Values extends object>(options: SettingsOptions<V
 
   async function write(changes: Record<string, unknown>): Promise<string> {
     for (let attempt = 0; attempt < attempts; attempt++) {
-      const text = (await redis.get(key)) ?? ''
+      const text = await storedText()
       const base = readable(text) ?? { lineage: crypto.randomUUID(), version: 0, overrides: {} }
       const merged = Object.entries({ ...base.overrides, ...changes }).filter(([, value]) => value !== null)
       const next: Stored = { ...base, version: base.version + 1, overrides: Object.fromEntries(merged) }
@@ -108,6 +133,15 @@ export function createSettings<Values extends object>(options: SettingsOptions<V
       if ((await runScript(redis, replace, [key], [text, nextText])) === 1) return nextText
     }
     throw new Error('the settings were changed by others all the time')
+  }
+
+  async function storedText(): Promise<string> {
+    try {
+      return (await redis.get(key)) ?? ''
+    } catch (cause) {
+      if (isOfAnotherType(cause)) return ''
+      throw cause
+    }
   }
 
   /** A text that is not ours is replaced by the next change: nobody follows it anyway. */
@@ -123,6 +157,18 @@ export function createSettings<Values extends object>(options: SettingsOptions<V
 
   return {
     current: view,
+    decide() {
+      if (bus.leaseOk()) return values
+      return readAgain().then(
+        () => values,
+        (cause: unknown) => {
+          throw new Unavailable('redis', { cause })
+        },
+      )
+    },
+    get unreadable() {
+      return unreadable
+    },
     async change(changes) {
       let text: string
       try {
@@ -135,4 +181,8 @@ export function createSettings<Values extends object>(options: SettingsOptions<V
       return view()
     },
   }
+}
+
+function isOfAnotherType(cause: unknown): boolean {
+  return cause instanceof Error && cause.message.startsWith('WRONGTYPE')
 }

@@ -112,15 +112,25 @@ describe('The settings that all workers share', () => {
     }
   })
 
-  it('are not followed when they are unreadable, and are replaced by the next change', async () => {
-    const operator = new Redis(redis.url)
-    const [key] = await operator.keys('*:settings')
-    if (key === undefined) throw new Error('the settings are not where they should be')
-    await operator.set(key, '{"lineage":1')
-    expect((await change({ logLevel: 'warn' })).status).to.equal(200)
-    expect((await app.request('GET', path, { bearer: admin })).json().logLevel).to.equal('warn')
-    operator.disconnect()
-  })
+  for (const [what, damage] of [
+    ['a text that is not theirs', (operator: Redis, key: string) => operator.set(key, '{"lineage":1')],
+    ['of another type', (operator: Redis, key: string) => operator.multi().del(key).lpush(key, 'x').exec()],
+  ] as const) {
+    it(`are not followed when they are ${what}, which is said, and are replaced by the next change`, async () => {
+      const operator = new Redis(redis.url)
+      const [key] = await operator.keys('*settings')
+      if (key === undefined) throw new Error('the settings are not where they should be')
+      await damage(operator, key)
+      // Everybody reads everything again.
+      await operator.hset(`{${key.replace(':settings', '')}}:c`, 'seq', 'damaged')
+      const settings = async () => (await app.request('GET', '/readyz')).json()
+      await eventually(async () => expect(await settings()).to.deep.include({ settings: 'unreadable' }))
+      expect((await change({ logLevel: 'warn' })).status).to.equal(200)
+      expect((await app.request('GET', path, { bearer: admin })).json().logLevel).to.equal('warn')
+      expect(await settings()).to.deep.include({ settings: 'followed' })
+      operator.disconnect()
+    })
+  }
 
   it('fall back to the configuration when Redis lost them', async () => {
     await change({ logLevel: 'warn' })

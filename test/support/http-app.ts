@@ -23,7 +23,11 @@ import { readinessNotes } from '../../server/web/features/health/readiness-notes
 import { createProxyWatch } from '../../server/web/pipeline/notice-proxy.ts'
 import { openLimits } from '../../server/web/limits.ts'
 import { signInNotices } from '../../server/web/features/auth/sign-in-notices.ts'
-import { followRuntimeSettings, ownSettings } from '../../server/web/features/settings/runtime-settings.ts'
+import {
+  maintenanceOf,
+  followRuntimeSettings,
+  ownSettings,
+} from '../../server/web/features/settings/runtime-settings.ts'
 import { createAccountIdentity } from '../../shared/accounts/account-identity.ts'
 import { checkIdentity } from '../../shared/accounts/checked-identity.ts'
 import type { IdentityProvider } from '../../shared/accounts/identity-provider.ts'
@@ -154,12 +158,6 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
 
   const key = `${domain}:settings`
   const limits = openLimits({ redis, coherence, limits: config.limits, prefix: domain })
-  const readiness = createReadiness(
-    { redis: () => probeRedis(redis, `{${domain}}:probe`), database: () => accounts.ping() },
-    500,
-    undefined,
-    readinessNotes(limits.guard, proxyWatch),
-  )
   const settings = followRuntimeSettings({
     config,
     redis,
@@ -169,6 +167,12 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     key,
     onLimits: limits.follow,
   })
+  const readiness = createReadiness(
+    { redis: () => probeRedis(redis, `{${domain}}:probe`), database: () => accounts.ping() },
+    500,
+    undefined,
+    readinessNotes(limits.guard, proxyWatch, settings),
+  )
 
   const { routes = [], streams = [], sockets = [] } = options
   const app = withLiveRoutes(defineApp({ name: 'test', routes, streams, sockets }), live, {
@@ -227,7 +231,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     work: live.work,
     sessions: parts.sessions,
     limiter: limits.limiter,
-    inMaintenance: () => settings.current().values.maintenance,
+    inMaintenance: () => maintenanceOf(settings.decide()),
     proxyWatch,
     log,
     workerId: '1',

@@ -13,6 +13,13 @@ export async function examineReadiness({ http }: Config, isRunning: boolean): Pr
   if (notes === null) return []
   const { ok, warning } = findingsAbout('sign-in')
   const findings = [notes.signIn ? signIn(notes.signIn) : ok('it does not tell')]
+  if (notes.settings === 'unreadable') {
+    findings.push(
+      warning(
+        'the settings in Redis are not readable and are not followed: change one, which replaces them all',
+      ),
+    )
+  }
   if (notes.proxy === 'untrusted') findings.push(warning(untrustedProxy))
   return findings
 

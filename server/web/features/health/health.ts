@@ -60,6 +60,7 @@ export function healthRoutes(readiness: Readiness): Route[] {
             checks: z.record(z.string(), z.literal('ok')),
             sessions: sessionsDetail.optional(),
             signIn: signInDetail.optional(),
+            settings: z.enum(['followed', 'unreadable']).optional(),
             proxy: z.enum(['as-configured', 'untrusted']).optional(),
           }),
         },

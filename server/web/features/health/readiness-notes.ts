@@ -9,6 +9,7 @@ const patienceMs = 500
 export function readinessNotes(
   guard: Pick<LoginGuard, 'standing'>,
   proxyWatch: Pick<ProxyWatch, 'suspected'>,
+  settings: { readonly unreadable: boolean },
 ): () => Promise<ReadinessNotes> {
   async function signIn(): Promise<ReadinessNotes['signIn']> {
     try {
@@ -22,6 +23,7 @@ export function readinessNotes(
 
   return async () => ({
     signIn: await signIn(),
+    settings: settings.unreadable ? 'unreadable' : 'followed',
     proxy: proxyWatch.suspected ? 'untrusted' : 'as-configured',
   })
 }

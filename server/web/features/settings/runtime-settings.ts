@@ -65,6 +65,13 @@ export function followRuntimeSettings(parts: RuntimeSettingsParts): Settings<Run
   })
 }
 
+/** Whether only administrators are served, by the values to decide by. */
+export function maintenanceOf(
+  values: RuntimeSettings | Promise<RuntimeSettings>,
+): boolean | Promise<boolean> {
+  return values instanceof Promise ? values.then(({ maintenance }) => maintenance) : values.maintenance
+}
+
 /** The application's settings lie among ours under names of their own. */
 const ownPrefix = 'app.'
 
