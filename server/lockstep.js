@@ -4,7 +4,7 @@
  * brings a build up to date; the other commands must not replace what the workers of a running server will load.
  */
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { isAbsolute, join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 const [command, ...rest] = process.argv.slice(2)
@@ -12,13 +12,30 @@ const built = join(import.meta.dirname, '..', 'dist', 'server')
 const cli = join(built, 'cli', 'main.js')
 const start = join(import.meta.dirname, 'start.js')
 
-if (command === 'start' && rest.length === 0) {
+if (command === 'start' && isStart(rest)) {
   // An image has the build alone.
   const main = existsSync(start) ? start : join(built, 'main.js')
-  await import(pathToFileURL(main).href)
+  if (main === start && rest.length === 0 && !isHere()) refuseWithoutFile()
+  else await import(pathToFileURL(main).href)
 } else if (existsSync(cli)) {
   await import(pathToFileURL(cli).href)
 } else {
   process.stderr.write('lockstep: nothing is built yet. Run npx lockstep start, or npm run build.\n')
   process.exitCode = 1
+}
+
+/** @param {string[]} words */
+function isStart(words) {
+  return words.length <= 1 && !words.some((word) => word.startsWith('-'))
+}
+
+/** In the checkout itself the built-in application is meant; elsewhere somebody forgot to name theirs. */
+function isHere() {
+  const path = relative(join(import.meta.dirname, '..'), process.cwd())
+  return !path.startsWith('..') && !isAbsolute(path)
+}
+
+function refuseWithoutFile() {
+  process.stderr.write('lockstep: no application was named. Give its file: npx lockstep start ./app.js\n')
+  process.exitCode = 78
 }

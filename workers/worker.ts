@@ -1,3 +1,10 @@
+import type { App } from '../shared/app/app.ts'
+import { bindJob } from '../shared/app/bind-job.ts'
+import { builtInApplication } from '../shared/app/built-in-application.ts'
+import type { Feature } from '../shared/app/feature.ts'
+import { openApplication, runHooks } from '../shared/app/open-application.ts'
+import type { Parts } from '../shared/app/parts.ts'
+import { firstByName, leftIn, registerFeatures } from '../shared/app/register-features.ts'
 import { openAccounts } from '../shared/accounts/open-accounts.ts'
 import type { Config } from '../shared/config/config.ts'
 import { localUrl } from '../shared/config/local-url.ts'
@@ -16,8 +23,9 @@ import { createScheduleRegistry } from '../shared/queues/schedule-registry.ts'
 import { createTickWorker } from '../shared/queues/tick-worker.ts'
 import { openRedis, redisService } from '../shared/kernel/redis/connections.ts'
 import type { Tracing } from '../shared/telemetry/tracing/tracing.ts'
+import * as builtIn from './features.ts'
 import { jobs } from './jobs.ts'
-import { schedules } from './schedules.ts'
+import { openShared } from './open-shared.ts'
 
 export interface JobWorkerOptions {
   readonly config: Config
@@ -32,6 +40,12 @@ export interface JobWorkerOptions {
   readonly metrics?: MetricsChannel
   readonly recovery?: Partial<RecoveryLimits>
   readonly tracing?: Tracing
+  /** The application whose jobs it does beside ours; the built-in one when left out. */
+  readonly app?: App
+  /** The application's own variables, as its schema reads them. */
+  readonly env?: object
+  /** When the application was written; null where it is the built-in one. */
+  readonly release?: number | null
 }
 
 export interface JobWorker extends Service {
@@ -42,6 +56,7 @@ export interface JobWorker extends Service {
 /** A job worker: everything in one process that does background work. Ready when the schedules are reconciled. */
 export function createJobWorker(options: JobWorkerOptions): JobWorker {
   const { config, slot, name, keys, log, metrics, recovery = {}, tracing } = options
+  const { app = builtInApplication, env = {} } = options
   const workerId = `jobs-${slot}`
   const prefix = keys.queues
   const target = config.redis
@@ -52,26 +67,45 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
   const mailer = createMailer({ ...config.mail, dataDir: config.dataDir, log })
   const accounts = openAccounts(config.database, tracing ? { onQuery: tracing.query } : {})
   const telemetry = tracing ? { telemetry: tracing.jobs } : {}
-  const queues = createQueues({ redis, prefix, jobs, ...telemetry })
+  const queues = createQueues({
+    redis,
+    prefix,
+    jobs: firstByName([...jobs, ...(app.jobs ?? [])]),
+    ...telemetry,
+  })
+  const { lockstep, beforeRun, services: shared } = openShared({ config, keys, redis, queues, app, log })
+  const application = openApplication({ app, env, role: 'jobs', lockstep })
   const services = {
     accounts,
     mailer,
-    queues,
     audit: accounts.audit,
     auditRetentionMs: config.auditRetentionMs,
     publicUrl: config.http.publicUrl ?? localUrl(config.http.host, config.http.port),
   }
-  const release = releaseOfBuild()
+  const features = registerFeatures([
+    ...leftIn(background, app).map((feature) => ({
+      feature,
+      parts: { ...lockstep, services } satisfies Parts<object> as Parts,
+    })),
+    { feature: app, parts: application.parts },
+  ])
+  const hooks = runHooks(features, log)
+  const release = newest(releaseOfBuild(), options.release ?? null)
   const registry = createScheduleRegistry({
     redis,
     prefix,
     queues,
-    schedules,
+    schedules: features.schedules,
     log,
     ...(release === null ? {} : { release }),
   })
   const consuming = { connect, prefix, redis, queues, log, recovery, worker: name }
-  const workers = createJobWorkers({ ...consuming, jobs, services, ...telemetry })
+  const workers = createJobWorkers({
+    ...consuming,
+    jobs: firstByName(features.jobs).map((job) => bindJob(job, features.partsOf(job), beforeRun)),
+    services: undefined,
+    ...telemetry,
+  })
   const ticks = createTickWorker(consuming)
 
   const processMeter = createProcessMeter(workerId)
@@ -87,9 +121,13 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
     mailer,
     accounts,
     queues,
+    ...shared,
+    application,
+    hooks.life,
     registry,
     workers,
     ticks,
+    hooks.ready,
   ])
   return {
     start: all.start,
@@ -98,4 +136,11 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
       await Promise.all([workers.takeOver(worker), ticks.takeOver(worker)])
     },
   }
+}
+
+const background: readonly Feature[] = [builtIn.auth, builtIn.audit, builtIn.jobs]
+
+function newest(...releases: readonly (number | null)[]): number | null {
+  const known = releases.filter((release) => release !== null)
+  return known.length === 0 ? null : Math.max(...known)
 }

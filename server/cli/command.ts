@@ -1,3 +1,4 @@
+import type { Environment } from '../../shared/config/environment.ts'
 import type { Config } from '../../shared/config/config.ts'
 import type { Output } from './output.ts'
 import type { Questions } from './questions.ts'
@@ -8,13 +9,17 @@ export interface Command {
   /** Each way to write it, as in `scale --web N`. */
   readonly usages: readonly [string, ...string[]]
   readonly summary: string
-  /** Throws a `UsageError`, a `CommandFailed` or `Interrupted`; `failed` when what it has told is a failure already. */
-  run(call: CommandCall): Promise<void | 'failed'>
+  /**
+   * Throws a `UsageError`, a `CommandFailed` or `Interrupted`; `failed` or `misconfigured` when what it has told is a
+   * failure already.
+   */
+  run(call: CommandCall): Promise<void | 'failed' | 'misconfigured'>
 }
 
 export interface CommandCall {
   /** What follows the name, without what every command understands (`--json`, `--help`). */
   readonly args: readonly string[]
+  readonly environment: Environment
   /** Reads the environment; throws a `ConfigurationError`. */
   config(): Config
   /** Where programs are looked for, in the form of PATH. */

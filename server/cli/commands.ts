@@ -1,4 +1,5 @@
 import type { Command } from './command.ts'
+import { check } from './commands/check.ts'
 import { doctor } from './commands/doctor.ts'
 import { drain } from './commands/drain.ts'
 import { limits } from './commands/limits.ts'
@@ -11,6 +12,7 @@ import { user } from './commands/user.ts'
 
 /** Every command but `start`, which works before anything is built (server/lockstep.js). */
 export const commands: readonly Command[] = [
+  check,
   status,
   reload,
   scale,

@@ -7,8 +7,9 @@ export type Described = Pick<Command, 'name' | 'usages' | 'summary'>
 /** Works before anything is built (server/lockstep.js). */
 export const start: Described = {
   name: 'start',
-  usages: ['start'],
-  summary: 'Starts the server here: installs and builds what is missing first.',
+  usages: ['start', 'start FILE'],
+  summary:
+    'Starts the server, with the application in FILE; in a checkout installs and builds what is missing first.',
 }
 
 export const help: Described = {

@@ -10,7 +10,7 @@ import { createQuestions } from './questions.ts'
 import { readCommandLine } from './read-command-line.ts'
 import { readVersion } from './version.ts'
 
-const exitCode = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const
+const exitCode = { done: 0, failed: 1, usage: 2, misconfigured: 78, interrupted: 130 } as const
 
 // Whoever read our output has gone (`lockstep status | head -1`): what was asked for goes on, and nobody is told.
 for (const stream of [process.stdout, process.stderr])
@@ -31,7 +31,8 @@ async function run(): Promise<number> {
   if (name === version.name) return tellVersion()
   if (name === '') return tellNothingAsked()
   // Alone it never comes here (server/lockstep.js).
-  if (name === start.name) return misuse('start takes no arguments: it reads the environment', start)
+  if (name === start.name)
+    return misuse('start takes one argument, the file of an application, or none', start)
   const command = commands.find((known) => known.name === name)
   return command === undefined ? unknownCommand(name) : carryOut(command)
 }
@@ -40,12 +41,13 @@ async function carryOut(command: Command): Promise<number> {
   try {
     const outcome = await command.run({
       args,
+      environment: process.env,
       config: () => loadConfig(process.env, { cpus: availableCpus(), cwd: process.cwd() }),
       searchPath: process.env.PATH ?? '',
       output,
       questions: createQuestions(process.stdin, process.stderr),
     })
-    return outcome === 'failed' ? exitCode.failed : exitCode.done
+    return exitCode[outcome ?? 'done']
   } catch (cause) {
     return failure(command, cause)
   }

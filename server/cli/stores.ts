@@ -30,8 +30,8 @@ import {
   followRuntimeSettings,
   limitsOf,
   type RuntimeSettings,
-} from '../web/features/settings/runtime-settings.ts'
-import { openLimits, type Limits } from '../web/limits.ts'
+} from '../../shared/settings/runtime-settings.ts'
+import { openLimits, type Limits } from '../../shared/limits/open-limits.ts'
 import { askServer, ServerNotRunning } from './ask-server.ts'
 import { CommandFailed } from './command.ts'
 

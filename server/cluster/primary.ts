@@ -4,6 +4,7 @@
  */
 import { hostname } from 'node:os'
 import type { Config } from '../../shared/config/config.ts'
+import { applicationEnvironment } from '../../shared/process/assignment.ts'
 import { keySpaceVariable } from '../../shared/deployment/assigned-space.ts'
 import { createServiceStack, deadlineIn, type Service } from '../../shared/kernel/lifecycle.ts'
 import type { Logger } from '../../shared/telemetry/log.ts'
@@ -33,6 +34,8 @@ export interface PrimaryOptions {
   readonly programs: { readonly web: string; readonly jobs: string }
   /** Where programs are looked for, in the form of PATH. */
   readonly searchPath: string
+  /** The module that workers load; null: the built-in application. */
+  readonly application: string | null
   readonly log: Logger
   /** Says something to the person who started it, past the log. */
   say(text: string): void
@@ -47,7 +50,14 @@ export interface Primary extends Service {
   addWebWorkers(count: number): void
 }
 
-export function createPrimary({ config, programs, searchPath, log, say }: PrimaryOptions): Primary {
+export function createPrimary({
+  config,
+  application,
+  programs,
+  searchPath,
+  log,
+  say,
+}: PrimaryOptions): Primary {
   const { host } = config.http
   const services = createServiceStack()
   let control: Control | null = null
@@ -72,6 +82,7 @@ export function createPrimary({ config, programs, searchPath, log, say }: Primar
       REDIS_URL: redis.url,
       SESSION_DURABILITY: redis.durability,
       [keySpaceVariable]: deployment.space,
+      ...(application === null ? {} : applicationEnvironment(application)),
     }
     const kinds: WorkerKind[] = [
       { role: 'web', count: config.workers.web, exec: programs.web, env },

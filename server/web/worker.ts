@@ -27,7 +27,7 @@ import { createBroadcast } from '../../shared/live/broadcast.ts'
 import { createParts } from '../../shared/app/create-parts.ts'
 import { openApplication, runHooks } from '../../shared/app/open-application.ts'
 import { firstByName, refuseContradictions } from '../../shared/app/register-features.ts'
-import { jobs, mail } from '../jobs.ts'
+import { allJobs, mail } from '../jobs.ts'
 import { createApp } from './app.ts'
 import { createAuditWriter } from './features/audit/audit-writer.ts'
 import { createHttpServer } from '../http/http-server.ts'
@@ -36,13 +36,14 @@ import { readinessNotes } from './features/health/readiness-notes.ts'
 import { createReadiness, probeRedis, type SessionsDetail } from './features/health/readiness.ts'
 import { createProxyWatch } from './pipeline/notice-proxy.ts'
 import { createRequestMeter } from './request-meter.ts'
-import { openLimits } from './limits.ts'
+import { openLimits } from '../../shared/limits/open-limits.ts'
 import { withLiveRoutes } from './live/live-routes.ts'
 import { openLive } from './live/open-live.ts'
-import { maintenanceOf, followRuntimeSettings, ownSettings } from './features/settings/runtime-settings.ts'
+import { maintenanceOf, followRuntimeSettings, ownSettings } from '../../shared/settings/runtime-settings.ts'
 import { createAuthEvents } from './features/auth/auth-events.ts'
 import { composeFeatures } from './features/features.ts'
 import { countWebWorkers } from './features/workers/workers.ts'
+import { shadowsAmong } from './routing/precedence.ts'
 import { signInNotices } from './features/auth/sign-in-notices.ts'
 
 export interface WebWorkerOptions {
@@ -116,7 +117,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
   const queues = createQueues({
     redis,
     prefix: keys.queues,
-    jobs: firstByName([...jobs, ...(app.jobs ?? [])]),
+    jobs: firstByName([...allJobs, ...(app.jobs ?? [])]),
     ...(tracing ? { telemetry: tracing.jobs } : {}),
   })
   const audit = createAuditWriter({ audit: accounts.audit, log })
@@ -229,14 +230,15 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     served,
     application.parts,
   )
-  refuseContradictions(features, file ?? app.name)
+  const ownRoutes = [...(served.routes ?? []), ...(served.pages ?? [])]
+  refuseContradictions(features, file ?? app.name, shadowsAmong(features.routes, ownRoutes))
   const hooks = runHooks(features, log)
 
   const koa = createApp({
     config,
     workerId,
     features,
-    ownRoutes: [...(served.routes ?? []), ...(served.pages ?? [])],
+    ownRoutes,
     sessions,
     work: live.work,
     limiter: limits.limiter,

@@ -12,13 +12,17 @@ export interface Configured {
 
 /** Throws a `ConfigurationError` with the problems of both. */
 export function configure(
-  app: Pick<Feature, 'env'>,
+  app: Pick<Feature, 'env'> & { readonly name?: string },
   env: Environment,
-  facts: Omit<Partial<Facts>, 'applicationVariables'> = {},
+  facts: Omit<Partial<Facts>, 'applicationVariables' | 'applicationName'> = {},
 ): Configured {
   const own = readOwn(app, env)
   try {
-    const config = loadConfig(env, { ...facts, applicationVariables: variablesOf(app) })
+    const config = loadConfig(env, {
+      ...facts,
+      applicationVariables: variablesOf(app),
+      applicationName: app.name ?? null,
+    })
     if (own.problems.length > 0) throw new ConfigurationError([])
     return { config, env: own.values }
   } catch (cause) {

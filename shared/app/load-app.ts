@@ -13,6 +13,8 @@ export interface LoadedApp {
   readonly app: App
   /** As it was named, from the working directory: it stands before each of its problems. */
   readonly file: string
+  /** When its file was written, in milliseconds since 1970: a later release is newer. */
+  readonly release: number
 }
 
 /** How long the top level of a module may wait for something. */
@@ -23,6 +25,14 @@ const importWithinMs = 30_000
  * Throws a `ConfigurationError` with every problem.
  */
 export async function loadApp(file: string | undefined, cwd = '.'): Promise<LoadedApp> {
+  const loaded = await readApp(file, cwd)
+  const { problems } = loaded.app['~lockstep']
+  if (problems.length > 0) throw new ConfigurationError(problems.map((problem) => `${file}: ${problem}`))
+  return loaded
+}
+
+/** The same, but what is wrong inside of the application is left in its `~lockstep.problems`. */
+export async function readApp(file: string | undefined, cwd = '.'): Promise<LoadedApp> {
   if (file === undefined || file === '')
     throw refused('no application was named: give its file, such as ./app.js')
   const absolute = path.resolve(cwd, file)
@@ -34,9 +44,7 @@ export async function loadApp(file: string | undefined, cwd = '.'): Promise<Load
     ? 'it is a CommonJS module: write it with import and export default, and "type": "module" in its package.json'
     : whyNoApp(app)
   if (wrong !== null) throw refused(`${file}: ${wrong}`)
-  const { problems } = (app as App)['~lockstep']
-  if (problems.length > 0) throw new ConfigurationError(problems.map((problem) => `${file}: ${problem}`))
-  return { app: app as App, file }
+  return { app: app as App, file, release: Math.floor(statSync(absolute).mtimeMs) }
 }
 
 function whyNoFile(absolute: string): string | null {

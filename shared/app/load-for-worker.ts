@@ -13,6 +13,7 @@ export interface WorkerApplication {
   readonly config: Config
   /** Where the application is; null for the built-in one. */
   readonly file: string | null
+  readonly release: number | null
 }
 
 /** What a worker runs, and its configuration: the application is loaded first, since it has variables of its own. */
@@ -21,6 +22,9 @@ export async function loadForWorker(
   facts: Omit<Partial<Facts>, 'applicationVariables'>,
 ): Promise<WorkerApplication> {
   const file = applicationFile(environment)
-  const app = file === null ? builtInApplication : (await loadApp(file, facts.cwd)).app
-  return { app, file, ...configure(app, environment, facts) }
+  if (file === null) {
+    return { app: builtInApplication, file, release: null, ...configure({}, environment, facts) }
+  }
+  const { app, release } = await loadApp(file, facts.cwd)
+  return { app, file, release, ...configure(app, environment, facts) }
 }

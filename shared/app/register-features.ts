@@ -7,6 +7,7 @@ import { ConfigurationError } from '../kernel/errors.ts'
 import type { LimitPolicy } from '../limits/policy.ts'
 import type { AnyJob } from '../queues/job.ts'
 import type { Schedule } from '../queues/schedule.ts'
+import type { App, OptionalFeature } from './app.ts'
 import type { Feature, Hooks, Middleware, Mount } from './feature.ts'
 import type { Parts } from './parts.ts'
 import type { Access, Route } from './route.ts'
@@ -84,6 +85,14 @@ export function registerFeatures(registrations: readonly Registration[]): Regist
 /** Of entries of one name the first, so that a worker can be composed whose contradictions are told afterwards. */
 export function firstByName<Entry extends { readonly name: string }>(entries: readonly Entry[]): Entry[] {
   return [...new Map(entries.toReversed().map((entry) => [entry.name, entry])).values()].reverse()
+}
+
+/** The built-in features that the application does not leave out. */
+export function leftIn<F extends Pick<Feature, 'name'>>(
+  features: readonly F[],
+  app: Pick<App, 'features'>,
+): F[] {
+  return features.filter(({ name }) => app.features[name as OptionalFeature] !== false)
 }
 
 /** Throws a `ConfigurationError` with everything that the features contradict each other in. */

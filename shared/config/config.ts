@@ -140,14 +140,16 @@ export interface Facts {
   readonly cwd: string
   /** Variables that the application reads: none of them is unknown, and none may be ours. */
   readonly applicationVariables: readonly string[]
+  /** What the application calls itself, where nobody says otherwise. */
+  readonly applicationName: string | null
 }
 
 /** Throws a `ConfigurationError` with every problem when anything is malformed, contradictory or misspelt. */
 export function loadConfig(env: Environment, facts: Partial<Facts> = {}): Config {
-  const { cpus = 1, pm2Cluster = false, cwd = '.', applicationVariables = [] } = facts
+  const { cpus = 1, pm2Cluster = false, cwd = '.', applicationVariables = [], applicationName = null } = facts
   const problems: string[] = []
   const reader = createEnvironmentReader(env, problems)
-  const config = readConfig(reader, { cpus, cwd })
+  const config = readConfig(reader, { cpus, cwd, applicationName })
   problems.push(...contradictions(config))
   problems.push(...(pm2Cluster ? withoutPrimary(config) : tooManyForMemory(config, reader)))
   problems.push(...claimed(applicationVariables, reader))
@@ -156,7 +158,10 @@ export function loadConfig(env: Environment, facts: Partial<Facts> = {}): Config
   return deepFrozen(config)
 }
 
-function readConfig(reader: EnvironmentReader, { cpus, cwd }: Pick<Facts, 'cpus' | 'cwd'>): Config {
+function readConfig(
+  reader: EnvironmentReader,
+  { cpus, cwd, applicationName }: Pick<Facts, 'cpus' | 'cwd' | 'applicationName'>,
+): Config {
   const { read } = reader
   const production = read('NODE_ENV', oneOf(['production', 'development', 'test']), null) === 'production'
   const dataDir = read('DATA_DIR', directory(cwd), path.resolve(cwd, '.lockstep'))
@@ -166,7 +171,7 @@ function readConfig(reader: EnvironmentReader, { cpus, cwd }: Pick<Facts, 'cpus'
   const metricsPort = read('METRICS_PORT', portOrOff, 'off')
   return {
     production,
-    appName: read('APP_NAME', appName, null),
+    appName: read('APP_NAME', appName, applicationName),
     http: {
       host: read('HOST', host, '127.0.0.1'),
       port: read('PORT', wholeNumber(0, 65_535, 3_000, ' (0 picks a free one)'), 3_000),

@@ -1,4 +1,3 @@
-import type { Worker } from 'node:cluster'
 import type { Command, ControlAnswer, ControlRequest, ControlResults } from './control-request.ts'
 import { parsePrimaryMessage, type Heartbeat, type PrimaryMessage, type WorkerMessage } from './messages.ts'
 
@@ -17,6 +16,8 @@ export interface PrimaryHandle {
   leave(): Promise<void>
   /** Asks for something to be done or told. Rejects with `PrimarySilent` when there is no answer in time. */
   ask: AskPrimary
+  /** Another worker of this host has certainly died. */
+  onDeparted(listener: (worker: string) => void): void
   /** The server will stop soon: balancers are to send requests elsewhere, while everything is still served. */
   onStopAhead(listener: () => void): void
   /** The primary wants this worker to end within `graceMs`. May be called again, with less time. */
@@ -44,20 +45,23 @@ export class PrimarySilent extends Error {
 const answerWithinMs = 3_000
 const goodbyeWithinMs = 1_000
 
-export function connectToPrimary(worker: Worker): PrimaryHandle {
+/** What a process that was forked with a channel knows of it: `process` itself. */
+export type Channel = Pick<NodeJS.Process, 'connected' | 'send' | 'on'>
+
+export function connectToPrimary(channel: Channel): PrimaryHandle {
   const asked = new Map<number, (answer: ControlAnswer<never>) => void>()
   let questions = 0
 
   function send(message: WorkerMessage): Promise<void> {
     // A channel that is closed is reported to `onGone`.
     return new Promise((resolve) => {
-      if (worker.isConnected()) worker.process.send(message, () => resolve())
+      if (channel.connected) channel.send?.(message, () => resolve())
       else resolve()
     })
   }
 
   function onMessage(listener: (message: PrimaryMessage) => void): void {
-    worker.on('message', (value: unknown) => {
+    channel.on('message', (value: unknown) => {
       const message = parsePrimaryMessage(value)
       if (message) listener(message)
     })
@@ -77,8 +81,8 @@ export function connectToPrimary(worker: Worker): PrimaryHandle {
         onMessage(({ type }) => {
           if (type === 'goodbye') resolve()
         })
-        worker.on('disconnect', resolve)
-        if (worker.isConnected()) void send({ type: 'leaving' })
+        channel.on('disconnect', () => resolve())
+        if (channel.connected) void send({ type: 'leaving' })
         else resolve()
       })
     },
@@ -93,6 +97,10 @@ export function connectToPrimary(worker: Worker): PrimaryHandle {
         void send({ type: 'ask', id, request })
       }).finally(() => asked.delete(id))
     },
+    onDeparted: (listener) =>
+      onMessage((message) => {
+        if (message.type === 'departed') listener(message.worker)
+      }),
     onStopAhead: (listener) =>
       onMessage(({ type }) => {
         if (type === 'stop-ahead') listener()
@@ -101,6 +109,6 @@ export function connectToPrimary(worker: Worker): PrimaryHandle {
       onMessage((message) => {
         if (message.type === 'stop') listener(message.graceMs)
       }),
-    onGone: (listener) => void worker.on('disconnect', listener),
+    onGone: (listener) => void channel.on('disconnect', listener),
   }
 }

@@ -58,7 +58,7 @@ describe('the process of a job worker', function () {
       LOCKSTEP_INSTANCE: 'abc',
       LOCKSTEP_KEY_SPACE: '',
     })
-    expect((await once(child, 'message'))[0]).to.deep.equal({ type: 'ready', port: null })
+    expect((await once(child, 'message'))[0]).to.deep.equal({ type: 'ready', port: null, memberId: null })
 
     const { id } = await queues.enqueue(echo, { message: 'hello' })
     await eventually(async () => {

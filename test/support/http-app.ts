@@ -21,13 +21,9 @@ import { createHttpServer } from '../../server/http/http-server.ts'
 import { createReadiness, probeRedis, type Readiness } from '../../server/web/features/health/readiness.ts'
 import { readinessNotes } from '../../server/web/features/health/readiness-notes.ts'
 import { createProxyWatch } from '../../server/web/pipeline/notice-proxy.ts'
-import { openLimits } from '../../server/web/limits.ts'
+import { openLimits } from '../../shared/limits/open-limits.ts'
 import { signInNotices } from '../../server/web/features/auth/sign-in-notices.ts'
-import {
-  maintenanceOf,
-  followRuntimeSettings,
-  ownSettings,
-} from '../../server/web/features/settings/runtime-settings.ts'
+import { maintenanceOf, followRuntimeSettings, ownSettings } from '../../shared/settings/runtime-settings.ts'
 import { createAccountIdentity } from '../../shared/accounts/account-identity.ts'
 import { checkIdentity } from '../../shared/accounts/checked-identity.ts'
 import type { IdentityProvider } from '../../shared/accounts/identity-provider.ts'

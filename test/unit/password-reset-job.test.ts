@@ -20,7 +20,7 @@ describe('the mail with a link to set a new password', () => {
     }
     const { work } = passwordReset
     if (work.kind !== 'handler') throw new Error('it has a handler')
-    await work.handler({ data: { email: 'a@b.example' } } as JobRun<unknown>, services)
+    await work.handler({ data: { email: 'a@b.example' } } as JobRun<unknown>, { services })
     expect(mails[0]?.text).to.match(/https:\/\/shop\.example\/reset#token=/)
     expect(mails[0]?.text.match(/https?:/g)).to.have.length(1)
   })

@@ -2,6 +2,11 @@ import { z } from 'zod'
 import type { Mailer } from '../../shared/mail/mailer.ts'
 import { defineJob } from '../../shared/queues/job.ts'
 
+export interface Services {
+  /** The mail server: the mailer of all handlers asks for this job. */
+  readonly mailer: Pick<Mailer, 'send'>
+}
+
 /** Sends one mail. Tried for about an hour, since mail servers go away for a while. */
 export const mail = defineJob({
   name: 'mail',
@@ -12,5 +17,7 @@ export const mail = defineJob({
   secretFields: ['text'],
   keepCompleted: { count: 0, seconds: 0 },
   keepFailed: { count: 1_000, seconds: 24 * 60 * 60 },
-  handler: ({ data }, { mailer }: { mailer: Pick<Mailer, 'send'> }) => mailer.send(data),
+  async handler({ data }, { services }: { services: Services }) {
+    await services.mailer.send(data)
+  },
 })

@@ -25,7 +25,7 @@ export const passwordReset = defineJob({
   payload: z.strictObject({ email: z.string().max(254) }),
   attempts: 8,
   backoff: { type: 'exponential', delayMs: 2_000 },
-  async handler({ data }, { accounts, mailer, publicUrl }: Services) {
+  async handler({ data }, { services: { accounts, mailer, publicUrl } }: { services: Services }) {
     const account = await accounts.findByEmail(data.email)
     if (account === null || account.disabled) return
     const link = `${publicUrl}/reset#token=${await issueResetToken(accounts, account.id)}`

@@ -17,7 +17,8 @@ export const pruneAudit = defineJob({
   attempts: 5,
   backoff: { type: 'exponential', delayMs: 30_000 },
   timeoutMs: 10 * 60_000,
-  async handler({ signal, log }, { audit, auditRetentionMs }: PruneAuditServices) {
+  async handler({ signal, log }, { services }: { services: PruneAuditServices }) {
+    const { audit, auditRetentionMs } = services
     const before = Date.now() - auditRetentionMs
     let pruned = 0
     for (let last = batch; last === batch && !signal.aborted; pruned += last) {

@@ -21,7 +21,10 @@ export const signInNotice = defineJob({
   }),
   attempts: 8,
   backoff: { type: 'exponential', delayMs: 2_000 },
-  async handler({ data: { accountId, ...signIn } }, { accounts, mailer }: Services) {
+  async handler(
+    { data: { accountId, ...signIn } },
+    { services: { accounts, mailer } }: { services: Services },
+  ) {
     const account = await accounts.findById(accountId)
     if (account === null) return
     const { email: to, name } = account

@@ -1,7 +1,7 @@
 import { listed } from '../../../shared/config/grammar.ts'
 import type { SettingsView } from '../../../shared/settings/settings.ts'
 import { limitSettings, needConfirmation } from '../../web/features/settings/limit-floor.ts'
-import { runtimeSettingsSchema, type RuntimeSettings } from '../../web/features/settings/runtime-settings.ts'
+import { runtimeSettingsSchema, type RuntimeSettings } from '../../../shared/settings/runtime-settings.ts'
 import { askServer, ServerNotRunning } from '../ask-server.ts'
 import { CommandFailed, UsageError, type Command, type CommandCall } from '../command.ts'
 import { table } from '../output.ts'

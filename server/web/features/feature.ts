@@ -11,13 +11,13 @@ import type { AskPrimary } from '../../../shared/process/primary-handle.ts'
 import type { Queues } from '../../../shared/queues/queues.ts'
 import type { ScheduleViews } from '../../../shared/queues/schedule-views.ts'
 import type { Settings } from '../../../shared/settings/settings.ts'
-import type { Limits } from '../limits.ts'
+import type { Limits } from '../../../shared/limits/open-limits.ts'
 import type { RecordAuthEvent } from './auth/auth-events.ts'
 import type { RequestPasswordReset } from './auth/password-reset.ts'
 import type { PasswordProblem } from './auth/password.ts'
 import type { NoticeSignIn } from './auth/sign-in-notices.ts'
 import type { Readiness } from './health/readiness.ts'
-import type { RuntimeSettings } from './settings/runtime-settings.ts'
+import type { RuntimeSettings } from '../../../shared/settings/runtime-settings.ts'
 
 /** The services of the server itself, as `services` of an application are its own. */
 export interface ServerServices {

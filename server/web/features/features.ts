@@ -1,12 +1,7 @@
 /** Every built-in feature, and the application beside them: registered by one call. */
 import type { App } from '../../../shared/app/app.ts'
 import type { Parts } from '../../../shared/app/parts.ts'
-import {
-  registerFeatures,
-  type RegisteredFeatures,
-  type Registration,
-} from '../../../shared/app/register-features.ts'
-import type { Route } from '../../../shared/app/route.ts'
+import { leftIn, registerFeatures, type RegisteredFeatures } from '../../../shared/app/register-features.ts'
 import { audit } from './audit/feature.ts'
 import { auth } from './auth/feature.ts'
 import { dashboard } from './dashboard/feature.ts'
@@ -35,12 +30,11 @@ const builtIn: readonly ServerFeature[] = [
 
 /** The features of a server that runs this application, but for those that it leaves out. */
 export function composeFeatures(server: ServerParts, app: App, parts: Parts): RegisteredFeatures {
-  const registered = registerFeatures(
-    [...builtIn.map((feature) => feature(server)), docs((): readonly Route[] => registered.documented)]
-      .filter(({ name }) => app.features[name as keyof App['features']] !== false)
+  const registered: RegisteredFeatures = registerFeatures([
+    ...leftIn([...builtIn.map((feature) => feature(server)), docs(() => registered.documented)], app)
       // What handlers of built-in features need is in their hands by now; the argument is the same for all.
-      .map((feature): Registration => ({ feature, parts }))
-      .concat({ feature: app, parts }),
-  )
+      .map((feature) => ({ feature, parts })),
+    { feature: app, parts },
+  ])
   return registered
 }

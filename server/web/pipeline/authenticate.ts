@@ -2,7 +2,7 @@ import type { AppContext, AppMiddleware } from '../../../shared/app/context.ts'
 import { addressSubject } from '../../../shared/limits/address.ts'
 import type { RateLimiter } from '../../../shared/limits/rate-limiter.ts'
 import type { Identity, Sessions } from '../../../shared/sessions/sessions.ts'
-import { tokenPolicy } from '../limits.ts'
+import { tokenPolicy } from '../../../shared/limits/open-limits.ts'
 import { refusal } from './rate-limit.ts'
 
 /**

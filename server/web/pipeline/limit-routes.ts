@@ -1,6 +1,6 @@
 import type { RateLimiter } from '../../../shared/limits/rate-limiter.ts'
 import type { AppMiddleware } from '../../../shared/app/context.ts'
-import { usualPolicy } from '../limits.ts'
+import { usualPolicy } from '../../../shared/limits/open-limits.ts'
 import type { Route } from '../../../shared/app/route.ts'
 import { rateLimit } from './rate-limit.ts'
 

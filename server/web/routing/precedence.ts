@@ -18,27 +18,34 @@ export function bySpecificity(routes: readonly Route[]): Route[] {
 
 /** Throws, by their names, when two routes could answer one request and nobody decided which. */
 export function refuseShadows(routes: readonly Route[], application: readonly Route[]): void {
+  const problems = shadowsAmong(routes, application)
+  if (problems.length > 0) throw new TypeError(problems.join('\n'))
+}
+
+/** Each pair of routes that could answer one request while nobody decided which of them does. */
+export function shadowsAmong(routes: readonly Route[], application: readonly Route[]): string[] {
   const own = new Set(application)
   const name = (route: Route) =>
     `${own.has(route) ? "the application's route " : ''}${route.method} ${route.path}`
   const segments = new Map(routes.map((route) => [route, segmentsOf(route.path)]))
 
-  for (const [index, later] of routes.entries()) {
-    for (const earlier of routes.slice(0, index)) {
-      if (earlier.method !== later.method) continue
-      const relation = relate(segments.get(earlier) ?? [], segments.get(later) ?? [])
-      if (relation === 'apart') continue
-      if (relation === 'same') throw new TypeError(`${name(later)} is registered twice: ${name(earlier)}`)
-      if (!own.has(earlier) && !own.has(later)) continue
-      if (relation === 'ambiguous') {
-        throw new TypeError(`${name(later)} and ${name(earlier)} could answer the same path: rename one`)
-      }
-      const [special, general] = relation === 'narrower' ? [earlier, later] : [later, earlier]
-      if (own.has(special) && !own.has(general)) {
-        throw new TypeError(`${name(special)} would shadow the server's ${name(general)}: rename it`)
-      }
+  function conflict(earlier: Route, later: Route): string | null {
+    if (earlier.method !== later.method) return null
+    const relation = relate(segments.get(earlier) ?? [], segments.get(later) ?? [])
+    if (relation === 'apart') return null
+    if (relation === 'same') return `${name(later)} is registered twice: ${name(earlier)}`
+    if (!own.has(earlier) && !own.has(later)) return null
+    if (relation === 'ambiguous') {
+      return `${name(later)} and ${name(earlier)} could answer the same path: rename one`
     }
+    const [special, general] = relation === 'narrower' ? [earlier, later] : [later, earlier]
+    if (!own.has(special) || own.has(general)) return null
+    return `${name(special)} would shadow the server's ${name(general)}: rename it`
   }
+
+  return routes
+    .flatMap((later, index) => routes.slice(0, index).map((earlier) => conflict(earlier, later)))
+    .filter((problem) => problem !== null)
 }
 
 /** `narrower`: each path of the one is also a path of the other. `ambiguous`: some are, and others on both sides are not. */

@@ -1,4 +1,5 @@
 import type { Feature } from '../../../../shared/app/feature.ts'
+import { auth as background } from '../../../jobs.ts'
 import type { ServerFeature, ServerParts } from '../feature.ts'
 import { loginRoute } from './login.ts'
 import { meRoutes } from './me.ts'
@@ -14,7 +15,7 @@ export const auth: ServerFeature = (parts) => {
   const { routes = [], pages = [] } = signIn(parts)
   const passwords = own.ownAccounts ? [passwordRoute(own), ...passwordResetRoutes(own)] : []
   return {
-    name: 'auth',
+    ...background,
     routes: [...meRoutes(), ...sessionRoutes(own), ...sessionDataRoutes(), ...routes, ...passwords],
     pages,
   }

@@ -9,7 +9,7 @@ import type { AppContext } from '../../../../shared/app/context.ts'
 import { problem, revocationUnconfirmed } from '../../../../shared/app/problem.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 import { email, newPassword } from '../../routing/fields.ts'
-import { resetMailPolicy } from '../../limits.ts'
+import { resetMailPolicy } from '../../../../shared/limits/open-limits.ts'
 import { requireAcceptable, type PasswordProblem } from './password.ts'
 
 /**

@@ -11,7 +11,7 @@ import { signedInPage, signInPage, type SignInFacts } from './pages/sign-in-page
 import { Problem } from '../../../../shared/app/problem.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 import { email, givenPassword } from '../../routing/fields.ts'
-import { undoPolicy } from '../../limits.ts'
+import { undoPolicy } from '../../../../shared/limits/open-limits.ts'
 import { createLogout } from './sessions.ts'
 
 export interface SignInParts {

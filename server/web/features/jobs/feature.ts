@@ -1,11 +1,10 @@
-import { jobs as declared } from '../../../jobs.ts'
+import { jobs as background } from '../../../jobs.ts'
 import type { ServerFeature } from '../feature.ts'
 import { jobRoutes } from './jobs.ts'
 import { scheduleRoutes } from './schedules.ts'
 
 /** Asking for jobs and looking after them; what the clock asks for. */
 export const jobs: ServerFeature = ({ services }) => ({
-  name: 'jobs',
-  jobs: declared,
+  ...background,
   routes: [...jobRoutes(services), ...scheduleRoutes(services)],
 })

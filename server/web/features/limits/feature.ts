@@ -1,4 +1,4 @@
-import { apiPolicy, serverPolicies } from '../../limits.ts'
+import { apiPolicy, serverPolicies } from '../../../../shared/limits/open-limits.ts'
 import type { ServerFeature } from '../feature.ts'
 import { limitRoutesForAdmins } from './limits.ts'
 

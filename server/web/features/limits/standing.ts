@@ -2,7 +2,7 @@
 import { emailKey } from '../../../../shared/accounts/email-key.ts'
 import { normalizeSubject } from '../../../../shared/limits/address.ts'
 import { loginPolicies, type LoginPolicy } from '../../../../shared/limits/login-guard.ts'
-import { resetMailPolicy, type Limits } from '../../limits.ts'
+import { resetMailPolicy, type Limits } from '../../../../shared/limits/open-limits.ts'
 
 export interface LimitStanding {
   readonly policy: string

@@ -1,10 +1,10 @@
 /**
  * Limits that lock people out for long are set by mistake more often than on purpose: they need a word more. What an
- * administrator needs to take them back is charged to a limit that no setting changes (server/web/limits.ts).
+ * administrator needs to take them back is charged to a limit that no setting changes (shared/limits/open-limits.ts).
  */
 import type { LimitRule } from '../../../../shared/config/config.ts'
 import { limitRule } from '../../../../shared/config/limit-rule.ts'
-import type { RuntimeSettings } from './runtime-settings.ts'
+import type { RuntimeSettings } from '../../../../shared/settings/runtime-settings.ts'
 
 type LimitSetting = 'limitApi' | 'limitLoginIp' | 'limitLoginAccount'
 

@@ -2,12 +2,12 @@ import { z } from 'zod'
 import { administrators } from '../../../../shared/accounts/roles.ts'
 import type { Settings, SettingsView } from '../../../../shared/settings/settings.ts'
 import type { RecordAuthEvent } from '../auth/auth-events.ts'
-import { undoPolicy } from '../../limits.ts'
+import { undoPolicy } from '../../../../shared/limits/open-limits.ts'
 import { requireIdentity } from '../../../../shared/app/context.ts'
 import { invalidFields } from '../../../../shared/app/problem.ts'
 import { defineRoute, type Access, type Route } from '../../../../shared/app/route.ts'
 import { limitSettings, needConfirmation } from './limit-floor.ts'
-import { runtimeSettingsSchema, type RuntimeSettings } from './runtime-settings.ts'
+import { runtimeSettingsSchema, type RuntimeSettings } from '../../../../shared/settings/runtime-settings.ts'
 
 export interface SettingsRouteParts {
   readonly settings: Settings<RuntimeSettings>

@@ -1,12 +1,12 @@
 /** The rate limits of the server: their policies, and the parts that keep them. */
 import type { Redis } from 'ioredis'
-import { systemClock } from '../../shared/kernel/clock.ts'
-import type { Announcements } from '../../shared/coherence/index.ts'
-import type { Config } from '../../shared/config/config.ts'
-import { createLoginGuard, type LoginGuard, type LoginRules } from '../../shared/limits/login-guard.ts'
-import type { LimitPolicy } from '../../shared/limits/policy.ts'
-import { createRateLimiter, type RateLimiter } from '../../shared/limits/rate-limiter.ts'
-import type { Service } from '../../shared/kernel/lifecycle.ts'
+import { systemClock } from '../kernel/clock.ts'
+import type { Announcements } from '../coherence/index.ts'
+import type { Config } from '../config/config.ts'
+import { createLoginGuard, type LoginGuard, type LoginRules } from './login-guard.ts'
+import type { LimitPolicy } from './policy.ts'
+import { createRateLimiter, type RateLimiter } from './rate-limiter.ts'
+import type { Service } from '../kernel/lifecycle.ts'
 
 export interface LimitParts {
   readonly redis: Redis

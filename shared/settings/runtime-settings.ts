@@ -2,13 +2,13 @@
 import type { Redis } from 'ioredis'
 import type { Logger } from 'pino'
 import { z } from 'zod'
-import { cacheModes, logLevels, type Config, type LimitRule } from '../../../../shared/config/config.ts'
-import { formatLimitRule, limitRule } from '../../../../shared/config/limit-rule.ts'
-import { Refusal } from '../../../../shared/config/grammar.ts'
-import type { Announcements } from '../../../../shared/coherence/index.ts'
-import type { SessionService } from '../../../../shared/sessions/create-sessions.ts'
-import type { AppSettings } from '../../../../shared/app/parts.ts'
-import { createSettings, type Settings } from '../../../../shared/settings/settings.ts'
+import { cacheModes, logLevels, type Config, type LimitRule } from '../config/config.ts'
+import { formatLimitRule, limitRule } from '../config/limit-rule.ts'
+import { Refusal } from '../config/grammar.ts'
+import type { Announcements } from '../coherence/index.ts'
+import type { SessionService } from '../sessions/create-sessions.ts'
+import type { AppSettings } from '../app/parts.ts'
+import { createSettings, type Settings } from './settings.ts'
 
 const limitText = z.string().refine((text) => !(limitRule.parse(text) instanceof Refusal), {
   error: () => `must be ${limitRule.accepts}, such as ${limitRule.example}`,

@@ -1,0 +1,123 @@
+import cluster from 'node:cluster'
+import path from 'node:path'
+import { loadConfig } from '../../shared/config/config.ts'
+import type { Environment } from '../../shared/config/environment.ts'
+import { ConfigurationError, messageOf } from '../../shared/kernel/errors.ts'
+import { codeOf } from '../../shared/process/run-worker.ts'
+import { exitCode, type Entry } from '../../shared/process/entry.ts'
+import { openFilesProblem } from '../../shared/process/open-files.ts'
+import { applicationFile } from '../../shared/process/assignment.ts'
+import { createLogger } from '../../shared/telemetry/log.ts'
+import { problemsText } from '../cluster/boot/announcements.ts'
+import { availableCpus } from '../cluster/boot/available-cpus.ts'
+import { checkInChild } from '../cluster/boot/check-application.ts'
+import { createPrimary } from '../cluster/primary.ts'
+import type { ApplicationSummary } from './check-application.ts'
+
+/** What the primary has after the grace of its workers, to stop Redis and itself. */
+const closingMs = 5_000
+/** One Ctrl-C under `npm start` may arrive twice: npm passes on the signal that the terminal sent to all of us. */
+const echoMs = 300
+/** What a broken process has to let go of its requests. */
+const brokenGraceMs = 2_000
+
+const notForked =
+  'Another program forked this as a worker of its own, but the server forks its workers by itself. ' +
+  'Start it alone, with WORKERS for the number of workers. (pm2 may fork it: that is its cluster mode.)'
+
+export interface PrimaryEntry {
+  readonly env: Environment
+  /** The module of the application, if one is named. */
+  readonly args: readonly string[]
+  /** The module that web workers run. */
+  readonly main: string
+}
+
+export async function runPrimary(entry: Entry, { env, args, main }: PrimaryEntry): Promise<void> {
+  entry.onFatal((cause) => {
+    const problems = cause instanceof ConfigurationError ? cause.problems : [messageOf(cause)]
+    process.stderr.write(problemsText(problems))
+    entry.exit(codeOf(cause))
+  })
+  // Where modules are loaded: with too few files the reason would be that some package can't be found.
+  const tooFewFiles = openFilesProblem()
+  if (tooFewFiles !== null) throw new ConfigurationError([tooFewFiles])
+  const file = applicationFile(env) ?? args.find((word) => word !== 'start') ?? null
+  const application = file === null ? null : await inspect(file, { main, env })
+  const config = loadConfig(env, {
+    cpus: availableCpus(),
+    cwd: process.cwd(),
+    ...(application
+      ? { applicationVariables: application.variables, applicationName: application.name }
+      : {}),
+  })
+  if (cluster.isWorker) throw new ConfigurationError([notForked])
+
+  const pretty = process.stdout.isTTY
+  const log = createLogger({ level: config.log.level, pretty, process: 'primary' })
+  const primary = createPrimary({
+    config,
+    application: file,
+    programs: { web: main, jobs: path.join(main, '..', '..', 'workers', `main${path.extname(main)}`) },
+    searchPath: env['PATH'] ?? '',
+    log,
+    say: (text) => void process.stdout.write(text),
+  })
+
+  let ending = false
+  let endingSince = 0
+  /** Of several reasons to end, the most urgent is told. */
+  let outcome: number = exitCode.stopped
+  async function end(code: number, graceMs: number): Promise<void> {
+    ending = true
+    outcome = Math.max(outcome, code)
+    await entry.stopWithin(graceMs, primary.stop).catch((err: unknown) => {
+      log.error({ err }, 'the server did not stop cleanly')
+      outcome = Math.max(outcome, exitCode.failed)
+    })
+    log.info('stopped')
+    entry.exit(outcome)
+  }
+
+  function endGracefully(signal: NodeJS.Signals): void {
+    if (ending) return
+    endingSince = performance.now()
+    log.info({ signal, drainDelayMs: config.drainDelayMs, graceMs: config.graceMs }, 'stopping')
+    if (pretty && signal === 'SIGINT') process.stdout.write('\n  Ctrl-C once more stops at once.\n\n')
+    void end(exitCode.stopped, primary.stopMs + closingMs)
+  }
+  process.on('SIGTERM', endGracefully)
+  process.on('SIGINT', (signal) => {
+    if (!ending) return endGracefully(signal)
+    if (performance.now() - endingSince < echoMs) return
+    log.warn('stopping at once')
+    void end(exitCode.interrupted, 0)
+  })
+
+  process.on('SIGHUP', primary.reload)
+  process.on('SIGUSR2', primary.reload)
+  process.on('SIGTTIN', () => primary.addWebWorkers(1))
+  process.on('SIGTTOU', () => primary.addWebWorkers(-1))
+
+  try {
+    await primary.start()
+  } catch (cause) {
+    // Stopped by a signal while starting: the handler of the signal ends the process.
+    if (!ending) throw cause
+  }
+  entry.onFatal((cause) => {
+    log.fatal({ err: cause }, 'the primary broke and ends')
+    void end(exitCode.failed, brokenGraceMs)
+  })
+}
+
+/** Throws a `ConfigurationError` with everything that is wrong with the application and its variables, ours included. */
+async function inspect(
+  file: string,
+  { main, env }: Pick<PrimaryEntry, 'main' | 'env'>,
+): Promise<ApplicationSummary> {
+  const program = path.join(main, '..', 'entries', `check${path.extname(main)}`)
+  const { summary, problems } = await checkInChild({ program, file, env })
+  if (summary === null || problems.length > 0) throw new ConfigurationError(problems)
+  return summary
+}
