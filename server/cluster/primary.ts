@@ -25,6 +25,7 @@ import { objectionTo } from './boot/objection.ts'
 import { memoryLimit, memoryShare } from './boot/memory-share.ts'
 import { prepareAccounts } from './boot/prepare-accounts.ts'
 import { prepareRedis } from './boot/prepare-redis.ts'
+import { watchRedis } from './supervision/redis-watch.ts'
 import { Supervisor, type WorkerKind } from './supervision/supervisor.ts'
 import { workerStatuses } from './supervision/worker-status.ts'
 
@@ -96,6 +97,8 @@ export function createPrimary({
     ]
     const connection = openRedis(redis.target, 'commands', { name: 'primary' })
     await services.start(redisService(connection))
+    const redisWatch = watchRedis({ redis: connection, durability: redis.durability, log })
+    await services.start(redisWatch)
     const limitBytes = memoryLimit()
     const heapIsSet =
       config.workers.heapIsSet || process.execArgv.some((arg) => arg.includes('max-old-space'))
@@ -117,7 +120,8 @@ export function createPrimary({
       },
       log,
     })
-    if (config.metrics) await services.start(serveMetrics(config.metrics, { supervisor, log }))
+    if (config.metrics)
+      await services.start(serveMetrics(config.metrics, { supervisor, log, more: redisWatch.read }))
     await services.start(supervisor)
 
     const own = hostname()

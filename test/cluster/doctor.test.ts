@@ -2,9 +2,10 @@ import { expect } from 'chai'
 import { spawn } from 'node:child_process'
 import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
-import { chmod, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { Redis } from 'ioredis'
 import { examine } from '../../server/cli/doctor/examine.ts'
 import type { SystemFacts } from '../../server/cli/doctor/examine-system.ts'
 import type { Finding } from '../../server/cli/doctor/finding.ts'
@@ -13,6 +14,7 @@ import { loadConfig } from '../../shared/config/config.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { asAnotherUser, closedMode } from '../support/another-user.ts'
 import { builtMain, startCluster } from '../support/cluster.ts'
+import { eventually } from '../support/eventually.ts'
 import { startCollector } from '../support/collector.ts'
 import { freePort } from '../support/free-port.ts'
 import { startRedis, type TestRedis, type TestRedisOptions } from '../support/redis.ts'
@@ -125,6 +127,21 @@ describe('the doctor', function () {
     expect(away).to.have.length(1)
     expect(away[0]).to.match(/^problem: Redis at redis:\/\/\[redacted\]@127.0.0.1:1 does not answer/)
     expect(away[0]).to.not.contain('hidden-word')
+  })
+
+  it('finds a Redis whose snapshots fail and that refuses writes for that, although it answers', async () => {
+    const server = await redis({ config: { save: '3600 1' } })
+    // A snapshot is renamed into place, which a directory does not allow.
+    await mkdir(path.join(server.dir, 'dump.rdb'))
+    const client = new Redis(server.url)
+    await client.bgsave()
+    await eventually(async () => expect(await client.info('persistence')).to.contain('bgsave_status:err'))
+    const text = about(await findings({ REDIS_URL: server.url }), 'redis').join('\n')
+    expect(text).to.match(/problem: its last snapshot failed .* refuses writes .*run BGSAVE/)
+    await client.config('SET', 'stop-writes-on-bgsave-error', 'no')
+    const milder = about(await findings({ REDIS_URL: server.url }), 'redis').join('\n')
+    expect(milder).to.match(/warning: its last snapshot failed .*: give its directory room/)
+    client.disconnect()
   })
 
   it('knows which migrations are missing, and runs none', async () => {

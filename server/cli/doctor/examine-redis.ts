@@ -1,3 +1,4 @@
+import { statfs } from 'node:fs/promises'
 import path from 'node:path'
 import type { Redis } from 'ioredis'
 import type { Config, RedisTarget } from '../../../shared/config/config.ts'
@@ -7,6 +8,7 @@ import { withoutUrlSecrets } from '../../../shared/kernel/redact.ts'
 import { openRedis, redisService } from '../../../shared/kernel/redis/connections.ts'
 import { findRedisServer } from '../../cluster/embedded-redis/find-server.ts'
 import { chooseDurability } from '../../cluster/boot/durability.ts'
+import { ailmentsOf, askHealth, megabytes, refusesAfterSnapshots } from '../../cluster/boot/redis-health.ts'
 import { probeRedis, type ProbeOptions } from '../../cluster/boot/probe-redis.ts'
 import { askRedis, redisProblems, type RedisFacts } from '../../cluster/boot/redis-facts.ts'
 import type { RunningServer } from './examine.ts'
@@ -18,7 +20,7 @@ const samples = 20
 const slowMs = 5
 /** Redis ends sessions by its clock, and cookies and tokens are dated by ours. */
 const skewMs = 1_000
-const fullShare = 0.8
+const leastFreeBytes = 200 * 2 ** 20
 
 const { ok, warning, problem } = findingsAbout('redis')
 
@@ -76,7 +78,8 @@ async function askAll(
         ? problems
         : [policy(facts), ...(await scripts(config, { redis, subscriber, place }))]),
       ...durability(config, facts),
-      await room(redis),
+      ...(await condition(redis)),
+      ...(await disk(config)),
       await latency(redis),
       await clock(redis),
     ]
@@ -138,23 +141,48 @@ function durability(config: Config, facts: RedisFacts): Finding[] {
   ]
 }
 
-async function room(redis: Redis): Promise<Finding> {
-  const info = await redis.info('memory')
-  const number = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? 0)
-  const [used, most] = [number('used_memory'), number('maxmemory')]
-  const shown = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MB`
-  if (most === 0) return ok(`it uses ${shown(used)}, without a limit of its own`)
-  const text = `it uses ${shown(used)} of ${shown(most)}`
-  return used / most < fullShare
-    ? ok(text)
-    : warning(`${text}: when that is full no one can sign in any more; raise its maxmemory`)
+/** Its memory and its disk, as the primary watches them too. */
+async function condition(redis: Redis): Promise<Finding[]> {
+  const all = await askHealth(redis)
+  const refuses = all.some(({ snapshotFailing }) => snapshotFailing)
+    ? await refusesAfterSnapshots(redis)
+    : null
+  return all.flatMap((health): Finding[] => {
+    const where = health.node === null ? '' : `${health.node}: `
+    const ailments = ailmentsOf(health, refuses)
+    const found = ailments.map(({ severe, text }) => (severe ? problem : warning)(`${where}${text}`))
+    if (ailments.some(({ kind }) => kind === 'memory')) return found
+    const { usedBytes, limitBytes, hasMaxMemory } = health
+    const limit = hasMaxMemory ? `of ${megabytes(limitBytes ?? 0)}` : 'without a limit of its own'
+    return [ok(`${where}it uses ${megabytes(usedBytes)} ${limit}`), ...found]
+  })
+}
+
+/** Room beside the file of the embedded Redis, whose rewriting needs as much as it holds. */
+async function disk(config: Config): Promise<Finding[]> {
+  if (config.redis.kind !== 'embedded') return []
+  try {
+    const { bavail, bsize } = await statfs(config.dataDir)
+    const freeBytes = bavail * bsize
+    if (freeBytes >= leastFreeBytes) return []
+    return [
+      warning(
+        `only ${megabytes(freeBytes)} are free where DATA_DIR=${config.dataDir} is: when that is full, sign-ins fail ` +
+          'and logouts can not be confirmed',
+      ),
+    ]
+  } catch {
+    // That the directory is not there, or not ours, is found elsewhere.
+    return []
+  }
 }
 
 async function latency(redis: Redis): Promise<Finding> {
   const times: number[] = []
   for (let sample = 0; sample < samples; sample += 1) {
     const askedAt = performance.now()
-    await redis.ping()
+    // Not PING: one that may not write at the moment refuses it.
+    await redis.time()
     times.push(performance.now() - askedAt)
   }
   times.sort((a, b) => a - b)

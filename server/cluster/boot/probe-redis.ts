@@ -42,6 +42,8 @@ export async function probeRedis(options: ProbeOptions): Promise<string[]> {
     try {
       await run()
     } catch (cause) {
+      // It may not write at the moment, which is another matter, and decides nothing here.
+      if (messageOf(cause).startsWith('MISCONF')) continue
       if (!isRefusal(cause)) throw new RedisUnreachable(options.place, cause)
       problems.push(`REDIS_URL=${options.place} ${need} (${reason(cause)}). ${remedy}`)
       if (opensRest) break

@@ -1,14 +1,19 @@
 import type { Config } from '../../../shared/config/config.ts'
 import { group, type Service } from '../../../shared/kernel/lifecycle.ts'
 import type { Logger } from '../../../shared/telemetry/log.ts'
+import type { Reading } from '../../../shared/telemetry/metrics/reading.ts'
 import { collectMetrics } from './metrics-collection.ts'
 import { createMetricsServer } from './metrics-server.ts'
 import type { Supervisor } from '../supervision/supervisor.ts'
 
-/** Metrics of the primary and its workers. To be started before the workers are, so that each is followed from its fork. */
+/** Metrics of the primary, its workers, and `more`. To be started before the workers are, so that each is followed from its fork. */
 export function serveMetrics(
   address: NonNullable<Config['metrics']>,
-  { supervisor, log }: { supervisor: Pick<Supervisor, 'workers'>; log: Logger },
+  {
+    supervisor,
+    log,
+    more,
+  }: { supervisor: Pick<Supervisor, 'workers'>; log: Logger; more(): readonly Reading[] },
 ): Service {
   const collection = collectMetrics({
     idOf(pid) {
@@ -16,5 +21,8 @@ export function serveMetrics(
       return worker ? `${worker.role}-${worker.slot}` : null
     },
   })
-  return group([collection, createMetricsServer({ ...address, read: collection.read, log })])
+  return group([
+    collection,
+    createMetricsServer({ ...address, read: async () => [...(await collection.read()), ...more()], log }),
+  ])
 }

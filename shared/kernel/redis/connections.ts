@@ -89,7 +89,8 @@ export function redisService(client: Redis): Service {
     async start() {
       try {
         if (client.status === 'wait') await client.connect()
-        await client.ping()
+        // Not PING, which a Redis refuses that may not write at the moment: it answers all the same.
+        await client.time()
       } catch (cause) {
         // It would go on connecting for ever.
         client.disconnect()

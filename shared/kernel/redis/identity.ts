@@ -53,11 +53,8 @@ export function tellScripts(client: Redis): void {
   client.on('end', () => clearInterval(timer))
 
   identities.set(client, {
-    async runId() {
-      // This waits for a connection, within its bound.
-      if (client.status !== 'ready') await client.ping()
-      return known ?? asking ?? ask()
-    },
+    // Asking waits for a connection, within its bound.
+    runId: async () => known ?? asking ?? ask(),
     holds: (runId) => known === runId && client.status === 'ready' && client.stream.writable,
   })
 }

@@ -11,7 +11,9 @@ export function keepPulse(subscriber: Redis, everyMs: number): void {
     if (subscriber.status !== 'ready' && subscriber.status !== 'connect') return
     try {
       await subscriber.ping()
-    } catch {
+    } catch (cause) {
+      // A Redis that may not write refuses PING too, and lives.
+      if (cause instanceof Error && cause.name === 'ReplyError') return
       if (subscriber.status === 'ready' || subscriber.status === 'connect') subscriber.disconnect(true)
     }
   }

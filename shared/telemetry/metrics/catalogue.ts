@@ -75,6 +75,13 @@ export const catalogue = {
     'How long sign-in makes up for lost counts; 0: nothing was lost',
   ),
 
+  lockstep_redis_memory_bytes: gauge('Memory that Redis uses'),
+  lockstep_redis_memory_limit_bytes: gauge(
+    'Memory that Redis may use: its maxmemory, else all of its machine',
+  ),
+  lockstep_redis_disk_failing: gauge('1: its last snapshot, or append to its file, failed'),
+  lockstep_redis_replicas: gauge('Replicas that are connected to Redis'),
+
   lockstep_queue_jobs: gauge('Jobs in each state'),
   lockstep_queue_oldest_waiting_seconds: gauge('How long the next job has waited'),
   lockstep_job_attempts_total: counter('Attempts that ended'),
