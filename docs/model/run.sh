@@ -128,6 +128,10 @@ if wanted safe; then
   must_hold 'P1+P2 D=2, 1 revocation, 1 restart, login' '-DNW=1 -DD=2 -DROUNDS=1 -DRESTARTS=1 -DLOGIN -DSTRONG'
   must_hold 'failover, D=2' '-DD=2' failover
   must_hold 'failover, D=4' '-DD=4' failover
+  must_hold 'failover2 1 worker, D=4' '-DNW=1 -DD=4' failover2
+  must_hold 'failover2 1 worker, D=2, older files' '-DNW=1 -DD=2 -DFILES' failover2
+  must_hold 'failover2 2 workers, D=1' '-DNW=2 -DD=1' failover2
+  must_hold 'failover2 2 workers, D=2' '-DNW=2 -DD=2' failover2
 fi
 
 if [ "$mode" = quick ]; then
@@ -135,11 +139,13 @@ if [ "$mode" = quick ]; then
   must_hold 'P1 D=1, 2 revocations' '-DNW=1 -DD=1 -DROUNDS=2'
   must_hold 'P1+P2 D=1, 2 revocations' '-DNW=1 -DD=1 -DROUNDS=2 -DSTRONG'
   must_hold 'failover, D=4' '-DD=4' failover
+  must_hold 'failover2 1 worker, D=1' '-DNW=1 -DD=1' failover2
 fi
 
 if wanted witness || [ "$mode" = quick ]; then
   heading 'WITNESSES (must be VIOLATED = reachable)'
   for k in 1 2 3 4 5; do must_fail "witness $k" "-DNW=1 -DD=2 -DROUNDS=2 -DWITNESS=$k" "witness$k"; done
+  for k in 1 2 3 4 5; do must_fail "failover2 witness $k" "-DNW=1 -DD=1 -DWIT=$k" "failover2-witness$k" failover2; done
 fi
 
 if wanted ablate || [ "$mode" = quick ]; then
@@ -168,6 +174,11 @@ if wanted ablate || [ "$mode" = quick ]; then
   must_fail 'registrations expire by Redis wall clock' "$one -DREDIS_CLOCK" REDIS_CLOCK
   must_fail 'no response gate (property P2)' "$one -DSTRONG -DNO_GATE" NO_GATE
   for rule in NO_L NO_R NO_M NO_I; do must_fail "failover: $rule" "-D$rule" "failover-$rule" failover; done
+  for rule in NO_L NO_R NO_M NO_I I_EARLY NO_E E_WAITONLY; do
+    must_fail "failover2: $rule" "-DNW=1 -DD=$ticks -D$rule" "failover2-$rule" failover2
+  done
+  must_fail 'failover2: NO_N' "-DNW=1 -DD=$ticks -DFILES -DNO_N" failover2-NO_N failover2
+  must_fail 'failover2: a replica pointed back by hand' "-DNW=1 -DD=$ticks -DREPOINT" failover2-REPOINT failover2
 fi
 
 [ "$failures" = 0 ] || echo "$failures not as expected" >&2
