@@ -15,6 +15,7 @@ import { findDeployment, markerProblem, readMarker } from '../../shared/deployme
 import { createServiceStack, deadlineIn, type ServiceStack } from '../../shared/kernel/lifecycle.ts'
 import { createLogger } from '../../shared/telemetry/log.ts'
 import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
+import { openFailover } from '../../shared/kernel/redis/failover.ts'
 import {
   openCoherence,
   type Coherence,
@@ -133,7 +134,7 @@ async function openSessions(
   const redis = openRedis(target, 'commands', { name: 'cli' })
   await services.start(redisService(redis))
   // Without a subscriber: it holds nothing that anybody would have to wait for.
-  const coherence = await services.start(openCoherence({ ...config.sessions, domain, redis, durability }))
+  const coherence = await startCoherence(config, { target, durability }, { redis, domain }, services)
   return services.start(createSessions({ ...config.sessions, redis, coherence, cache: 'redis' }))
 }
 
@@ -155,10 +156,25 @@ async function openCluster(
   const keys = await keysOf(config, accounts, { target, keySpace })
   const redis = openRedis(target, 'commands', { name: 'cli' })
   await services.start(redisService(redis))
-  const coherence = await services.start(
-    openCoherence({ ...config.sessions, domain: keys.sessions, redis, durability }),
-  )
+  const domain = keys.sessions
+  const coherence = await startCoherence(config, { target, durability }, { redis, domain }, services)
   return { target, redis, coherence, keys }
+}
+
+async function startCoherence(
+  config: Config,
+  { target, durability }: Pick<FoundRedis, 'target' | 'durability'>,
+  { redis, domain }: { readonly redis: Redis; readonly domain: string },
+  services: ServiceStack,
+): Promise<Coherence> {
+  if (durability !== 'failover') {
+    return services.start(openCoherence({ ...config.sessions, domain, redis, durability }))
+  }
+  if (config.redisNodes === null) {
+    throw new CommandFailed('sessions live through failovers there: set the same REDIS_NODES here')
+  }
+  const failover = await services.start(openFailover(target, config.redisNodes, { name: 'cli' }))
+  return services.start(openCoherence({ ...config.sessions, domain, redis, durability, failover }))
 }
 
 async function openSettings(

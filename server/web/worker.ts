@@ -17,6 +17,7 @@ import { limitReadings, signInReadings } from '../../shared/telemetry/metrics/li
 import { createProcessMeter } from '../../shared/telemetry/metrics/process-meter.ts'
 import { createSessionMeter } from '../../shared/telemetry/metrics/session-meter.ts'
 import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
+import { openFailover } from '../../shared/kernel/redis/failover.ts'
 import { openCoherence, type Coherence, type DurabilityMode } from '../../shared/coherence/index.ts'
 import { createSessions, type SessionService } from '../../shared/sessions/create-sessions.ts'
 import type { Tracing } from '../../shared/telemetry/tracing/tracing.ts'
@@ -106,6 +107,11 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
 
   const redis = openRedis(config.redis, 'commands', { name: workerId })
   const subscriber = openRedis(config.redis, 'subscriber', { name: `${workerId}-subscriber` })
+  const durability = resolvedDurability(config.sessions.durability)
+  const failover =
+    durability === 'failover'
+      ? openFailover(config.redis, config.redisNodes ?? 0, { name: workerId })
+      : undefined
   const roomSubscriber = openRedis(config.redis, 'subscriber', { name: `${workerId}-rooms` })
   // Of its own: the limiter waits for answers itself, longer than a command may take otherwise.
   const limitRedis = openRedis(config.limitsRedis ?? config.redis, 'commands', {
@@ -130,7 +136,8 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     place: workerId,
     redis,
     subscriber,
-    durability: resolvedDurability(config.sessions.durability),
+    durability,
+    failover,
     onWaited(waited) {
       sessionMeter.waited(waited)
       tracing?.note({
@@ -261,6 +268,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     ...measuring,
     redisService(redis),
     redisService(subscriber),
+    ...(failover ? [failover] : []),
     redisService(limitRedis),
     redisService(roomSubscriber),
     limits,

@@ -110,6 +110,16 @@ export interface Coherence extends Announcements, Service {
   leaseLeftMs(): number
   /** Whether an answer of Redis is no older than what was applied here. To be asked when it is kept. */
   mayFill(stamp: Stamp): boolean
+  /**
+   * Whether what Redis answered in this incarnation counts. In mode failover a primary that was replaced may not know
+   * it, and go on answering: there it counts only under a lease of the same incarnation. To be asked after the answer.
+   */
+  believes(inc: string): boolean | Promise<boolean>
+  /**
+   * Whether what was written in this incarnation before this call lives through a failover: asked before a client is
+   * told of something that it relies on, and that no `confirm` covers. Rejects when that can't be found out.
+   */
+  keeps(inc: string): boolean | Promise<boolean>
   /** To be told of every reply of a script of the domain, when it arrives. */
   saw(stamp: Stamp): void
   /** The furthest that this process has seen the domain; every script of the domain is told. */

@@ -13,6 +13,15 @@ export const revocationPatienceMs = 5_000
 /** The waits between two looks at the acknowledgements. */
 export const ackPollMs = [1, 2, 4, 8, 16] as const
 
+/** Mode failover: how long a sync waits for the replicas that must have it, as a part of the lease. */
+export const replicationShare = 1 / 4
+/** How often a promoted node that has not opened yet is looked at. */
+export const promotionLookMs = 200
+/** How long it may take to show that it lost nothing. */
+export const promotionPatienceMs = 10_000
+/** How often it is looked who follows the primary, while all of them do and while some are missing. */
+export const replicaLookMs = { complete: 5_000, incomplete: 1_000 } as const
+
 /** A time by our clock after which `ms` have surely passed by everybody's. */
 export function surely(ms: number): number {
   return ms * driftFactor + slackMs

@@ -11,6 +11,7 @@ export type {
   Stamp,
   Waited,
 } from './coherence.ts'
+export type { Failover, NodeAddress } from './failover.ts'
 export { maximumLeaseMs } from './constants.ts'
 export { freshValue } from './fresh-value.ts'
 export { coherenceKeys, type CoherenceKeys } from './keys.ts'

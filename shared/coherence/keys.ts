@@ -3,7 +3,10 @@
  * each part whose scripts announce in it, lies in one slot of a Redis Cluster.
  */
 export interface CoherenceKeys {
-  /** `{sx}:c` hash: inc, epoch, seq, settled. Beside it `{sx}:c:m`, hash: member = `applied:lease:order`. */
+  /**
+   * `{sx}:c` hash: inc, epoch, seq, settled; in mode failover also replid, nodes and writes (see lua/failover.lua).
+   * Beside it `{sx}:c:m`, hash: member = `applied:lease:order`.
+   */
   readonly domain: string
   readonly members: string
   /** `{sx}:inv` pub/sub channel of the messages. */

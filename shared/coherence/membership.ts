@@ -16,7 +16,7 @@ import { freshValue } from './fresh-value.ts'
 import type { IncarnationWatch } from './incarnation-watch.ts'
 import { parseInvalidation, type Invalidation } from './invalidation.ts'
 import { MemberState } from './member-state.ts'
-import type { CoherenceScripts } from './scripts.ts'
+import { isPending, type CoherenceScripts } from './scripts.ts'
 
 export interface MembershipDependencies {
   readonly scripts: Pick<CoherenceScripts, 'sync' | 'leave'>
@@ -28,19 +28,36 @@ export interface MembershipDependencies {
   readonly clock: Clock
   readonly incarnations: IncarnationWatch
   readonly leaseMs: number
+  /** Mode failover: the primary was promoted and has not opened yet. */
+  readonly onPending?: (() => void) | undefined
 }
 
 /** What being a member gives; see coherence.ts. */
 export interface Membership
   extends
     Service,
-    Pick<Coherence, 'memberId' | 'counters' | 'leaseOk' | 'leaseLeftMs' | 'mayFill' | 'follow'> {
+    Pick<Coherence, 'memberId' | 'counters' | 'leaseOk' | 'leaseLeftMs' | 'mayFill' | 'believes' | 'follow'> {
   /** Redis was seen in an incarnation that this member may not have taken up yet. */
   noticed(inc: string): void
+  /**
+   * Resolves with the incarnation of a sync that was sent after this call and is confirmed: in mode failover by the
+   * replicas too, so that all that was written before it is kept. Rejects when the next sync was not confirmed.
+   */
+  replicated(): Promise<string>
+}
+
+export interface OutsiderDependencies {
+  readonly scripts: Pick<CoherenceScripts, 'confirmWrite'>
+  readonly incarnations: IncarnationWatch
 }
 
 /** A process that announces without being a member: it has no lease, holds nothing and follows nothing. */
-export function stayOutside(): Membership {
+export function stayOutside({ scripts, incarnations }: OutsiderDependencies): Membership {
+  async function replicated(): Promise<string> {
+    const inc = await scripts.confirmWrite()
+    incarnations.confirmed(inc)
+    return inc
+  }
   return {
     async start() {},
     async stop() {},
@@ -49,13 +66,17 @@ export function stayOutside(): Membership {
     leaseOk: () => false,
     leaseLeftMs: () => 0,
     mayFill: () => false,
+    // No lease says that Redis was not replaced meanwhile: so its replicas do.
+    believes: async (inc) => (await replicated()) === inc,
     follow() {},
     noticed() {},
+    replicated,
   }
 }
 
 export function joinDomain(dependencies: MembershipDependencies): Membership {
   const { scripts, subscriber, channel, clock, incarnations, leaseMs, place = process.pid } = dependencies
+  const { onPending } = dependencies
   const memberId = `${hostname()}:${place}:${freshValue()}`
   const followers = createFollowers()
   const counters = newCounters()
@@ -69,6 +90,7 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
   /** The next sync has to find out which server this is. */
   let verify = true
   let lastSync = 0
+  let lastConfirmed = { order: 0, inc: '' }
   let renewalTimer: NodeJS.Timeout | undefined
   let catchUpTimer: NodeJS.Timeout | undefined
   let pulseTimer: NodeJS.Timeout | undefined
@@ -121,19 +143,22 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
       state.caughtUp()
       const { inc, applied } = state
       const renewal = { mono: clock.mono(), wall: clock.wall(), leaseMs, applied }
+      const order = ++lastSync
       const reply = await scripts.sync({
         id: memberId,
         inc,
         applied,
         leaseMs,
         settled: incarnations.knownForMs(inc) >= surely(maximumLeaseMs),
-        order: ++lastSync,
+        order,
         verify: takeVerify(),
       })
       // So must what the lease counts as applied.
       while (!followers.settled) await followers.settle()
       if (!running) return
       incarnations.saw(reply)
+      incarnations.confirmed(reply.inc)
+      lastConfirmed = { order, inc: reply.inc }
       noteLapse()
       const outcome = state.renewed(renewal, reply)
       if (outcome === 'new-incarnation') {
@@ -142,10 +167,11 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
         syncAgain = true
       } else if (outcome === 'behind') awaitMessages(reply)
       held = state.leaseOk()
-    } catch {
+    } catch (cause) {
       // The lease runs out by itself; whoever needs it then asks Redis, and reports what is wrong with it.
       counters.syncFailures++
       noteLapse()
+      if (isPending(cause)) onPending?.()
     }
   }
 
@@ -158,6 +184,15 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
   function renewRegularly(): void {
     verify = true
     void sync()
+  }
+
+  async function replicated(): Promise<string> {
+    const wanted = lastSync + 1
+    await sync()
+    // That one may have been under way already; then another has followed it.
+    if (lastConfirmed.order < wanted) await syncing
+    if (lastConfirmed.order < wanted) throw new Error('the last sync was not confirmed')
+    return lastConfirmed.inc
   }
 
   /** Once for each lease that was held and is over. */
@@ -233,10 +268,16 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
     leaseOk: () => state.leaseOk(),
     leaseLeftMs: () => state.leaseLeftMs(),
     mayFill: (stamp) => state.mayFill(stamp),
+    async believes(inc) {
+      const isOurs = () => state.leaseOk() && inc === state.inc
+      if (!isOurs()) await sync()
+      return isOurs()
+    },
     follow: followers.add,
     noticed(inc) {
       if (inc !== state.inc) void sync()
     },
+    replicated,
   }
 }
 

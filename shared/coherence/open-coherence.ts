@@ -2,12 +2,15 @@
 import type { Redis } from 'ioredis'
 import { systemClock, type Clock } from '../kernel/clock.ts'
 import { Unavailable } from '../kernel/errors.ts'
+import { group } from '../kernel/lifecycle.ts'
 import type { Coherence, DurabilityMode, Waited } from './coherence.ts'
 import { maximumLeaseMs } from './constants.ts'
 import { watchIncarnation } from './incarnation-watch.ts'
 import { coherenceKeys } from './keys.ts'
+import type { Failover } from './failover.ts'
 import { shareLooks } from './looks.ts'
 import { joinDomain, stayOutside, type Membership } from './membership.ts'
+import { watchPromotion } from './promotion.ts'
 import { createRevoker } from './revoker.ts'
 import { createCoherenceScripts } from './scripts.ts'
 
@@ -20,6 +23,8 @@ export interface CoherenceOptions {
    */
   readonly subscriber?: Redis
   readonly durability: DurabilityMode
+  /** Mode failover needs to reach the data nodes. */
+  readonly failover?: Failover | undefined
   /** The longest that a hung member can delay an announcement; at most `maximumLeaseMs`. */
   readonly leaseMs: number
   /** Applications that share a Redis use different names. */
@@ -31,26 +36,51 @@ export interface CoherenceOptions {
 }
 
 export function openCoherence(options: CoherenceOptions): Coherence {
-  const { redis, subscriber, durability, leaseMs, place, clock = systemClock, onWaited } = options
+  const { redis, subscriber, durability, failover, leaseMs, place, clock = systemClock, onWaited } = options
   // A revoker waits no longer than that: a member that believed a longer lease would accept what is revoked.
   if (!(leaseMs > 0 && leaseMs <= maximumLeaseMs)) {
     throw new RangeError(`leaseMs must be above 0 and at most ${maximumLeaseMs}: ${leaseMs}`)
   }
+  if ((durability === 'failover') !== (failover !== undefined)) {
+    throw new TypeError('the mode failover, and no other, needs to know the data nodes')
+  }
   const keys = coherenceKeys(options.domain)
-  const incarnations = watchIncarnation(clock, (inc) => member.noticed(inc))
+  const incarnations = watchIncarnation(clock, {
+    onChange: (inc) => member.noticed(inc),
+    needsConfirmation: failover !== undefined,
+  })
   const { position } = incarnations
-  const scripts = createCoherenceScripts(redis, { keys, durability, position })
+  const scripts = createCoherenceScripts(redis, {
+    keys,
+    durability,
+    position,
+    failover: failover && { ...failover, leaseMs },
+  })
   const { channel } = keys
   const member: Membership = subscriber
-    ? joinDomain({ scripts, subscriber, channel, place, clock, incarnations, leaseMs })
-    : stayOutside()
+    ? joinDomain({
+        scripts,
+        subscriber,
+        channel,
+        place,
+        clock,
+        incarnations,
+        leaseMs,
+        onPending: () => promotion?.noticed(),
+      })
+    : stayOutside({ scripts, incarnations })
+  const promotion =
+    failover &&
+    watchPromotion({ scripts, ...failover, clock, onOpened: () => void member.replicated().catch(() => {}) })
   const { expel } = scripts
   const acks = shareLooks(scripts.acks)
-  const { confirm } = createRevoker({ clock, durability, incarnations, acks, expel, onWaited })
+  const replicated = failover && member.replicated
+  const { confirm } = createRevoker({ clock, durability, incarnations, acks, expel, onWaited, replicated })
+  const service = group(promotion ? [member, promotion] : [member])
 
   return {
-    start: member.start,
-    stop: member.stop,
+    start: service.start,
+    stop: service.stop,
     memberId: member.memberId,
     keys,
     durability,
@@ -59,6 +89,8 @@ export function openCoherence(options: CoherenceOptions): Coherence {
     leaseOk: member.leaseOk,
     leaseLeftMs: member.leaseLeftMs,
     mayFill: member.mayFill,
+    believes: failover ? member.believes : () => true,
+    keeps: failover ? async (inc) => (await member.replicated()) === inc : () => true,
     saw: incarnations.saw,
     follow: member.follow,
     confirm,

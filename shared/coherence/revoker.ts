@@ -19,10 +19,12 @@ export interface RevokerDependencies {
   acks(memberIds: readonly string[]): Promise<Look>
   expel(inc: string, member: Member): Promise<void>
   readonly onWaited?: (waited: Waited) => void
+  /** Mode failover: resolves with the incarnation in which all that was written before this call is kept. */
+  readonly replicated?: (() => Promise<string>) | undefined
 }
 
 export function createRevoker(dependencies: RevokerDependencies) {
-  const { clock, durability, incarnations, acks, expel, onWaited } = dependencies
+  const { clock, durability, incarnations, acks, expel, onWaited, replicated } = dependencies
   // Where data goes on over a restart, what Redis could not write is lost with it: silence proves nothing.
   const silenceIsEnough = durability === 'fence'
 
@@ -46,9 +48,10 @@ export function createRevoker(dependencies: RevokerDependencies) {
   async function acknowledged(
     recorded: Recorded,
     { nothingEnded = false }: ConfirmOptions,
-    giveUpAt: number,
+    { keptBy, giveUpAt }: { keptBy: number; giveUpAt: number },
   ): Promise<boolean> {
     const start = clock.mono()
+    const kept = follow(replicated ? insist(replicated, keptBy) : recorded.inc)
     let missing = recorded.members.filter((member) => member.applied < recorded.seq)
     const awaited = missing.length
     const settled = () =>
@@ -58,7 +61,10 @@ export function createRevoker(dependencies: RevokerDependencies) {
     /** Redis has answered since the wait was over, or need not: it could not be reached, and the leases decide. */
     let answered = silenceIsEnough
     for (let look = 0; ; look++) {
-      const over = settled() && (missing.length === 0 || outwaited())
+      if (kept.failure) throw kept.failure.cause
+      // It was kept in another incarnation, if at all.
+      if (kept.value !== undefined && kept.value !== recorded.inc) return false
+      const over = kept.value !== undefined && settled() && (missing.length === 0 || outwaited())
       if (over && answered) break
       if (clock.mono() >= giveUpAt) throw new Error('Redis changed and could not be asked again in time')
       await sleep(ackPollMs[Math.min(look, ackPollMs.length - 1)]!)
@@ -70,7 +76,7 @@ export function createRevoker(dependencies: RevokerDependencies) {
       if (seen.inc !== recorded.inc) return false
       const appliedBy = new Map(seen.members.map((member) => [member.id, member.applied]))
       missing = missing.filter(({ id }) => (appliedBy.get(id) ?? -1) < recorded.seq)
-      answered = silenceIsEnough || over || (settled() && missing.length === 0)
+      answered = silenceIsEnough || over || (kept.value !== undefined && settled() && missing.length === 0)
     }
 
     // With the value seen when it was recorded: one that has been heard of since holds a lease again.
@@ -96,7 +102,8 @@ export function createRevoker(dependencies: RevokerDependencies) {
           incarnations.saw(recorded)
           // Recording again finds nothing left to end: what counts is what the first time found.
           first ??= recorded
-          if (await acknowledged(recorded, options, giveUpAt + 2 * surely(maximumLeaseMs))) {
+          const bounds = { keptBy: giveUpAt, giveUpAt: giveUpAt + 2 * surely(maximumLeaseMs) }
+          if (await acknowledged(recorded, options, bounds)) {
             return {
               confirmed: true,
               recorded: { ...recorded, count: Math.max(first.count, recorded.count) },
@@ -122,6 +129,17 @@ function unreachable(cause: unknown): 'silent' | 'refused' {
 
 function longestLease(members: readonly Member[]): number {
   return Math.max(...members.map((member) => member.leaseMs))
+}
+
+/** How something stands that is under way. */
+function follow<T>(work: T | Promise<T>): { value?: T; failure?: { cause: unknown } } {
+  if (!(work instanceof Promise)) return { value: work }
+  const standing: { value?: T; failure?: { cause: unknown } } = {}
+  work.then(
+    (value) => (standing.value = value),
+    (cause: unknown) => (standing.failure = { cause }),
+  )
+  return standing
 }
 
 function sleep(ms: number): Promise<void> {

@@ -1,9 +1,12 @@
 /** One typed function per script of `lua/`; nobody else knows the order of their arguments. Errors are Redis' own. */
 import type { Redis } from 'ioredis'
 import { asCount, asList, asText } from '../kernel/redis/replies.ts'
+import { runReplicated } from '../kernel/redis/replicated.ts'
 import { isUnknownScript, loadScript, runScript, type Script } from '../kernel/redis/script.ts'
 import type { DurabilityMode, Member, Recorded, Stamp } from './coherence.ts'
-import { maximumLeaseMs } from './constants.ts'
+import { maximumLeaseMs, replicationShare } from './constants.ts'
+import { replicasNeeded, type Failover, type NodeAddress } from './failover.ts'
+import type { PrimaryView } from './promotion.ts'
 import { freshValue } from './fresh-value.ts'
 import type { CoherenceKeys } from './keys.ts'
 import type { Look } from './looks.ts'
@@ -14,6 +17,21 @@ export interface DomainSettings {
   readonly durability: DurabilityMode
   /** The furthest that this process has seen the domain: Redis must not fall behind it. */
   readonly position?: () => Stamp
+}
+
+export interface CoherenceScriptSettings extends DomainSettings {
+  /** Mode failover: a sync counts only once enough replicas have it. Without it none is confirmed. */
+  readonly failover?: (Pick<Failover, 'confirming' | 'dataNodes'> & { readonly leaseMs: number }) | undefined
+}
+
+/** What the scripts of this mode need besides. */
+function featuresOf(durability: DurabilityMode): string[] {
+  return durability === 'failover' ? ['failover'] : []
+}
+
+/** Mode failover: the primary was promoted, and has not opened yet. */
+export function isPending(failure: unknown): boolean {
+  return failure instanceof Error && failure.message.startsWith('PENDING ')
 }
 
 /** One sync of a member. */
@@ -43,6 +61,7 @@ export function createDomainRunner(
 ) {
   const scripts = new Map<string, Script>()
   const server = watchServer(redis)
+  const features = featuresOf(durability)
 
   return function run(
     name: string,
@@ -51,15 +70,22 @@ export function createDomainRunner(
     options: { readonly verify?: boolean } = {},
   ): Promise<unknown> {
     let script = scripts.get(name)
-    if (!script) scripts.set(name, (script = loadScript(lua, name)))
+    if (!script) scripts.set(name, (script = loadScript(lua, name, features)))
     const { sha1, source } = script
     const fresh = freshValue()
     const send = (run: (...rest: (string | number)[]) => Promise<unknown>) =>
-      server.ask((runId) => {
-        const { inc, seq } = position()
-        const caller = `${durability} ${runId} ${inc} ${seq}`
-        return run(names.length + 1, keys.domain, ...names, fresh, caller, ...args)
-      }, options)
+      server.ask(
+        (runId) =>
+          run(
+            names.length + 1,
+            keys.domain,
+            ...names,
+            fresh,
+            callerOf(durability, runId, position()),
+            ...args,
+          ),
+        options,
+      )
     // As runScript does, but each command says what is true when it is written: another connection may lead elsewhere.
     return send((...rest) => redis.evalsha(sha1, ...(rest as [number]))).catch((failure: unknown) => {
       if (!isUnknownScript(failure)) throw failure
@@ -68,25 +94,82 @@ export function createDomainRunner(
   }
 }
 
+/** What every script of the domain is told of its caller; see lua/domain.lua. */
+function callerOf(durability: DurabilityMode, runId: string, { inc, seq }: Stamp): string {
+  return `${durability} ${runId} ${inc} ${seq}`
+}
+
 function nowhere(): Stamp {
   return { inc: '', seq: 0 }
 }
 
-export function createCoherenceScripts(redis: Redis, settings: DomainSettings) {
-  const { keys } = settings
+export function createCoherenceScripts(redis: Redis, settings: CoherenceScriptSettings) {
+  const { keys, durability, failover, position = nowhere } = settings
   const lua = new URL('./lua/', import.meta.url)
   const run = createDomainRunner(redis, lua, settings)
   const [expel, leave] = [loadScript(lua, 'expel'), loadScript(lua, 'leave')]
+  const writes = new Map<string, Script>()
+
+  /** A write that counts once the replicas that are needed have it too; outside of mode failover, at once. */
+  async function write(name: 'sync' | 'confirm', args: readonly (string | number)[]): Promise<unknown> {
+    if (!failover) return run(name, [], args)
+    const wanted = replicasNeeded(failover.dataNodes)
+    let script = writes.get(name)
+    if (!script) writes.set(name, (script = loadScript(lua, name, featuresOf(durability))))
+    const all = [freshValue(), callerOf(durability, '-', position()), ...args]
+    const written = await runReplicated(failover.confirming, script, [keys.domain], all, {
+      replicas: wanted,
+      timeoutMs: Math.ceil(failover.leaseMs * replicationShare),
+    })
+    if (written.replicas < wanted) {
+      throw new Error(`${written.replicas} replicas have confirmed a write that ${wanted} must have`)
+    }
+    return written.reply
+  }
 
   return {
     async announce(kind: string, text: string): Promise<Recorded> {
       return parseRecorded(await run('announce', [], [keys.channel, kind, text]), 'announce')
     },
 
-    async sync({ id, inc, applied, leaseMs, settled, order, verify = false }: SyncRequest): Promise<Stamp> {
-      const args = [id, inc, applied, leaseMs, settled ? '1' : '0', order]
-      const reply = asList(await run('sync', [], args, { verify }), 'sync')
+    async sync(request: SyncRequest): Promise<Stamp> {
+      const { id, inc, applied, leaseMs, settled, order, verify = false } = request
+      const most = failover ? failover.dataNodes - 1 : ''
+      const args = [id, inc, applied, leaseMs, settled ? '1' : '0', order, most]
+      const reply = asList(await (failover ? write('sync', args) : run('sync', [], args, { verify })), 'sync')
       return { inc: asText(reply[0], 'sync'), seq: asCount(reply[1], 'sync') }
+    },
+
+    /** Writes something, and tells in which incarnation: what was written before is kept when it is. */
+    async confirmWrite(): Promise<string> {
+      return asText(await write('confirm', []), 'confirm')
+    },
+
+    async describePrimary(): Promise<PrimaryView> {
+      const [standing, replid, followed, listed, places] = asList(await run('replicas', [], []), 'replicas')
+      return {
+        standing: asText(standing, 'replicas') as PrimaryView['standing'],
+        replid: asText(replid, 'replicas'),
+        followed: asText(followed, 'replicas'),
+        listed: asText(listed, 'replicas').split(',').filter(Boolean),
+        replicas: parseAddresses(places),
+      }
+    },
+
+    /** Notes which processes follow the log of the primary. */
+    async enlist(replid: string, runIds: readonly string[]): Promise<void> {
+      await run('enlist', [], [replid, runIds.join(',')])
+    },
+
+    /** True when the promoted node with this log is open now, and the epoch goes on. */
+    async openPromoted(replid: string, votes: readonly string[]): Promise<boolean> {
+      const needed = replicasNeeded(failover?.dataNodes ?? Infinity)
+      return (await run('open_promoted', [], [replid, needed, ...votes])) === 1
+    },
+
+    /** True when the promoted node with this log is open now, in a new epoch. */
+    async giveUpPromoted(replid: string): Promise<boolean> {
+      return (await run('give_up', [], [replid])) === 1
     },
 
     /** How far those of the members are that are still listed. */
@@ -125,6 +208,16 @@ export function parseRecorded(reply: unknown, script: string): Recorded {
     members: parseMembers(members, script),
     count: asCount(count, script),
   }
+}
+
+/** `[host, port, host, port …]` */
+function parseAddresses(reply: unknown): NodeAddress[] {
+  const flat = asList(reply, 'replicas')
+  const addresses: NodeAddress[] = []
+  for (let i = 0; i + 1 < flat.length; i += 2) {
+    addresses.push({ host: asText(flat[i], 'replicas'), port: asCount(flat[i + 1], 'replicas') })
+  }
+  return addresses
 }
 
 /** `[id, value, id, value …]` */

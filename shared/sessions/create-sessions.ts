@@ -144,6 +144,7 @@ export function createSessions(options: SessionOptions): SessionService {
     const asked = { askedAt: clock.mono(), askedAtWall: clock.wall() }
     const loaded = await ask(() => onceMore(() => scripts.load(hash, withData)))
     coherence.saw(loaded)
+    if (!(await coherence.believes(loaded.inc))) throw new Unavailable('redis')
     if (loaded.state === 'corrupt') {
       counters.corrupt++
       options.onCorrupt?.(hash)
@@ -242,6 +243,7 @@ export function createSessions(options: SessionOptions): SessionService {
         void scripts.revokeSession(hash).catch(() => {})
         return dropped
       }
+      if (!(await ask(async () => coherence.keeps(created.inc)))) throw new Unavailable('redis')
       return { outcome: 'created', token, identity: created.identity }
     },
 

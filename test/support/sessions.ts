@@ -1,3 +1,4 @@
+import type { RedisTarget } from '../../shared/config/config.ts'
 import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
 import { openCoherence, type Coherence, type CoherenceOptions } from '../../shared/coherence/index.ts'
 import { deadlineIn, group } from '../../shared/kernel/lifecycle.ts'
@@ -23,10 +24,10 @@ export const alice: Subject = {
 
 /** The sessions part as one worker runs it, with connections of its own, here in the test's process. */
 export async function startSessionWorker(
-  redisUrl: string,
+  redisUrl: string | Exclude<RedisTarget, { kind: 'embedded' }>,
   overrides: Partial<SessionOptions & CoherenceOptions> = {},
 ): Promise<TestWorker> {
-  const target = { kind: 'single', url: redisUrl } as const
+  const target = typeof redisUrl === 'string' ? ({ kind: 'single', url: redisUrl } as const) : redisUrl
   const redis = openRedis(target, 'commands')
   const subscriber = openRedis(target, 'subscriber')
   const coherence = openCoherence({ redis, subscriber, durability: 'keep', leaseMs: 1_000, ...overrides })

@@ -1,6 +1,8 @@
 -- Shared by every script of the coherence domain, those of other parts included: which Redis this is, and how
 -- invalidations are put in order. Another part takes it in with `--@include ../../coherence/lua/domain`.
 
+--@include failover if failover
+
 -- The incarnation of this Redis: it names the data that all other answers speak of. When the run id is not the one
 -- that wrote the state (restart, promotion), or the state is gone (FLUSHALL), a new incarnation begins: nobody's
 -- acknowledgement or sequence number of the old one counts. The epoch says which sessions may live: in 'fence' mode
@@ -13,6 +15,7 @@
 -- Returns inc, epoch, seq (number), settled ('1' or false).
 local function incarnation(domain, fresh, caller)
   local durability, run_id, known_inc, known_seq = string.match(caller, '^(%S+) (%S+) (%S*) (%d+)$')
+  if durability == 'failover' then return proven_incarnation(domain, fresh, known_inc, tonumber(known_seq)) end
   if run_id == '-' then run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') end
   local state = redis.pcall('HMGET', domain, 'inc', 'epoch', 'seq', 'settled')
   if state.err then state = {} end

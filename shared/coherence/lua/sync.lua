@@ -4,10 +4,14 @@
 -- KEYS  1 domain
 -- ARGV  1 fresh random, 2 what the caller knows (see domain.lua), 3 member id, 4 incarnation that `applied` belongs to, 5 applied,
 --       6 lease ms (0: holds nothing in memory), 7 '1' when it has known that incarnation for a full lease,
---       8 the number of this sync, which grows with each
+--       8 the number of this sync, which grows with each, 9 the most replicas there may be (empty: any number)
 -- Returns { inc, seq }.
 --@include domain
 local inc, _, seq, settled = incarnation(KEYS[1], ARGV[1], ARGV[2])
+-- With more nodes than were declared, the confirmations of two primaries could be by different ones.
+if ARGV[9] ~= '' and this_node().replicas > tonumber(ARGV[9]) then
+  error({ err = 'REPLICAS there are more data nodes than were declared' })
+end
 local applied = ARGV[5]
 if ARGV[4] ~= inc then
   applied = '0'

@@ -15,7 +15,7 @@ import { openClusterSubscriber } from './cluster-subscriber.ts'
 import { tellScripts } from './identity.ts'
 import { QuietSentinelConnector } from './sentinel-connector.ts'
 import { keepPulse } from './subscriber-pulse.ts'
-import { parseClusterUrl, parseRedisUrl } from './url.ts'
+import { parseClusterUrl, parseNodeOptions, parseRedisUrl } from './url.ts'
 
 /** What a connection is for; decides its timeouts. */
 export type RedisPurpose =
@@ -77,6 +77,23 @@ function openKind(
   return purpose === 'subscriber'
     ? openClusterSubscriber(target.url, common)
     : openCluster(target.url, purpose, common)
+}
+
+/**
+ * A connection to one node of a Sentinel set, of a Cluster, or beside a single server, with the same credentials and the
+ * same protection.
+ */
+export function openNode(
+  target: Exclude<RedisTarget, { kind: 'embedded' }>,
+  { host, port }: { readonly host: string; readonly port: number },
+  options: RedisConnectionOptions = {},
+): Redis {
+  const { commandTimeoutMs = defaultCommandTimeoutMs } = options
+  const common = optionsFor('commands', commandTimeoutMs, options.name)
+  const client = new Redis({ ...common, ...parseNodeOptions(target), host, port })
+  boundCommands(client, commandTimeoutMs)
+  client.on('error', options.onError ?? (() => {}))
+  return client
 }
 
 /** A connection as a service: `start` waits until Redis answers, at most its command timeout; `stop` lets go. */

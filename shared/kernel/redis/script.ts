@@ -4,6 +4,8 @@
  * A file may take in shared functions with a line `--@include name`, which is replaced by `name.lua` of the same
  * folder (Redis has no modules, and a script must be one text). A path such as `../../coherence/lua/domain` reaches
  * another part's functions; it begins at the folder of the file that has the line. The `#!lua` line stays first.
+ * A line `--@include name if feature` counts only for those who ask for the feature: each call of a script makes all
+ * its functions anew, so nobody pays for those of a mode that is not his.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -23,9 +25,12 @@ export function scriptName(shaOrSource: string): string | undefined {
   return names.get(shaOrSource)
 }
 
-/** Reads `name.lua` from the folder. Throws when the file or something that it includes is missing. */
-export function loadScript(folder: URL, name: string): Script {
-  return describe(name, withIncludes(folder, name))
+/**
+ * Reads `name.lua` from the folder, with the features asked for. Throws when the file or something that it includes is
+ * missing.
+ */
+export function loadScript(folder: URL, name: string, features: readonly string[] = []): Script {
+  return describe(name, withIncludes(folder, name, features))
 }
 
 function describe(name: string, source: string): Script {
@@ -34,10 +39,12 @@ function describe(name: string, source: string): Script {
   return { name, source, sha1 }
 }
 
-function withIncludes(folder: URL, name: string): string {
+function withIncludes(folder: URL, name: string, features: readonly string[]): string {
   const file = new URL(`${name}.lua`, folder)
   const text = readFileSync(file, 'utf8')
-  return text.replace(/^--@include (\S+)$/gm, (_line, included: string) => withIncludes(file, included))
+  return text.replace(/^--@include (\S+)(?: if (\S+))?$/gm, (_line, included: string, feature?: string) =>
+    feature === undefined || features.includes(feature) ? withIncludes(file, included, features) : '',
+  )
 }
 
 /**

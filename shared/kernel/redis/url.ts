@@ -52,6 +52,20 @@ export function parseClusterUrl(text: string): {
   return { nodes: hosts, options: { ...auth, ...(scheme.startsWith('rediss') ? { tls: {} } : {}) } }
 }
 
+/** How to connect to any node of what this URL stands for, besides its address. */
+export function parseNodeOptions(target: {
+  kind: 'single' | 'sentinel' | 'cluster'
+  url: string
+}): Pick<RedisOptions, 'username' | 'password' | 'tls'> {
+  if (target.kind !== 'single') return parseClusterUrl(target.url).options
+  const { username, password, tls } = parseRedisUrl({ kind: 'single', url: target.url })
+  return {
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...(tls === undefined ? {} : { tls }),
+  }
+}
+
 /** Takes `scheme://user:password@host1:port1,host2:port2/path` apart; `URL` refuses a list of hosts. */
 function splitHosts(text: string, defaultPort: number) {
   const match = /^([a-z+]+):\/\/(?:([^@/]*)@)?([^/?]+)\/?(.*)$/.exec(text)
