@@ -6,10 +6,12 @@
  * a sequence number that is ahead; a subscriber that is silently dead costs memory hits, never correctness.
  */
 import { hostname } from 'node:os'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import type { Clock } from '../kernel/clock.ts'
+import { ConfigurationError } from '../kernel/errors.ts'
 import type { Deadline, Service } from '../kernel/lifecycle.ts'
-import type { Coherence, CoherenceCounters, Stamp } from './coherence.ts'
+import type { Coherence, CoherenceCounters, DurabilityMode, Stamp } from './coherence.ts'
 import { catchUpMs, maximumLeaseMs, surely } from './constants.ts'
 import { createFollowers } from './followers.ts'
 import { freshValue } from './fresh-value.ts'
@@ -19,13 +21,14 @@ import { MemberState } from './member-state.ts'
 import { isPending, type CoherenceScripts } from './scripts.ts'
 
 export interface MembershipDependencies {
-  readonly scripts: Pick<CoherenceScripts, 'sync' | 'leave'>
+  readonly scripts: Pick<CoherenceScripts, 'join' | 'sync' | 'leave'>
   /** A connection for pub/sub alone. */
   readonly subscriber: Redis
   readonly channel: string
   /** What this member is called on its host; its process id otherwise. */
   readonly place?: string | undefined
   readonly clock: Clock
+  readonly durability: DurabilityMode
   readonly incarnations: IncarnationWatch
   readonly leaseMs: number
   /** Mode failover: the primary was promoted and has not opened yet. */
@@ -75,7 +78,16 @@ export function stayOutside({ scripts, incarnations }: OutsiderDependencies): Me
 }
 
 export function joinDomain(dependencies: MembershipDependencies): Membership {
-  const { scripts, subscriber, channel, clock, incarnations, leaseMs, place = process.pid } = dependencies
+  const {
+    scripts,
+    subscriber,
+    channel,
+    durability,
+    clock,
+    incarnations,
+    leaseMs,
+    place = process.pid,
+  } = dependencies
   const { onPending } = dependencies
   const memberId = `${hostname()}:${place}:${freshValue()}`
   const followers = createFollowers()
@@ -235,8 +247,22 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
     void sync()
   }
 
+  /** Rejects when members that disagree on how the domain works are alive; those that are gone are outwaited once. */
+  async function agree(): Promise<void> {
+    const first = await scripts.join('').catch((cause: unknown) => {
+      // Nobody is told anything yet; those who wait with this one have agreed.
+      if (!isPending(cause)) throw cause
+      return null
+    })
+    if (first === null || first.agreed) return
+    await pause(surely(maximumLeaseMs))
+    const again = await scripts.join(first.seen)
+    if (!again.agreed) throw new ConfigurationError([disagreement(durability, again.theirs)])
+  }
+
   const service: Service = {
     async start() {
+      await agree()
       running = true
       subscriber.on('message', onMessage)
       subscriber.on('ready', onSubscriberReady)
@@ -279,6 +305,13 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
     },
     replicated,
   }
+}
+
+function disagreement(durability: DurabilityMode, theirs: string): string {
+  return (
+    `the workers that are running on this Redis agreed on something else (${theirs}; this one: durability ` +
+    `${durability}). Set SESSION_DURABILITY alike on every host, and stop those of an older version first.`
+  )
 }
 
 function newCounters(): CoherenceCounters {

@@ -62,6 +62,7 @@ export function openCoherence(options: CoherenceOptions): Coherence {
         scripts,
         subscriber,
         channel,
+        durability,
         place,
         clock,
         incarnations,

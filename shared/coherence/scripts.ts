@@ -48,6 +48,10 @@ export interface SyncRequest {
   readonly verify?: boolean
 }
 
+export type JoinReply =
+  | { readonly agreed: true; readonly inc: string }
+  | { readonly agreed: false; readonly theirs: string; readonly seen: string }
+
 export type CoherenceScripts = ReturnType<typeof createCoherenceScripts>
 
 /**
@@ -130,6 +134,15 @@ export function createCoherenceScripts(redis: Redis, settings: CoherenceScriptSe
   return {
     async announce(kind: string, text: string): Promise<Recorded> {
       return parseRecorded(await run('announce', [], [keys.channel, kind, text]), 'announce')
+    },
+
+    /**
+     * Asks to become a member. `seen` is what a refusal said before: when it is still so, those who disagree are gone.
+     */
+    async join(seen: string): Promise<JoinReply> {
+      const [inc, outcome, theirs, now] = asList(await run('join', [], [seen]), 'join')
+      if (outcome === 'agreed') return { agreed: true, inc: asText(inc, 'join') }
+      return { agreed: false, theirs: asText(theirs, 'join'), seen: asText(now, 'join') }
     },
 
     async sync(request: SyncRequest): Promise<Stamp> {

@@ -1,9 +1,59 @@
 import { expect } from 'chai'
 import { Redis } from 'ioredis'
+import { ConfigurationError } from '../../shared/kernel/errors.ts'
 import { cleanUpAfterEach } from '../support/clean-up.ts'
 import { eventually } from '../support/eventually.ts'
 import { startRedis, type TestRedisOptions } from '../support/redis.ts'
 import { signIn, startSessionWorker, type TestWorker } from '../support/sessions.ts'
+
+describe('A domain whose members disagree', () => {
+  const afterwards = cleanUpAfterEach()
+
+  it('does not take one up that means something else by a restart, as long as others live', async () => {
+    const redis = await startRedis()
+    afterwards(() => redis.stop())
+    const first = await startSessionWorker(redis.url, { durability: 'keep' })
+    const { token } = await signIn(first)
+
+    const refused = await startSessionWorker(redis.url, { durability: 'fence' }).catch(
+      (cause: unknown) => cause,
+    )
+    expect(refused).to.be.instanceOf(ConfigurationError)
+    expect((refused as Error).message)
+      .to.include('durability keep')
+      .and.include('durability fence')
+
+    await first.stop()
+    const heir = await startSessionWorker(redis.url, { durability: 'fence' })
+    afterwards(() => heir.stop())
+    expect((await heir.sessions.authenticate(token))?.user.id, 'nobody is signed out by it').to.equal('alice')
+  }).timeout(30_000)
+
+  it('does not take up one of a later protocol while those of an older one live', async () => {
+    const redis = await startRedis()
+    afterwards(() => redis.stop())
+    const operator = new Redis(redis.url)
+    afterwards(() => operator.disconnect())
+    const before = await startSessionWorker(redis.url)
+    const { token } = await signIn(before)
+    await before.stop()
+    // As the version before left it, with a member that goes on renewing its lease.
+    await operator.hdel('{sx}:c', 'agreement')
+    let order = 0
+    const renew = () => operator.hset('{sx}:c', 'w:old', `0:1000:${++order}`)
+    await renew()
+    const renewing = setInterval(() => void renew(), 50)
+    const refused = await startSessionWorker(redis.url).catch((cause: unknown) => cause)
+    clearInterval(renewing)
+    expect(refused).to.be.instanceOf(ConfigurationError)
+    expect((refused as Error).message).to.include('protocol 1')
+
+    const heir = await startSessionWorker(redis.url)
+    afterwards(() => heir.stop())
+    expect((await heir.sessions.authenticate(token))?.user.id).to.equal('alice')
+    expect((await heir.sessions.revoke(token)).outcome).to.equal('revoked')
+  }).timeout(30_000)
+})
 
 describe('A logout on a Redis that', () => {
   const afterwards = cleanUpAfterEach()

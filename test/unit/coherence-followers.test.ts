@@ -18,10 +18,12 @@ function createMember() {
         acknowledged.push(inc === 'a' ? applied : 0)
         return { inc: 'a', seq: redis.seq }
       },
+      join: async () => ({ agreed: true, inc: 'a' }),
       leave: async () => {},
     },
     subscriber: subscriber as unknown as Redis,
     channel: 'channel',
+    durability: 'keep',
     clock: systemClock,
     incarnations: watchIncarnation(systemClock),
     leaseMs: 2_000,

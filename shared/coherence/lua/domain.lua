@@ -1,6 +1,7 @@
 -- Shared by every script of the coherence domain, those of other parts included: which Redis this is, and how
 -- invalidations are put in order. Another part takes it in with `--@include ../../coherence/lua/domain`.
 
+--@include agreement
 --@include failover if failover
 
 -- The incarnation of this Redis: it names the data that all other answers speak of. When the run id is not the one
@@ -29,7 +30,7 @@ local function incarnation(domain, fresh, caller)
   if durability ~= 'keep' or went_back or not epoch then epoch = fresh end
   inc = run_id .. ':' .. fresh
   redis.call('DEL', domain, domain .. ':m')
-  redis.call('HSET', domain, 'inc', inc, 'epoch', epoch, 'seq', 0)
+  redis.call('HSET', domain, 'inc', inc, 'epoch', epoch, 'seq', 0, 'agreement', agreement(durability))
   return inc, epoch, 0, false
 end
 

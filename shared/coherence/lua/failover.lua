@@ -4,6 +4,7 @@
 --   nodes   the run ids of the replicas that followed it, separated by commas
 -- A run id names one run of one process, so it also says that the process has not restarted since (from a file that may
 -- be older than what it acknowledged).
+--@include agreement
 
 local function this_node()
   local info = redis.call('INFO', 'server') .. redis.call('INFO', 'replication')
@@ -45,7 +46,8 @@ end
 local function begin(domain, node, fresh, epoch, nodes)
   local inc = node.run_id .. ':' .. fresh
   redis.call('DEL', domain, domain .. ':m')
-  redis.call('HSET', domain, 'inc', inc, 'epoch', epoch, 'seq', 0, 'replid', node.replid, 'nodes', nodes)
+  redis.call('HSET', domain, 'inc', inc, 'epoch', epoch, 'seq', 0, 'replid', node.replid, 'nodes', nodes,
+    'agreement', agreement('failover'))
   return inc, epoch, 0, false
 end
 
