@@ -261,8 +261,8 @@ export function createSessions(options: SessionOptions): SessionService {
       return 'saved'
     },
 
-    async list(userId) {
-      const found = await ask(() => scripts.list(userId))
+    async list(userId, { most = Number.MAX_SAFE_INTEGER } = {}) {
+      const found = await ask(() => scripts.list(userId, most))
       return found.map(({ identity }) => identity.session).sort((a, b) => b.createdAt - a.createdAt)
     },
 

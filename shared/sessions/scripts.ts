@@ -51,6 +51,7 @@ export type SessionScripts = ReturnType<typeof createSessionScripts>
 
 const lua = new URL('./lua/', import.meta.url)
 const dayMs = 86_400_000
+const listedAtOnce = 50
 const defaultMostDataBytes = 32 * 1024
 
 export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
@@ -170,13 +171,18 @@ export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
       }
     },
 
-    async list(userId: string): Promise<Description[]> {
-      const reply = await run(
-        'list',
-        [keys.user(userId), keys.index(userId)],
-        [keys.sessionPrefix, keys.userPrefix],
-      )
-      return asList(reply, 'list').flatMap((item) => parseDescription(item) ?? [])
+    /** Those that will expire last come first; a few at a time, so that Redis serves others in between. */
+    async list(userId: string, most: number): Promise<Description[]> {
+      const index = keys.index(userId)
+      const entries = asList(await run('index', [index], [most]), 'index').map(String)
+      const found: Description[] = []
+      for (let done = 0; done < entries.length; done += listedAtOnce) {
+        const page = entries.slice(done, done + listedAtOnce)
+        const args = [keys.sessionPrefix, keys.userPrefix, ...page]
+        const reply = asList(await run('list', [keys.user(userId), index], args), 'list')
+        found.push(...reply.flatMap((item) => parseDescription(item) ?? []))
+      }
+      return found
     },
 
     async revokeSession(hash: string): Promise<Recorded> {

@@ -142,8 +142,8 @@ export interface Sessions {
   /** Changes the label its owner gave to the session. */
   relabel(token: string, label: string | null): Promise<'saved' | 'gone'>
 
-  /** All valid sessions of the user, newest first. */
-  list(userId: string): Promise<SessionInfo[]>
+  /** The valid sessions of the user, newest first: all, or only as many as that which would expire last. */
+  list(userId: string, options?: { most?: number }): Promise<SessionInfo[]>
 
   /** Ends the session of this token. */
   revoke(token: string): Promise<Revocation>

@@ -193,6 +193,36 @@ describe('what a revocation costs', () => {
   })
 })
 
+describe('what listing sessions costs', () => {
+  const afterwards = cleanUpAfterEach()
+
+  it('Redis serves others between the pages of a user with 10,000 sessions', async () => {
+    const redis = await startRedis()
+    afterwards(() => redis.stop())
+    const operator = new Redis(redis.url)
+    afterwards(() => operator.disconnect())
+    const worker = await startSessionWorker(redis.url, { maxPerUser: 20_000, cache: 'redis' })
+    afterwards(() => worker.stop())
+    const { token } = await signIn(worker)
+    const template = await operator.hgetall(`{sx}:s:${hashToken(token)}`)
+    const pipeline = operator.pipeline()
+    for (let i = 1; i < 10_000; i++) {
+      pipeline.hset(`{sx}:s:${i}`, { ...template, id: `id${i}` }).pexpire(`{sx}:s:${i}`, 60_000)
+      pipeline.zadd('{sx}:i:alice', Date.now() + 60_000 + i, `id${i}:${i}`)
+    }
+    await pipeline.exec()
+
+    const calls = async () => (await commandCalls(operator)).get('evalsha') ?? 0
+    const before = await calls()
+    expect(await worker.sessions.list('alice')).to.have.length(10_000)
+    expect((await calls()) - before, 'one page after the other').to.be.above(100)
+    const few = await worker.sessions.list('alice', { most: 10 })
+    expect(few.map(({ id }) => id).sort()).to.deep.equal(
+      Array.from({ length: 10 }, (_, i) => `id${9_999 - i}`).sort(),
+    )
+  }).timeout(30_000)
+})
+
 /** How often each command ran, those that scripts call included. */
 async function commandCalls(redis: Redis): Promise<Map<string, number>> {
   const stats = await redis.info('commandstats')

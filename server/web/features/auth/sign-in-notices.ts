@@ -3,6 +3,9 @@ import type { Queues } from '../../../../shared/queues/queues.ts'
 import { signInNotice } from '../../../jobs.ts'
 import type { Identity, Sessions } from '../../../../shared/sessions/sessions.ts'
 
+/** A device that was not used for so many sessions is as good as new, and a sign-in must not read thousands. */
+const mostLooked = 100
+
 /** Has the user told of this sign-in if it is from a new device. Never delays or fails the sign-in. */
 export type NoticeSignIn = (identity: Identity) => void
 
@@ -18,7 +21,7 @@ export function signInNotices(parts: {
   const { sessions, queues, log } = parts
 
   async function notice({ user, session }: Identity): Promise<void> {
-    const others = (await sessions.list(user.id)).filter(({ id }) => id !== session.id)
+    const others = (await sessions.list(user.id, { most: mostLooked })).filter(({ id }) => id !== session.id)
     if (others.length === 0 || others.some(({ userAgent }) => userAgent === session.userAgent)) return
     const { createdAt: at, ip, userAgent } = session
     await queues.enqueue(signInNotice, { accountId: user.id, at, ip, userAgent }, { dedupeKey: session.id })
