@@ -88,7 +88,9 @@ describe('with every kind of Redis that REDIS_URL can name', function () {
     recordSecret(ofSentinel)
     await expectToServe(url(ofSentinel), trust)
 
-    const { output } = await refusedStart({ redisUrl: url('another-word'), env: trust })
+    const { code, output } = await refusedStart({ redisUrl: url('another-word'), env: trust })
+    expect(code).to.equal(78)
+    expect(output).to.contain('the Sentinels want another password')
     expect(output).to.contain(`rediss+sentinel://[redacted]@localhost:${sentinel}/shop?[redacted]`)
     expect(output).not.to.contain('another-word')
   })

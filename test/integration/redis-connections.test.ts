@@ -69,8 +69,7 @@ describe('connections to Redis', function () {
       await end()
       await rejection(client.set('lease', 'of then'))
       const later = [client.set('lease', 'of then'), client.multi().set('lease', 'of then').exec()]
-      for (const attempt of later) await rejection(expectAnswers(attempt))
-      // More that waits when the connection comes back, and whose time is over by then.
+      await Promise.all(later.map((attempt) => rejection(expectAnswers(attempt))))
       await begin()
       await eventually(async () => expect(await client.set('other', 'x')).to.equal('OK'), 30_000)
       expect(await client.get('lease')).not.to.equal('of then')

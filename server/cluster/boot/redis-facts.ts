@@ -74,6 +74,9 @@ async function patiently<T>(
 /** What waiting will not mend, and the way out. */
 function refusalOf(cause: unknown): string | null {
   const message = cause instanceof Error ? cause.message : ''
+  if (/sentinels are unreachable.*\b(NOAUTH|WRONGPASS)\b/i.test(message)) {
+    return 'the Sentinels want another password. Put the right sentinelPassword (and sentinelUser) into it.'
+  }
   if (/^(NOAUTH|WRONGPASS)|invalid password|without any password configured/i.test(message)) {
     return `${message} Put the right user and password into it.`
   }
