@@ -1,5 +1,6 @@
 import { commonPasswords } from './common-passwords.ts'
 import { emailKey } from './email-key.ts'
+import { isWellFormed } from './stored-text.ts'
 
 const shortest = 8
 const longest = 128
@@ -22,6 +23,8 @@ export function passwordProblem(
   { email, name }: PasswordOwner,
   refused: ReadonlySet<string> = commonPasswords(),
 ): string | null {
+  // The mark stands where a terminal or a pipe could not be read: whatever stood there.
+  if (!isWellFormed(password) || password.includes('\ufffd')) return 'must not contain half a character'
   const length = [...password].length
   if (length < shortest) return `must have at least ${shortest} characters`
   if (length > longest) return `must have at most ${longest} characters`
@@ -31,8 +34,14 @@ export function passwordProblem(
   }
   if (name !== undefined && key === emailKey(name)) return 'must not be the name of its owner'
   if (key === 'lockstep') return 'must not be the name of this product'
+  if (isRepetition(key)) return 'is a few characters over and over: choose one that nobody would try'
   if (refused.has(key)) return 'is one of the most common passwords: choose one that nobody would try'
   return null
+}
+
+/** `12341234`, `hahahaha`: long passphrases may repeat themselves as they like. */
+function isRepetition(key: string): boolean {
+  return [...key].length <= 12 && /^(.{1,6}?)\1+$/u.test(key)
 }
 
 function localPart(email: string): string {

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { hash as argon2, parseOptions, verify as argon2Verify } from '@node-rs/argon2'
 import type { Passwords } from './accounts.ts'
 import { createBoundedQueue } from './bounded-queue.ts'
+import { isWellFormed, UnstorableText } from './stored-text.ts'
 
 /** OWASP's first choice for argon2id. Each hash under way holds 19 MiB. */
 const parameters = { algorithm: 2 /* argon2id */, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
@@ -42,16 +43,24 @@ export function createPasswords(options: PasswordsOptions = {}): Passwords {
   }
 
   return {
-    hash: (password) => inTurn(() => argon2(password, parameters)),
+    async hash(password) {
+      requireWhole(password)
+      return inTurn(() => argon2(password, parameters))
+    },
     verify: (hash, password) =>
       inTurn(async () => {
         // Made before it is known whether it is needed: else the first unknown address would take twice as long.
         const fallback = await decoyHash()
-        const genuine = hash !== null && isArgon2(hash)
+        const genuine = hash !== null && isArgon2(hash) && isWellFormed(password)
         const matches = await argon2Verify(genuine ? hash : fallback, password)
         return genuine && matches
       }),
   }
+}
+
+/** In UTF-8 every half of a pair becomes the same mark: one such password would open what another one closed. */
+function requireWhole(password: string): void {
+  if (!isWellFormed(password)) throw new UnstorableText('password', 'must not contain half a character')
 }
 
 function isArgon2(hash: string): boolean {

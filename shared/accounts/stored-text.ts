@@ -3,6 +3,11 @@ import { emailKey } from './email-key.ts'
 /** What no database here can keep as it is: SQLite ends a text at NUL, Postgres refuses it, half pairs change. */
 const unstorable = /[\0\p{Cs}]/u
 
+/** Has a text only whole characters? In UTF-8 the half of any pair becomes the same mark. */
+export function isWellFormed(text: string): boolean {
+  return !/\p{Cs}/u.test(text)
+}
+
 /** In characters; with four bytes each still below what an index entry of Postgres can hold. */
 const longestEmail = 254
 

@@ -29,7 +29,23 @@ describe('rules for passwords', () => {
   it('common passwords are refused, in any letter case', () => {
     const common = ['password', 'PASSWORD', 'Password123', 'qwertyuiop', 'Summer2024', '12345678', 'aaaaaaaa']
     for (const password of [...common, 'iloveyou', 'P@ssw0rd', 'letmein123', 'lockstep1', 'hgfedcba']) {
-      expect(passwordProblem(password, owner), password).to.match(/most common/)
+      expect(passwordProblem(password, owner), password).to.match(/most common|over and over/)
+    }
+  })
+
+  it('those that lead the lists of leaked passwords are refused (ASVS 6.2.4: the first 3,000)', () => {
+    const leading = `password 12345678 baseball trustno1 1qaz2wsx corvette steelers bigdaddy marlboro 12344321 redskins
+      butthead 19841984 1234512345 10101010 sexsexsex 609609609 hahahaha qwerqwer qwertyqwerty blablabla 24682468 01012009 43214321
+      88888888 123123123 12341234 xxxxxxxx 0987654321 slipknot jordan23 liverpoo mountain johannes snickers zaq12wsx`
+    for (const password of leading.split(/\s+/)) {
+      expect(passwordProblem(password, {}), password).to.match(/most common|over and over/)
+    }
+    expect(commonPasswords().size).to.be.above(15_000)
+  })
+
+  it('half a character is refused: it would be the same as any other half', () => {
+    for (const half of ['\ud800', '\udc00', '\ud83d', '\ufffd']) {
+      expect(passwordProblem(`four wooden ${half} spoons`, {})).to.equal('must not contain half a character')
     }
   })
 

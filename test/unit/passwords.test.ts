@@ -22,6 +22,16 @@ describe('passwords', () => {
     expect(await passwords.verify(hash, long.slice(0, -1))).to.equal(false)
   })
 
+  it('half a character is no part of any password, so that one does not open what another closed', async () => {
+    const halves = ['\ud800', '\ud801', '\udfff'].map((half) => `four wooden ${half} spoons`)
+    for (const half of halves) {
+      expect((await rejectionOf(passwords.hash(half))).message).to.match(/half a character/)
+    }
+    // As one that was stored before it was refused: in UTF-8 all of them have this mark.
+    const stored = await passwords.hash('four wooden \ufffd spoons')
+    for (const half of halves) expect(await passwords.verify(stored, half)).to.equal(false)
+  })
+
   it('hashes are argon2id with the parameters of OWASP, and differ for one password', async () => {
     const hashes = await Promise.all([passwords.hash('same'), passwords.hash('same')])
     for (const hash of hashes) expect(hash).to.match(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/)
