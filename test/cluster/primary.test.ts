@@ -229,6 +229,20 @@ describe('the primary', function () {
     expect(output).to.contain("DATA_DIR=/dev/null/data can't be used")
   })
 
+  for (const [name, env] of Object.entries({
+    'a data directory where the system takes none': { DATA_DIR: '/proc/self/x' },
+    'an accounts file below a file': { DATABASE_URL: 'sqlite:/dev/null/x' },
+    'an accounts file where the system takes no directory': { DATABASE_URL: 'sqlite:/proc/self/x/accounts' },
+  })) {
+    it(`${name} is refused at once, by the name of its variable`, async () => {
+      const { code, output } = await refusedStart({ env })
+      expect(code).to.equal(78)
+      for (const [variable, value] of Object.entries(env)) {
+        expect(output).to.contain(variable).and.contain(value.replace('sqlite:', ''))
+      }
+    })
+  }
+
   it('refuses a port in use before it starts anything', async () => {
     const other = createServer().listen(0, '127.0.0.1')
     await once(other, 'listening')

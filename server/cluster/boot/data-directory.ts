@@ -10,10 +10,11 @@
  * secret of ours in it is closed by itself.
  */
 import { closeSync, openSync } from 'node:fs'
-import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import Database from 'libsql'
 import { ConfigurationError, messageOf } from '../../../shared/kernel/errors.ts'
+import { makeDirectory } from '../../../shared/kernel/make-directory.ts'
 import type { Service } from '../../../shared/kernel/lifecycle.ts'
 
 /** Which has no such permissions. */
@@ -31,7 +32,7 @@ export function createDataDirectory(directory: string): Service {
   return {
     async start() {
       try {
-        const made = await mkdir(directory, { recursive: true, mode: 0o700 })
+        const made = makeDirectory(directory, 0o700)
         if (made === undefined) {
           const objection = await objectionTo(directory)
           if (objection !== null) throw new ConfigurationError([objection])

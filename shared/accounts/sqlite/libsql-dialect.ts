@@ -8,7 +8,7 @@
  * a prepared statement that met a busy file unfinished until it is garbage, and no transaction of the handle can
  * commit before (tursodatabase/libsql-js#237). `exec` has no such fault.
  */
-import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs'
+import { chmodSync, closeSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import {
@@ -25,6 +25,7 @@ import {
 import Database from 'libsql'
 import { ConfigurationError, messageOf, Unavailable } from '../../kernel/errors.ts'
 import { deadlineIn, remaining, type Deadline } from '../../kernel/lifecycle.ts'
+import { makeDirectory } from '../../kernel/make-directory.ts'
 
 export interface LibsqlOptions {
   readonly file: string
@@ -116,7 +117,7 @@ function createDriver({ file, timeoutMs }: LibsqlOptions): Driver {
 async function open(file: string, timeoutMs: number): Promise<Database.Database> {
   const deadline = deadlineIn(timeoutMs)
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    makeDirectory(dirname(file), 0o700)
     // Before SQLite does: the files that it puts beside this one get the same permissions.
     closeSync(openSync(file, 'a', 0o600))
     chmodSync(file, 0o600)
@@ -132,13 +133,15 @@ async function open(file: string, timeoutMs: number): Promise<Database.Database>
     }
   } catch (failure) {
     if (failure instanceof Unavailable) throw failure
-    throw new ConfigurationError([`The accounts can't be kept in ${file}: ${faultOf(failure)}`])
+    throw new ConfigurationError([
+      `The accounts can't be kept in ${file}: ${faultOf(failure)} (DATABASE_URL says where, else DATA_DIR)`,
+    ])
   }
 }
 
 function faultOf(failure: unknown): string {
   if (codeOf(failure) === 'SQLITE_NOTADB') return 'it is not an SQLite database. Name another file.'
-  return messageOf(failure)
+  return `${messageOf(failure)}. Name a file in a directory that this user may write to.`
 }
 
 function execute<R>(handle: Database.Database, query: CompiledQuery): QueryResult<R> {
