@@ -6,6 +6,7 @@ import { expect } from 'chai'
 import { pino } from 'pino'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { z } from 'zod'
+import { deploymentKeys } from '../../shared/deployment/deployment-keys.ts'
 import { deadlineIn, group, type Service } from '../../shared/kernel/lifecycle.ts'
 import { createJobWorkers } from '../../shared/queues/job-workers.ts'
 import { defineJob } from '../../shared/queues/job.ts'
@@ -45,12 +46,14 @@ describe('The dashboard in a real browser', function () {
     this.timeout(300_000)
     browser = await launchBrowser()
     redis = await startRedis()
-    cluster = await startCluster({ redisUrl: redis.url, env: withoutLimits })
+    cluster = await startCluster({ redisUrl: redis.url, env: { ...withoutLimits, APP_NAME: 'shop' } })
     const connection = openRedis({ kind: 'single', url: redis.url }, 'commands')
-    queues = createQueues({ redis: connection, jobs: [echo] })
+    const { queues: prefix } = deploymentKeys('shop')
+    queues = createQueues({ redis: connection, jobs: [echo], prefix })
     const workers = createJobWorkers({
       connect: () => openRedis({ kind: 'single', url: redis.url }, 'blocking'),
       queues,
+      prefix,
       jobs: [echo],
       services: undefined,
       log: pino({ level: 'silent' }),
@@ -106,7 +109,7 @@ describe('The dashboard in a real browser', function () {
     await page.getByRole('button', { name: 'Confirm' }).click()
     await eventually(async () => expect((await queues.find('echo', id))?.state).to.equal('completed'))
     await page.getByRole('link', { name: /^completed/i }).click()
-    await page.getByRole('link', { name: id }).waitFor()
+    await page.getByRole('link', { name: `#${id}` }).waitFor()
     expect(faults).to.deep.equal([])
     await eventually(async () => {
       const trail = await administrator.send('/api/v1/admin/audit?action=queue-action')
