@@ -3,7 +3,7 @@ import type { Broadcast } from '../live/broadcast.ts'
 import type { RateLimiter } from '../limits/rate-limiter.ts'
 import type { Mailer } from '../mail/mailer.ts'
 import type { Job } from '../queues/job.ts'
-import type { EnqueueOptions, JobView } from '../queues/queues.ts'
+import type { EnqueueOptions, JobRequest, JobView } from '../queues/queues.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { RegisteredServices } from './register.ts'
@@ -31,6 +31,11 @@ export interface AppQueues {
     payload: NoInfer<Stored>,
     options?: EnqueueOptions,
   ): Promise<string>
+  /** The same for many, in one round trip: all or none. */
+  enqueueMany<Stored>(
+    job: Job<Stored, never>,
+    requests: readonly JobRequest<NoInfer<Stored>>[],
+  ): Promise<string[]>
   /** Null when there is no such job, or not any more. */
   find(name: string, id: string): Promise<JobView | null>
 }

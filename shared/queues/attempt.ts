@@ -33,22 +33,20 @@ export async function runAttempt<Services>(
   running: RunningJob,
   surroundings: AttemptSurroundings<Services>,
 ): Promise<unknown> {
-  const { signal } = running
-  const log = surroundings.log.child({ job: job.name, jobId: bull.id })
   const timeout = setTimeout(
     () => running.interrupt(new Interruption('timeout', `took longer than ${job.timeoutMs} ms`)),
     job.timeoutMs,
   )
-  const work = startWork(job, bull, signal, { ...surroundings, log })
+  const log = lazily(() => surroundings.log.child({ job: job.name, jobId: bull.id }))
+  const work = startWork(job, bull, running, log, surroundings)
   const settled = work.then(ignore, ignore)
   try {
-    await Promise.race([settled, whenAborted(signal)])
+    const why = await Promise.race([settled, running.interrupted])
     // Handlers answer an abort with all kinds of errors, or return what they have: that is no result.
-    if (!signal.aborted) return await work
+    if (why === undefined) return await work
     await Promise.race([settled, wait(settleMs, undefined, { ref: false })])
-    const why = signal.reason as Interruption
     if (why.kind === 'timeout') throw why
-    return await putBack(bull, token, why, log)
+    return await putBack(bull, token, why, log())
   } finally {
     clearTimeout(timeout)
     running.end()
@@ -58,8 +56,9 @@ export async function runAttempt<Services>(
 async function startWork<Services>(
   job: AnyJob<Services>,
   bull: BullJob,
-  signal: AbortSignal,
-  { work, services, log, threads }: AttemptSurroundings<Services>,
+  running: RunningJob,
+  log: () => Log,
+  { work, services, threads }: AttemptSurroundings<Services>,
 ): Promise<unknown> {
   const { payload, tick } = readStored(bull)
   const run: JobRun<unknown> = {
@@ -67,11 +66,20 @@ async function startWork<Services>(
     data: readPayload(job, payload),
     attempt: bull.attemptsMade + 1,
     scheduledFor: tick === undefined ? null : new Date(tick),
-    signal,
-    log,
+    get signal() {
+      return running.signal
+    },
+    get log() {
+      return log()
+    },
     progress: (value) => bull.updateProgress(value as object),
   }
   return work.kind === 'handler' ? work.handler(run, services) : runSandboxed(work.file, run, threads)
+}
+
+function lazily<T>(make: () => T): () => T {
+  let made: T | undefined
+  return () => (made ??= make())
 }
 
 /** Trying again would not make a wrong payload right. */
@@ -104,12 +112,6 @@ async function putBack(bull: BullJob, token: string, { kind }: Interruption, log
     log.warn({ reason: kind, err: cause }, 'the job could not be handed over')
   }
   throw new WaitingError()
-}
-
-function whenAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }
 
 function ignore(): void {}

@@ -13,7 +13,7 @@ import { systemClock } from '../kernel/clock.ts'
 import { remaining, type Deadline, type Service } from '../kernel/lifecycle.ts'
 import { createSparingWarning } from '../telemetry/sparing-log.ts'
 import { JobWorker } from './bull.ts'
-import type { Log } from './job.ts'
+import { mostAttempts, type Log } from './job.ts'
 import type { Queues } from './queues.ts'
 import { createRunningJobs, type RunningJob } from './running-jobs.ts'
 import { settleMs } from './attempt.ts'
@@ -44,7 +44,6 @@ export interface ConsumerOptions {
   /** What the process is called; no two alike, also not one after the other. */
   readonly worker?: string | undefined
   readonly concurrency: number
-  readonly attempts: number
   readonly keepCompleted: KeepJobs
   readonly keepFailed: KeepJobs
   readonly recovery: RecoveryLimits
@@ -83,7 +82,7 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       lockDuration: recovery.lockMs,
       stalledInterval: recovery.stalledCheckMs,
       maxStalledCount: recovery.maxStalls,
-      maxStartedAttempts: options.attempts + recovery.maxStalls + handOversAllowed,
+      maxStartedAttempts: mostAttempts + recovery.maxStalls + handOversAllowed,
       removeOnComplete: options.keepCompleted,
       removeOnFail: options.keepFailed,
       runRetryDelay: 1_000,

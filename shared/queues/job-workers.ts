@@ -50,7 +50,6 @@ export function createJobWorkers<Services>(options: JobWorkersOptions<Services>)
       prefix,
       connect,
       concurrency: job.concurrency,
-      attempts: job.attempts,
       keepCompleted: bullRetention(job.keepCompleted),
       keepFailed: bullRetention(job.keepFailed),
       recovery,

@@ -55,6 +55,8 @@ export function mayEnqueue({ enqueue }: Pick<Job, 'enqueue'>, roles: readonly st
 export interface Backoff {
   readonly type: 'fixed' | 'exponential'
   readonly delayMs: number
+  /** Which part of each wait is left to chance, 0 to 1, so that many that failed together do not return together. */
+  readonly jitter?: number
 }
 
 /** How long finished jobs stay to be looked at, whichever limit comes first. */
@@ -188,6 +190,16 @@ export function isWhole(value: unknown, least: number, most: number): value is n
   return Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most
 }
 
+export const mostAttempts = 100
+
+/** What is wrong with it, or null. */
+export function backoffProblem(backoff: Backoff): string | null {
+  const { type, delayMs, jitter = 0 } = backoff ?? {}
+  if (type !== 'fixed' && type !== 'exponential') return 'backoff is fixed or exponential'
+  if (!isWhole(delayMs, 0, longestMs)) return 'backoff.delayMs must be whole milliseconds, at most a year'
+  return typeof jitter === 'number' && jitter >= 0 && jitter <= 1 ? null : 'backoff.jitter must be 0 to 1'
+}
+
 export const longestMs = 366 * 24 * 60 * 60 * 1_000
 
 function problemsOf(job: AnyJob): string[] {
@@ -199,9 +211,8 @@ function problemsOf(job: AnyJob): string[] {
     [isUsableName(job.name), 'name it with small letters, digits and hyphens, at most 64'],
     [!reservedNames.includes(job.name), 'this name is taken by the queue of schedules'],
     [strict, 'payload must be a z.strictObject'],
-    [isWhole(job.attempts, 1, 100), 'attempts must be 1 to 100'],
-    [backoff.type === 'fixed' || backoff.type === 'exponential', 'backoff is fixed or exponential'],
-    [isWhole(backoff.delayMs, 0, longestMs), 'backoff.delayMs must be whole milliseconds, at most a year'],
+    [isWhole(job.attempts, 1, mostAttempts), `attempts must be 1 to ${mostAttempts}`],
+    [backoffProblem(backoff) === null, backoffProblem(backoff) ?? ''],
     [isWhole(job.priority, 0, 2_097_151), 'priority must be 0 to 2097151'],
     [isWhole(job.timeoutMs, 1, 2 ** 31 - 1), 'timeoutMs must be whole milliseconds, at most 24 days'],
     [isWhole(job.concurrency, 1, 1_000), 'concurrency must be 1 to 1000'],

@@ -10,12 +10,14 @@ export interface PayloadProblem {
 export class InvalidPayload extends Error {
   readonly status = 422
   readonly expose = true
+  readonly job: string
   readonly problems: readonly PayloadProblem[]
 
   constructor(job: string, problems: readonly PayloadProblem[]) {
     const named = problems.map(({ field, message }) => (field === '' ? message : `${field}: ${message}`))
     super(`not a payload of the job ${job}: ${named.join('; ')}`)
     this.name = 'InvalidPayload'
+    this.job = job
     this.problems = problems
   }
 }

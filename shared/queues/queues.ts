@@ -11,10 +11,18 @@ import type { Redis } from 'ioredis'
 import { Unavailable } from '../kernel/errors.ts'
 import type { Service } from '../kernel/lifecycle.ts'
 import { JobQueue } from './bull.ts'
-import { DedupeConflict, dedupeId, dedupeMs, isIdFor, keyedJobId } from './dedupe.ts'
-import { isWhole, jobsByName, longestMs, type AnyJob, type Job } from './job.ts'
+import { jobsByName, type AnyJob, type Job } from './job.ts'
 import { defaultPrefix, ticksQueue } from './keys.ts'
-import { checkPayload } from './payload.ts'
+import { createPatience } from './patience.ts'
+import { InvalidPayload } from './payload.ts'
+import {
+  answerTo,
+  bullBackoff,
+  bullRequest,
+  type Enqueued,
+  type EnqueueOptions,
+  type JobRequest,
+} from './request.ts'
 import type { ScheduleDefinition } from './schedule.ts'
 import { parseStoredJob, type StoredJob } from './stored-job.ts'
 import { ticksByOurClock } from './tick-strategy.ts'
@@ -28,26 +36,6 @@ export interface QueuesOptions {
   /** The longest that a call may take. Default 2 s. */
   readonly timeoutMs?: number
   readonly telemetry?: Telemetry
-}
-
-export interface EnqueueOptions {
-  /** Do it this much later. */
-  readonly delayMs?: number
-  /**
-   * Of several requests with one key (by one asker) within a day, the first makes the job, the others are answered
-   * with its id, even when it is done by then. One with another payload is refused with `DedupeConflict`.
-   */
-  readonly dedupeKey?: string
-  /** Instead of the job's own. */
-  readonly priority?: number
-  /** The user who asks, who may then look at it. */
-  readonly by?: string
-}
-
-export interface Enqueued {
-  readonly id: string
-  /** False when an earlier request with this `dedupeKey` made the job. */
-  readonly created: boolean
 }
 
 /** A job as one may look at it. */
@@ -84,6 +72,14 @@ export interface Queues extends Service {
     payload: NoInfer<Stored>,
     options?: EnqueueOptions,
   ): Promise<Enqueued>
+  /**
+   * The same for many, in one round trip: none is taken when one of them is wrong. `InvalidPayload` names the fields
+   * with their place, such as `3.to`.
+   */
+  enqueueMany<Stored>(
+    job: Job<Stored, never>,
+    requests: readonly JobRequest<NoInfer<Stored>>[],
+  ): Promise<Enqueued[]>
   /** Null when there is no such job, or not any more. */
   find(name: string, id: string): Promise<JobView | null>
   /** Gives a tick of a schedule its run: one, however often it is asked. */
@@ -96,12 +92,14 @@ export interface Queues extends Service {
   bull(name: string): Queue
 }
 
-const optionNames: readonly string[] = ['delayMs', 'dedupeKey', 'priority', 'by']
+/** So that no call holds Redis, or the event loop, for long. */
+const mostAtOnce = 10_000
 
 export function createQueues(options: QueuesOptions): Queues {
   const { redis, prefix = defaultPrefix, timeoutMs = 2_000, telemetry } = options
   const jobs = jobsByName(options.jobs)
   const queues = new Map<string, Queue>()
+  const patience = createPatience(timeoutMs)
 
   function bull(name: string): Queue {
     const open = queues.get(name)
@@ -126,17 +124,15 @@ export function createQueues(options: QueuesOptions): Queues {
   /** Runs the call within the bound. It is not begun when it could only wait for a connection. */
   async function ask<T>(call: () => Promise<T>): Promise<T> {
     if (redis.status !== 'ready') throw new Unavailable('redis')
-    let timer: NodeJS.Timeout | undefined
-    const patience = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
-    })
     try {
-      return await Promise.race([call(), patience])
+      return await patience.within(call())
     } catch (cause) {
       throw new Unavailable('redis', { cause })
-    } finally {
-      clearTimeout(timer)
     }
+  }
+
+  function refuseStrangers(job: AnyJob): void {
+    if (jobs.get(job.name) !== job) throw new TypeError(`the job ${job.name} was not given to createQueues`)
   }
 
   async function add(name: string, stored: StoredJob, jobOptions: JobsOptions): Promise<string> {
@@ -159,28 +155,22 @@ export function createQueues(options: QueuesOptions): Queues {
       queues.clear()
     },
 
-    async enqueue(job, payload, enqueueOptions = {}) {
-      if (jobs.get(job.name) !== job) throw new TypeError(`the job ${job.name} was not given to createQueues`)
-      refuseWrongOptions(enqueueOptions)
-      const { delayMs = 0, dedupeKey, by, priority = job.priority } = enqueueOptions
-      const stored = checkPayload(job, payload)
-      const jobId = dedupeKey === undefined ? undefined : keyedJobId(stored)
-      const id = await add(
-        job.name,
-        { payload: stored, by },
-        {
-          attempts: job.attempts,
-          backoff: { type: job.backoff.type, delay: job.backoff.delayMs },
-          ...(priority > 0 ? { priority } : {}),
-          ...(delayMs > 0 ? { delay: delayMs } : {}),
-          ...(dedupeKey === undefined || jobId === undefined
-            ? {}
-            : { jobId, deduplication: { id: dedupeId(by, dedupeKey), ttl: dedupeMs } }),
-        },
+    async enqueue(job, payload, about) {
+      refuseStrangers(job)
+      const request = bullRequest(job, payload, about)
+      return answerTo(request, await add(request.name, request.data, request.opts))
+    },
+
+    async enqueueMany(job, asked) {
+      refuseStrangers(job)
+      if (asked.length > mostAtOnce)
+        throw new TypeError(`enqueueMany takes ${mostAtOnce} jobs at once at most`)
+      const requests = asked.map(({ payload, options: about }, index) =>
+        inList(index, () => bullRequest(job, payload, about)),
       )
-      if (jobId === undefined || id === jobId) return { id, created: true }
-      if (!isIdFor(id, stored)) throw new DedupeConflict(job.name, id)
-      return { id, created: false }
+      if (requests.length === 0) return []
+      const added = await ask(() => bull(job.name).addBulk(requests))
+      return requests.map((request, index) => answerTo(request, added[index]?.id as string))
     },
 
     async overdueMs(name) {
@@ -215,7 +205,7 @@ export function createQueues(options: QueuesOptions): Queues {
         {
           jobId,
           attempts: jobOptions.attempts,
-          backoff: { type: jobOptions.backoff.type, delay: jobOptions.backoff.delayMs },
+          backoff: bullBackoff(jobOptions.backoff),
           ...(jobOptions.priority > 0 ? { priority: jobOptions.priority } : {}),
           ...(jitterMs > 0 ? { delay: randomInt(jitterMs + 1) } : {}),
           // Held from here until the run has ended for good, through retries, drains and dead workers.
@@ -265,20 +255,17 @@ function askerOf(data: unknown): string | null {
   }
 }
 
-function refuseWrongOptions(options: EnqueueOptions & { repeat?: never }): void {
-  if ('repeat' in options) {
-    throw new TypeError('repeat: BullMQ would take it and never repeat the job; declare a schedule instead')
-  }
-  const unknown = Object.keys(options).find((name) => !optionNames.includes(name))
-  if (unknown !== undefined) throw new TypeError(`enqueue has no option ${JSON.stringify(unknown)}`)
-  const { delayMs, dedupeKey, priority } = options
-  if (delayMs !== undefined && !isWhole(delayMs, 0, longestMs)) {
-    throw new TypeError('delayMs must be whole milliseconds, at most a year')
-  }
-  if (dedupeKey !== undefined && (typeof dedupeKey !== 'string' || !/^.{1,256}$/su.test(dedupeKey))) {
-    throw new TypeError('dedupeKey must be 1 to 256 characters')
-  }
-  if (priority !== undefined && !isWhole(priority, 0, 2_097_151)) {
-    throw new TypeError('priority must be 0 to 2097151')
+function inList<T>(index: number, check: () => T): T {
+  try {
+    return check()
+  } catch (failure) {
+    if (!(failure instanceof InvalidPayload)) throw failure
+    const at = (field: string) => (field === '' ? String(index) : `${index}.${field}`)
+    throw new InvalidPayload(
+      failure.job,
+      failure.problems.map(({ field, message }) => ({ field: at(field), message })),
+    )
   }
 }
+
+export type { Enqueued, EnqueueOptions, JobRequest }

@@ -18,8 +18,11 @@ export class Interruption extends Error {
 }
 
 export interface RunningJob {
+  /** Aborted with the interruption. Made when it is first asked for: most handlers never do. */
   readonly signal: AbortSignal
   interrupt(why: Interruption): void
+  /** Resolves with the reason if the attempt is interrupted; never otherwise. */
+  readonly interrupted: Promise<Interruption>
   /** The attempt is over. */
   end(): void
 }
@@ -34,13 +37,46 @@ export interface RunningJobs {
   handOverAll(): void
 }
 
+class Running implements RunningJob {
+  heldUntil: number
+  readonly interrupted: Promise<Interruption>
+  readonly #forget: (running: Running) => void
+  #tell: (why: Interruption) => void = () => {}
+  #why: Interruption | null = null
+  #controller: AbortController | null = null
+
+  constructor(heldUntil: number, forget: (running: Running) => void) {
+    this.heldUntil = heldUntil
+    this.#forget = forget
+    this.interrupted = new Promise((resolve) => (this.#tell = resolve))
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController()
+    if (this.#why !== null) this.#controller.abort(this.#why)
+    return this.#controller.signal
+  }
+
+  interrupt(why: Interruption): void {
+    if (this.#why !== null) return
+    this.#why = why
+    // Before the handler answers the abort, whose outcome is not looked at.
+    this.#tell(why)
+    this.#controller?.abort(why)
+  }
+
+  end(): void {
+    this.#forget(this)
+  }
+}
+
 export function createRunningJobs(clock: Clock, lockMs: number): RunningJobs {
-  const running = new Map<string, { controller: AbortController; heldUntil: number }>()
+  const running = new Map<string, Running>()
 
   function lose(id: string): void {
     running
       .get(id)
-      ?.controller.abort(new Interruption('lock-lost', 'the lock was lost: another worker does this job'))
+      ?.interrupt(new Interruption('lock-lost', 'the lock was lost: another worker does this job'))
   }
 
   return {
@@ -49,16 +85,11 @@ export function createRunningJobs(clock: Clock, lockMs: number): RunningJobs {
     },
 
     begin(id) {
-      const controller = new AbortController()
-      const entry = { controller, heldUntil: clock.mono() + lockMs }
+      const entry = new Running(clock.mono() + lockMs, (ended) => {
+        if (running.get(id) === ended) running.delete(id)
+      })
       running.set(id, entry)
-      return {
-        signal: controller.signal,
-        interrupt: (why) => controller.abort(why),
-        end() {
-          if (running.get(id) === entry) running.delete(id)
-        },
-      }
+      return entry
     },
 
     renewed(ids) {
@@ -75,8 +106,8 @@ export function createRunningJobs(clock: Clock, lockMs: number): RunningJobs {
     },
 
     handOverAll() {
-      for (const { controller } of running.values()) {
-        controller.abort(new Interruption('hand-over', 'this process stops: another one does the job'))
+      for (const entry of running.values()) {
+        entry.interrupt(new Interruption('hand-over', 'this process stops: another one does the job'))
       }
     },
   }

@@ -27,7 +27,6 @@ export function createTickWorker(options: TickWorkerOptions): Consumer {
     prefix,
     connect,
     concurrency: 10,
-    attempts: 10,
     // A tick's run stays to be looked at; a completed tick would only stand in the way of the same one, sent by hand.
     keepCompleted: { count: 0 },
     keepFailed: { count: 1_000, age: 7 * 24 * 60 * 60 },

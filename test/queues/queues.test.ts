@@ -108,6 +108,9 @@ describe('asking for a job', () => {
     'an empty key': { dedupeKey: '' },
     'an endless key': { dedupeKey: 'x'.repeat(300) },
     'a priority beyond the last': { priority: 3e6 },
+    'no attempts': { attempts: 0 },
+    'a backoff of another kind': { backoff: { type: 'linear', delayMs: 1 } },
+    'more jitter than all': { backoff: { type: 'fixed', delayMs: 1, jitter: 2 } },
   })) {
     it(`refuses ${what}`, async () => {
       expect(await rejection(queues.enqueue(letter, { to: 'ada' }, options as object))).to.be.instanceOf(
@@ -162,6 +165,35 @@ describe('asking for a job', () => {
     expect(await queues.addRun(definition, 1_000)).to.equal('added')
     expect(await queues.addRun(definition, 2_000)).to.equal('left out')
     expect((await queues.measure())['letter']?.waiting).to.equal(1)
+  })
+
+  it('takes many in one round trip, in order, and none of them when one is wrong', async () => {
+    const asked = await queues.enqueueMany(letter, [
+      { payload: { to: 'a' } },
+      { payload: { to: 'b' }, options: { delayMs: 60_000, by: 'user-1' } },
+      { payload: { to: 'c' }, options: { dedupeKey: 'c' } },
+      { payload: { to: 'c' }, options: { dedupeKey: 'c' } },
+    ])
+    expect(asked.map(({ created }) => created)).to.deep.equal([true, true, true, false])
+    expect(asked[3]?.id).to.equal(asked[2]?.id)
+    expect(await queues.find('letter', asked[1]!.id)).to.include({ state: 'delayed', by: 'user-1' })
+
+    const wrong = [{ payload: { to: 'd' } }, { payload: { to: 7 as never } }]
+    const failure = await rejection(queues.enqueueMany(letter, wrong))
+    expect(failure).to.be.instanceOf(InvalidPayload).and.to.have.nested.property('problems[0].field', '1.to')
+    expect((await queues.measure())['letter']).to.include({ waiting: 2, delayed: 1 })
+    expect(await queues.enqueueMany(letter, [])).to.deep.equal([])
+    const tooMany = Array.from({ length: 10_001 }, () => ({ payload: { to: 'x' } }))
+    expect(await rejection(queues.enqueueMany(letter, tooMany))).to.be.instanceOf(TypeError)
+  })
+
+  it('lets each request say how often and after which waits it is tried', async () => {
+    const backoff = { type: 'exponential', delayMs: 50, jitter: 0.5 } as const
+    const { id } = await queues.enqueue(letter, { to: 'ada' }, { attempts: 9, backoff })
+    expect((await queues.bull('letter').getJob(id))?.opts).to.deep.include({
+      attempts: 9,
+      backoff: { type: 'exponential', delay: 50, jitter: 0.5 },
+    })
   })
 
   it('delays, and lets the lowest priority wait for none', async () => {
