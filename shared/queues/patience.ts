@@ -1,66 +1,48 @@
 /**
- * Bounds how long calls are waited for, all by the same time. One timer serves all of them: they run out of time in the
- * order in which they began.
+ * Bounds how long calls are waited for, all by the same time. A timer for each call would cost as much as the call: here
+ * one ticks for all of them, four times in that time, while there are any. A call is given up at its fourth tick, so
+ * after three quarters of the time at least, and never later than the time.
  */
 export interface Patience {
   /** As the work settles, or rejects when it takes too long; then its outcome is not looked at any more. */
   within<T>(work: Promise<T>): Promise<T>
 }
 
-interface Wait {
-  readonly until: number
-  giveUp(): void
-}
+type GiveUp = () => void
 
-export function createPatience(timeoutMs: number): Patience {
-  const waits = new Set<Wait>()
+const ticks = 4
+
+export function createPatience(timeoutMs: number, failed: (cause: unknown) => Error): Patience {
+  /** Those that began since the last tick come first. */
+  const begun: Set<GiveUp>[] = Array.from({ length: ticks }, () => new Set())
   let timer: NodeJS.Timeout | null = null
 
-  function watch(): void {
-    const [first] = waits
-    if (first === undefined || timer !== null) return
-    timer = setTimeout(expire, Math.max(0, first.until - performance.now()))
-  }
-
-  function expire(): void {
-    timer = null
-    const now = performance.now()
-    for (const wait of waits) {
-      // A timer may fire a moment early.
-      if (wait.until > now + 1) break
-      waits.delete(wait)
-      wait.giveUp()
-    }
-    watch()
-  }
-
-  function end(wait: Wait): void {
-    waits.delete(wait)
-    if (waits.size > 0 || timer === null) return
-    clearTimeout(timer)
+  function tick(): void {
+    const outOfTime = begun.pop() as Set<GiveUp>
+    for (const giveUp of outOfTime) giveUp()
+    begun.unshift(new Set())
+    if (timer === null || begun.some(({ size }) => size > 0)) return
+    clearInterval(timer)
     timer = null
   }
 
   return {
-    within(work) {
-      return new Promise((resolve, reject) => {
-        const wait: Wait = {
-          until: performance.now() + timeoutMs,
-          giveUp: () => reject(new Error(`no answer within ${timeoutMs} ms`)),
-        }
-        waits.add(wait)
-        watch()
+    within: (work) =>
+      new Promise((resolve, reject) => {
+        const [own] = begun as [Set<GiveUp>]
+        const giveUp = () => reject(failed(new Error(`no answer within ${timeoutMs} ms`)))
+        own.add(giveUp)
+        timer ??= setInterval(tick, timeoutMs / ticks)
         work.then(
           (value) => {
-            end(wait)
+            own.delete(giveUp)
             resolve(value)
           },
           (cause: unknown) => {
-            end(wait)
-            reject(cause instanceof Error ? cause : new Error(String(cause)))
+            own.delete(giveUp)
+            reject(failed(cause))
           },
         )
-      })
-    },
+      }),
   }
 }

@@ -1,4 +1,5 @@
 import type { AnyJob } from './job.ts'
+import { notPlain, plainCopy } from './plain-copy.ts'
 
 export interface PayloadProblem {
   /** Path in the payload, such as `to` or `lines.2.text`; empty for the payload as a whole. */
@@ -30,13 +31,18 @@ export const payloadLimitBytes = 256 * 1024
  * replaced by what the schema makes of it: that happens once, when the job is run.
  */
 export function checkPayload(job: AnyJob, payload: unknown): unknown {
-  const text = asJson(job.name, payload)
-  if (Buffer.byteLength(text) > payloadLimitBytes) {
-    throw new InvalidPayload(job.name, [{ field: '', message: `larger than ${payloadLimitBytes} bytes` }])
-  }
-  const stored: unknown = JSON.parse(text)
+  const plain = plainCopy(payload, payloadLimitBytes)
+  const stored = plain === notPlain ? throughJson(job.name, payload) : plain
   parsePayload(job, stored)
   return stored
+}
+
+function throughJson(job: string, payload: unknown): unknown {
+  const text = asJson(job, payload)
+  if (Buffer.byteLength(text) > payloadLimitBytes) {
+    throw new InvalidPayload(job, [{ field: '', message: `larger than ${payloadLimitBytes} bytes` }])
+  }
+  return JSON.parse(text)
 }
 
 /** The stored payload as the handler gets it. */

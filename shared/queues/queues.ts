@@ -99,7 +99,7 @@ export function createQueues(options: QueuesOptions): Queues {
   const { redis, prefix = defaultPrefix, timeoutMs = 2_000, telemetry } = options
   const jobs = jobsByName(options.jobs)
   const queues = new Map<string, Queue>()
-  const patience = createPatience(timeoutMs)
+  const patience = createPatience(timeoutMs, (cause) => new Unavailable('redis', { cause }))
 
   function bull(name: string): Queue {
     const open = queues.get(name)
@@ -122,13 +122,9 @@ export function createQueues(options: QueuesOptions): Queues {
   }
 
   /** Runs the call within the bound. It is not begun when it could only wait for a connection. */
-  async function ask<T>(call: () => Promise<T>): Promise<T> {
-    if (redis.status !== 'ready') throw new Unavailable('redis')
-    try {
-      return await patience.within(call())
-    } catch (cause) {
-      throw new Unavailable('redis', { cause })
-    }
+  function ask<T>(call: () => Promise<T>): Promise<T> {
+    if (redis.status !== 'ready') return Promise.reject(new Unavailable('redis'))
+    return patience.within(call())
   }
 
   function refuseStrangers(job: AnyJob): void {
@@ -158,7 +154,8 @@ export function createQueues(options: QueuesOptions): Queues {
     async enqueue(job, payload, about) {
       refuseStrangers(job)
       const request = bullRequest(job, payload, about)
-      return answerTo(request, await add(request.name, request.data, request.opts))
+      const { id } = await ask(() => bull(request.name).add(request.name, request.data, request.opts))
+      return answerTo(request, id as string)
     },
 
     async enqueueMany(job, asked) {
