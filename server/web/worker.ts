@@ -11,6 +11,7 @@ import type { DeploymentKeys } from '../../shared/deployment/deployment-keys.ts'
 import { group, type Service } from '../../shared/kernel/lifecycle.ts'
 import type { Logger } from '../../shared/telemetry/log.ts'
 import { createQueues } from '../../shared/queues/queues.ts'
+import { createScheduleControl } from '../../shared/queues/schedule-control.ts'
 import { createScheduleViews } from '../../shared/queues/schedule-views.ts'
 import { answerPrimary, type MetricsChannel } from '../../shared/telemetry/metrics/answer-primary.ts'
 import { limitReadings, signInReadings } from '../../shared/telemetry/metrics/limit-readings.ts'
@@ -222,7 +223,10 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
         roles: rolesWith(app.roles),
         passwordProblem,
         queues,
-        schedules: createScheduleViews({ redis, prefix: keys.queues }),
+        schedules: {
+          ...createScheduleViews({ redis, prefix: keys.queues }),
+          ...createScheduleControl({ redis, queues, prefix: keys.queues }),
+        },
         requestPasswordReset: passwordResetRequests(queues),
         noticeSignIn: signInNotices({ sessions, queues, log }),
         recordAuthEvent: createAuthEvents({ log, audit, signed: (hook, event) => hooks.signed(hook, event) }),

@@ -12,9 +12,11 @@ export interface ScheduleKeys {
   readonly lock: string
   /** `{lockstep}:schedules-served` hash: `<name>:tick`, the last tick served, `<name>:run`, the last that ran. */
   readonly served: string
+  /** `{lockstep}:schedules-paused` set of the names of schedules whose ticks get no run at the moment. */
+  readonly paused: string
 }
 
 export function scheduleKeys(prefix: string): ScheduleKeys {
   const at = (suffix: string) => `${prefix}:schedules-${suffix}`
-  return { applied: at('applied'), lock: at('lock'), served: at('served') }
+  return { applied: at('applied'), lock: at('lock'), served: at('served'), paused: at('paused') }
 }

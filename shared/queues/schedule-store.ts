@@ -41,7 +41,20 @@ export function openScheduleStore(redis: Redis, prefix: string) {
       await redis.hset(keys.applied, schedule.definition.name, JSON.stringify(schedule))
     },
 
+    async pause(name: string): Promise<void> {
+      await redis.sadd(keys.paused, name)
+    },
+
+    async resume(name: string): Promise<void> {
+      await redis.srem(keys.paused, name)
+    },
+
+    async paused(): Promise<ReadonlySet<string>> {
+      return new Set(await redis.smembers(keys.paused))
+    },
+
     async remove(name: string): Promise<void> {
+      await redis.srem(keys.paused, name)
       await redis.hdel(keys.applied, name)
       await redis.hdel(keys.served, `${name}:tick`, `${name}:run`)
     },

@@ -18,6 +18,8 @@ export interface ScheduleView {
   readonly lastRun: Date | null
   readonly misfire: string
   readonly overlap: Overlap
+  /** Its ticks get no run until it is resumed. */
+  readonly paused: boolean
 }
 
 export interface ScheduleViews {
@@ -30,7 +32,11 @@ export function createScheduleViews(options: { redis: Redis; prefix?: string }):
   const store = openScheduleStore(options.redis, options.prefix ?? defaultPrefix)
   return {
     async list() {
-      const [{ byName }, served] = await Promise.all([store.applied(), store.served()]).catch((cause) => {
+      const [{ byName }, served, paused] = await Promise.all([
+        store.applied(),
+        store.served(),
+        store.paused(),
+      ]).catch((cause) => {
         throw new Unavailable('redis', { cause })
       })
       const names = [...byName].sort(([a], [b]) => (a < b ? -1 : 1))
@@ -45,6 +51,7 @@ export function createScheduleViews(options: { redis: Redis; prefix?: string }):
           lastRun: lastRun === null ? null : new Date(lastRun),
           misfire: describeMisfire(definition.misfire),
           overlap: definition.overlap,
+          paused: paused.has(name),
         }
       })
     },

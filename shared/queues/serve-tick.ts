@@ -48,15 +48,25 @@ export interface TickServerOptions {
 
 export function createTickServer(options: TickServerOptions): TickServer {
   const { redis, queues, log, prefix = defaultPrefix, missedAfterMs } = options
-  const { served } = scheduleKeys(prefix)
+  const { served, paused } = scheduleKeys(prefix)
 
   return {
     async serve(definition, tick) {
       const schedule = definition.name
       const now = Date.now()
-      const last = Number((await redis.hget(served, `${schedule}:tick`)) ?? 0)
+      const [lastServed, isPaused] = await Promise.all([
+        redis.hget(served, `${schedule}:tick`),
+        redis.sismember(paused, schedule),
+      ])
+      const last = Number(lastServed ?? 0)
       const first = tick > last ? tick : nextTick(definition.timing, last)
       if (first > tick && first > now) return
+      if (isPaused) {
+        // Served without a run: what comes due during a pause is not missed, it is not wanted.
+        const [latest = first] = dueTicks(definition.timing, first, Math.max(now, first), 1)
+        await recordTick(redis, served, { schedule, tick: latest, ran: false })
+        return
+      }
       for (const due of ticksToRun(definition, first, now, missedAfterMs)) {
         const ran = (await queues.addRun(definition, due)) === 'added'
         await recordTick(redis, served, { schedule, tick: due, ran })

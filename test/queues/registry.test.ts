@@ -10,6 +10,8 @@ import {
   type ScheduleRegistry,
   type ScheduleRegistryOptions,
 } from '../../shared/queues/schedule-registry.ts'
+import { createScheduleControl } from '../../shared/queues/schedule-control.ts'
+import { createTickServer } from '../../shared/queues/serve-tick.ts'
 import { createScheduleViews } from '../../shared/queues/schedule-views.ts'
 import { defineSchedule } from '../../shared/queues/schedule.ts'
 import { openRedis } from '../../shared/kernel/redis/connections.ts'
@@ -179,6 +181,47 @@ describe('the registry of schedules', () => {
     expect(await names()).to.deep.equal([])
   })
 
+  it('gives a paused schedule no run, makes up for none when it is resumed, and runs it now when asked', async () => {
+    const often = schedule('often', { everyMs: 100 })
+    await registry({ schedules: [often] }).reconcile()
+    const control = createScheduleControl({ redis, queues })
+    const ticks = createTickServer({ redis, queues, log: pino({ level: 'silent' }) })
+    expect(await control.pause('nothing')).to.equal(false)
+    expect(await control.pause('often')).to.equal(true)
+    const [view] = await createScheduleViews({ redis }).list()
+    expect(view).to.include({ paused: true })
+
+    const tick = await pendingTick('often')
+    await eventually(() => expect(Date.now()).to.be.above(tick))
+    await ticks.serve(often.definition, tick)
+    expect(await runs()).to.deep.equal([])
+    const run = await control.runNow('often')
+    expect(run).to.have.property('job', 'report')
+    expect(await runs()).to.have.length(1)
+
+    expect(await control.resume('often')).to.equal(true)
+    await ticks.serve(often.definition, tick)
+    const later = Math.floor(Date.now() / 100) * 100 + 100
+    await ticks.serve(often.definition, later)
+    const ids = (await runs()).map((id) => Number(id?.split('@')[1])).filter((at) => at % 100 === 0)
+    expect(Math.min(...ids), 'nothing of the pause').to.be.above(tick)
+    expect(await control.runNow('nothing')).to.equal(null)
+  })
+
+  it('does not run now what still runs and must not overlap', async () => {
+    const once = defineSchedule({
+      name: 'once',
+      job,
+      pattern: '0 0 1 1 *',
+      misfire: 'skip',
+      overlap: 'forbid',
+    })
+    await registry({ schedules: [once] }).reconcile()
+    const control = createScheduleControl({ redis, queues })
+    expect(await control.runNow('once')).to.have.property('id')
+    expect(await control.runNow('once')).to.equal('running')
+  })
+
   it('shows the next five runs of each schedule, and the last', async () => {
     const nightly = defineSchedule({
       name: 'nightly',
@@ -198,6 +241,7 @@ describe('the registry of schedules', () => {
       lastRun: null,
       misfire: 'backfill(3)',
       overlap: 'allow',
+      paused: false,
     })
     expect(view?.next).to.have.length(5)
     expect(view?.next[0]?.getTime()).to.equal(await pendingTick('nightly'))

@@ -157,4 +157,36 @@ describe('The routes of jobs', () => {
       expect((await ask(bob, 'echo', { data: { message: 'hi' } })).status).to.equal(202),
     )
   })
+
+  it('let operators pause, resume and run a schedule now, and nobody else', async () => {
+    ada = await app.signIn('ada@example.com')
+    operator = await app.signIn('operator@example.com')
+    const log = pino({ level: 'silent' })
+    const nightly = defineSchedule({
+      name: 'nightly',
+      job: report,
+      pattern: '0 3 * * *',
+      misfire: 'skip',
+      overlap: 'forbid',
+    })
+    await createScheduleRegistry({ redis, queues, schedules: [nightly], log }).reconcile()
+    const act = (bearer: string, path: string) =>
+      app.request('POST', `/api/v1/admin/schedules/${path}`, { bearer })
+    for (const action of ['run', 'pause', 'resume']) {
+      expect((await act(ada, `nightly/${action}`)).status).to.equal(403)
+      expect((await act(operator, `nothing/${action}`)).status).to.equal(404)
+    }
+    const shown = async () => {
+      const answer = await app.request('GET', '/api/v1/admin/schedules', { bearer: operator })
+      return answer.json().schedules.find(({ name }: { name: string }) => name === 'nightly')
+    }
+    expect((await act(operator, 'nightly/pause')).status).to.equal(204)
+    expect(await shown()).to.include({ paused: true })
+    expect((await act(operator, 'nightly/resume')).status).to.equal(204)
+    expect(await shown()).to.include({ paused: false })
+    const run = await act(operator, 'nightly/run')
+    expect(run.status, run.text).to.equal(202)
+    expect((await look(operator, `report/${run.json().id}`)).status).to.equal(200)
+    expect((await act(operator, 'nightly/run')).status).to.equal(409)
+  })
 })

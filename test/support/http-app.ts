@@ -37,6 +37,7 @@ import { deadlineIn, group } from '../../shared/kernel/lifecycle.ts'
 import type { Mail } from '../../shared/mail/mailer.ts'
 import type { AnyJob } from '../../shared/queues/job.ts'
 import { createQueues } from '../../shared/queues/queues.ts'
+import { createScheduleControl } from '../../shared/queues/schedule-control.ts'
 import { createScheduleViews } from '../../shared/queues/schedule-views.ts'
 import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
 import { freshValue, openCoherence } from '../../shared/coherence/index.ts'
@@ -200,7 +201,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
         roles: builtInRoles,
         passwordProblem: (candidate) => (candidate.length < 8 ? 'must be at least 8 characters long' : null),
         queues,
-        schedules: createScheduleViews({ redis }),
+        schedules: { ...createScheduleViews({ redis }), ...createScheduleControl({ redis, queues }) },
         noticeSignIn: options.jobs ? signInNotices({ sessions, queues, log }) : () => {},
         // As the job does it, at once.
         async requestPasswordReset(email) {

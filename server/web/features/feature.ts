@@ -9,6 +9,7 @@ import type { Config } from '../../../shared/config/config.ts'
 import type { LoginGuard } from '../../../shared/limits/login-guard.ts'
 import type { AskPrimary } from '../../../shared/process/primary-handle.ts'
 import type { Queues } from '../../../shared/queues/queues.ts'
+import type { ScheduleControl } from '../../../shared/queues/schedule-control.ts'
 import type { ScheduleViews } from '../../../shared/queues/schedule-views.ts'
 import type { Settings } from '../../../shared/settings/settings.ts'
 import type { Limits } from '../../../shared/limits/open-limits.ts'
@@ -40,7 +41,7 @@ export interface ServerServices {
   readonly guard: LoginGuard
   /** Every job, and the queues themselves. */
   readonly queues: Pick<Queues, 'jobs' | 'bull' | 'enqueue' | 'find'>
-  readonly schedules: ScheduleViews
+  readonly schedules: ScheduleViews & ScheduleControl
   readonly readiness: Readiness
   /** What administrators change while the server runs. */
   readonly settings: Settings<RuntimeSettings>
