@@ -3,76 +3,92 @@
  * clock and its record among them. What is asked is decided when it is sent, so that all who want something of a key in
  * that turn are asked for together.
  */
+import type { Filled, KeyState } from './key-state.ts'
 import type { Grant, Ledgers, Trip } from './ledgers.ts'
 import type { Terms } from './policy.ts'
 import { lease, type LeaseAnswer, type LeaseAnswers, type LeaseClaim } from './scripts.ts'
 
-export interface LeaseRequests {
-  /** Rejects with `Unavailable`, as `Ledgers.ask` does. What is granted too late goes to `onLate`. */
-  request(request: LeaseRequest): Promise<Leased>
-}
-
 export interface LeaseRequest {
+  readonly state: KeyState
   readonly terms: Terms
-  claim(): LeaseClaim
-  onLate(grant: Grant): void
+  readonly need: number
+  /** Of the state, when it was asked. */
+  readonly version: number
+  readonly askedAt: number
+  resolve(filled: Filled): void
 }
 
-/** The answer to one request. */
-export interface Leased extends Omit<Trip<unknown>, 'answer'> {
-  readonly answer: LeaseAnswer
-  readonly grant: Grant
+/** What becomes of requests; called once for each, in the order in which they were made. */
+export interface LeaseHandler {
+  /** It is sent now: what is asked for. */
+  claim(request: LeaseRequest): LeaseClaim
+  granted(
+    request: LeaseRequest,
+    claim: LeaseClaim,
+    answer: LeaseAnswer,
+    grant: Grant,
+    trip: Trip<unknown>,
+  ): Filled
+  failed(request: LeaseRequest, cause: unknown): Filled
+  /** The answer came when `failed` had been called. */
+  late(grant: Grant): void
 }
 
-interface Waiting {
-  readonly request: LeaseRequest
-  resolve(leased: Leased): void
-  reject(cause: unknown): void
+export interface LeaseRequests {
+  send(request: LeaseRequest): void
+  /** Resolves when nothing is under way. */
+  idle(): Promise<void>
 }
 
 /** More in one call would keep Redis from others for too long: each costs it some 5 microseconds. */
 const mostInACall = 64
 
-export function createLeaseRequests(ledgers: Ledgers): LeaseRequests {
-  let waiting: Waiting[] = []
+export function createLeaseRequests(ledgers: Ledgers, handler: LeaseHandler): LeaseRequests {
+  const underway = new Set<Promise<void>>()
+  let waiting: LeaseRequest[] = []
 
-  function send(): void {
-    const sent = waiting
+  function flush(): void {
+    if (waiting.length === 0) return
+    const asked = ask(waiting)
     waiting = []
-    if (sent.length > 0) void ask(sent)
+    underway.add(asked)
+    void asked.then(() => underway.delete(asked))
   }
 
-  async function ask(sent: readonly Waiting[]): Promise<void> {
-    const claims = sent.map(({ request }) => request.claim())
+  /** Never rejects. */
+  async function ask(requests: readonly LeaseRequest[]): Promise<void> {
+    const claims = requests.map(handler.claim)
     const grantOf = (i: number, { postmark, answers }: LeaseAnswers): Grant => {
-      const { requestId, run, epoch } = postmark
       const { granted, place } = answers[i] as LeaseAnswer
-      const { terms } = (sent[i] as Waiting).request
+      const { terms } = requests[i] as LeaseRequest
       const { ledger } = claims[i] as LeaseClaim
-      return { ledgerKey: ledger, id: `${requestId}.${i}`, place, tokens: granted, run, epoch, terms }
+      return { ledgerKey: ledger, postmark, number: i, place, tokens: granted, terms }
     }
     try {
       const trip = await ledgers.ask(
         (redis, preamble) => lease(redis, ledgers.record, preamble, claims),
-        (late) => sent.forEach(({ request }, i) => request.onLate(grantOf(i, late))),
+        (late) => requests.forEach((_, i) => handler.late(grantOf(i, late))),
       )
-      const { datedAt, datedAtWall, stepped } = trip
-      sent.forEach(({ resolve }, i) => {
-        const answer = trip.answer.answers[i] as LeaseAnswer
-        resolve({ answer, grant: grantOf(i, trip.answer), datedAt, datedAtWall, stepped })
-      })
+      const { answers } = trip.answer
+      for (const [i, request] of requests.entries()) {
+        const answer = answers[i] as LeaseAnswer
+        const claim = claims[i] as LeaseClaim
+        request.resolve(handler.granted(request, claim, answer, grantOf(i, trip.answer), trip))
+      }
     } catch (cause) {
-      for (const { reject } of sent) reject(cause)
+      for (const request of requests) request.resolve(handler.failed(request, cause))
     }
   }
 
   return {
-    request(request) {
-      return new Promise((resolve, reject) => {
-        waiting.push({ request, resolve, reject })
-        if (waiting.length === 1) setImmediate(send)
-        else if (waiting.length === mostInACall) send()
-      })
+    send(request) {
+      waiting.push(request)
+      if (waiting.length === 1) setImmediate(flush)
+      else if (waiting.length === mostInACall) flush()
+    },
+    async idle() {
+      flush()
+      while (underway.size > 0) await Promise.all(underway)
     },
   }
 }

@@ -6,14 +6,14 @@
 import type { Clock } from '../kernel/clock.ts'
 import type { LimiterCounters } from './counters.ts'
 import { askRule, useTerms, type Denial, type Filled, type KeyState } from './key-state.ts'
-import { createLeaseRequests, type Leased } from './lease-requests.ts'
-import type { Grant, Ledgers } from './ledgers.ts'
+import { createLeaseRequests, type LeaseRequest } from './lease-requests.ts'
+import type { Grant, Ledgers, Trip } from './ledgers.ts'
 import { remaining, type Deadline } from '../kernel/lifecycle.ts'
 import type { Outage } from './outage.ts'
 import { withPatience } from './patience.ts'
 import type { LimitPolicy, Terms } from './policy.ts'
 import { addLease, empty } from './purse.ts'
-import type { LeaseAnswer, LeaseTerms } from './scripts.ts'
+import type { LeaseAnswer, LeaseClaim, LeaseTerms } from './scripts.ts'
 
 export interface Leasing {
   /**
@@ -48,62 +48,63 @@ export function createLeasing(parts: {
 }): Leasing {
   const { clock, ledgers, outage, counters } = parts
   const underway = new Set<Promise<unknown>>()
-  const requests = createLeaseRequests(ledgers)
+  const requests = createLeaseRequests(ledgers, { claim, granted, failed, late })
   const sent = new WeakMap<LimitPolicy, { readonly terms: Terms; readonly leased: LeaseTerms }>()
   let draining = false
 
   function fill(state: KeyState, need: number): Promise<Filled> {
     if (state.filling) return state.filling
     refreshTerms(state)
-    if (state.terms === null) return nothingToAsk
-    state.filling = request(state, state.terms, need)
-    return track(state.filling)
+    const { terms, version } = state
+    if (terms === null) return nothingToAsk
+    return (state.filling = new Promise((resolve) => {
+      requests.send({ state, terms, need, version, askedAt: clock.mono(), resolve })
+    }))
   }
 
-  async function request(state: KeyState, terms: Terms, need: number): Promise<Filled> {
-    const { version } = state
-    const sentAt = clock.mono()
-    let termMs = 0
-    let leased: Leased
-    try {
-      leased = await requests.request({
-        terms,
-        claim() {
-          const leaseTerms = termsFor(state, terms)
-          termMs = terms.termMs + leaseTerms.extraMs
-          return {
-            ledger: state.ledgerKey,
-            terms: leaseTerms,
-            want: Math.max(need, state.awaited) + demandAhead(state, terms),
-            need,
-          }
-        },
-        onLate(grant) {
-          counters.leased += grant.tokens
-          burn(grant)
-        },
-      })
-    } catch (cause) {
-      outage.failed(sentAt, cause)
-      return { cause }
-    } finally {
-      state.filling = null
-    }
+  function claim({ state, terms, need }: LeaseRequest): LeaseClaim {
+    const want = Math.max(need, state.awaited) + demandAhead(state, terms)
+    return { ledger: state.ledgerKey, terms: termsFor(state, terms), want, need }
+  }
+
+  function granted(
+    { state, version, terms }: LeaseRequest,
+    { terms: { extraMs } }: LeaseClaim,
+    answer: LeaseAnswer,
+    grant: Grant,
+    trip: Trip<unknown>,
+  ): Filled {
+    state.filling = null
     outage.end()
-    const { answer, grant } = leased
     counters.leased += grant.tokens
-    if (leased.stepped || state.version !== version || draining) {
+    if (trip.stepped || state.version !== version || draining) {
       burn(grant)
       return 'granted'
     }
-    return learn(state, answer) ?? keep(state, grant, leased, termMs)
+    return learn(state, answer) ?? keep(state, grant, trip, terms.termMs + extraMs)
+  }
+
+  function failed({ state, askedAt }: LeaseRequest, cause: unknown): Filled {
+    state.filling = null
+    outage.failed(askedAt, cause)
+    return { cause }
+  }
+
+  function late(grant: Grant): void {
+    counters.leased += grant.tokens
+    burn(grant)
   }
 
   /**
    * Grants are dated by Redis: an answer that took long, or waited here while we were busy, is used as long as the term
    * lasts that it was charged for.
    */
-  function keep(state: KeyState, grant: Grant, { datedAt, datedAtWall }: Leased, termMs: number): Filled {
+  function keep(
+    state: KeyState,
+    grant: Grant,
+    { datedAt, datedAtWall }: Trip<unknown>,
+    termMs: number,
+  ): Filled {
     const until = datedAt + termMs * termSafety
     if (clock.mono() >= until) {
       burn(grant)
@@ -115,7 +116,7 @@ export function createLeasing(parts: {
 
   /** The same object for all keys that are asked for under the same terms. */
   function termsFor({ policy }: KeyState, terms: Terms): LeaseTerms {
-    const extraMs = termFor(terms) - terms.termMs
+    const extraMs = extraOf(terms)
     const known = sent.get(policy)
     if (known?.terms === terms && known.leased.extraMs === extraMs) return known.leased
     const { limit, keepMs, slotMs, windowMs, longestTermMs } = terms
@@ -132,9 +133,13 @@ export function createLeasing(parts: {
     return leased
   }
 
-  /** Longer where trips take long, up to a quarter of the window; what is used later counts for so much longer. */
-  function termFor({ termMs, longestTermMs }: Terms): number {
-    return Math.max(termMs, Math.min(Math.ceil(tripsOfATerm * ledgers.tripMs), longestTermMs))
+  /**
+   * By how much a term is longer than usual: where trips take long, up to a quarter of the window. What is used later
+   * counts for so much longer, in whole slots.
+   */
+  function extraOf({ termMs, longestTermMs, slotMs }: Terms): number {
+    const wanted = tripsOfATerm * ledgers.tripMs - termMs
+    return wanted <= 0 ? 0 : Math.min(Math.ceil(wanted / slotMs) * slotMs, longestTermMs - termMs)
   }
 
   function learn(state: KeyState, answer: LeaseAnswer): Denial | null {
@@ -188,6 +193,7 @@ export function createLeasing(parts: {
 
   async function allDone(): Promise<void> {
     // What is under way may start more: an answer that comes too late is given back.
+    await requests.idle()
     while (underway.size > 0) await Promise.allSettled(underway)
   }
 

@@ -13,6 +13,7 @@ import { createLinkMeter } from './link-meter.ts'
 import { withPatience } from './patience.ts'
 import type { OnDataLoss, Terms } from './policy.ts'
 import {
+  forget,
   foundRecord,
   inspect,
   pardon,
@@ -45,7 +46,7 @@ export interface Ledgers {
   /** What stands in a ledger. Rejects with `Unavailable`, like all below. */
   inspect(ledgerKey: string, terms: Terms, onDataLoss: OnDataLoss): Promise<Standing>
   /** Empties a ledger. */
-  forget(ledgerKey: string): Promise<void>
+  forget(ledgerKey: string, terms: Terms): Promise<void>
   /** Empties the ledger of an account, and those of each address with it. */
   pardon(pardonKey: string, accountLedgerKey: string, keepMs: number): Promise<void>
   /** Declares that this is a new installation: no charges can have been lost. */
@@ -72,13 +73,11 @@ export interface Trip<A> {
 /** Tokens and where they were charged. */
 export interface Grant {
   readonly ledgerKey: string
-  /** Unique: a grant is given back once. */
-  readonly id: string
+  /** Of the answer that granted, and which of its grants this is: each is given back once. */
+  readonly postmark: Postmark
+  readonly number: number
   readonly place: Place
   readonly tokens: number
-  /** The run of the server, and the epoch, in which it was granted. */
-  readonly run: string
-  readonly epoch: string
   readonly terms: Terms
 }
 
@@ -171,14 +170,15 @@ export function createLedgers(options: {
     keys,
     record,
     ask,
-    async giveBack({ ledgerKey, id, place, tokens, run, epoch, terms: { keepMs, slotMs } }) {
-      const marker = keys.refund(id)
+    async giveBack({ ledgerKey, postmark, number, place, tokens, terms: { keepMs, slotMs } }) {
+      const { requestId, run, epoch } = postmark
+      const marker = keys.refund(`${requestId}.${number}`)
       const grant = { place, tokens, run, epoch, keepMs, slotMs, lifetimeMs: refundOnceMs }
       const taken = await refund(redis, { marker, ledger: ledgerKey, record }, grant).catch(() => false)
       if (taken) counters.refunded += tokens
     },
     inspect: (ledger, terms, onDataLoss) => answered(inspect(redis, { record, ledger }, terms, onDataLoss)),
-    forget: async (ledgerKey) => void (await answered(redis.del(ledgerKey))),
+    forget: (ledger, terms) => answered(forget(redis, { record, ledger }, terms)),
     pardon: (pardonKey, ledger, keepMs) =>
       answered(pardon(redis, { record, pardon: pardonKey, ledger }, keepMs)),
     found: async () => void (await answered(foundRecord(redis, record, nextId()))),

@@ -274,7 +274,7 @@ export function createLoginGuard(options: LoginGuardOptions): LoginGuard {
     async reset(policy, key) {
       const found = find(policy, key)
       if (!found) return
-      if (policy === 'login-ip') await ledgers.forget(found.ledger)
+      if (policy === 'login-ip') await ledgers.forget(found.ledger, found.terms)
       else await ledgers.pardon(ledgers.keys.pardon(hashKey(key)), found.ledger, found.terms.keepMs)
     },
     follow(next) {

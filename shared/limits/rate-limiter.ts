@@ -197,7 +197,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     const now = clock.mono()
     const denial = remembered(state)
     const standing = judge.look(state, cost, now, denial)
-    if (standing === 'unknown') return settleOne(openClaim(state, cost))
+    if (standing === 'unknown') return settleOne(state, cost)
     if (standing === 'denied') return judge.refuse(state, cost, now, denial)
     return judge.admit(state, cost, now, standing)
   }
@@ -236,9 +236,25 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     return looked.map(({ state, cost, standing }) => judge.admit(state, cost, now, standing))
   }
 
-  async function settleOne(claim: OpenClaim): Promise<RateDecision> {
-    const [decision] = await settle([claim])
-    return decision as RateDecision
+  /** The way of a single claim, which most are. */
+  async function settleOne(state: KeyState, cost: number): Promise<RateDecision> {
+    const claim = openClaim(state, cost)
+    const giveUpAt = clock.mono() + patience()
+    state.awaited += cost
+    try {
+      for (;;) {
+        await fillClaim(claim)
+        const now = clock.mono()
+        const denial = claim.denial ?? remembered(state)
+        const standing = judge.look(state, cost, now, denial, claim.failure)
+        if (standing === 'denied') return judge.refuse(state, cost, now, denial)
+        if (standing !== 'unknown') return judge.admit(state, cost, now, standing)
+        if (stopped) throw new Unavailable('redis')
+        if (now >= giveUpAt) giveUpLate([claim])
+      }
+    } finally {
+      state.awaited -= cost
+    }
   }
 
   /** Asks Redis until there is a decision. */
@@ -269,7 +285,6 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
 
   /** Asks for all that is missing, at once. */
   async function fillAll(claims: readonly OpenClaim[]): Promise<void> {
-    if (claims.length === 1) return fillClaim(claims[0] as OpenClaim)
     await Promise.all(claims.map(fillClaim))
   }
 
@@ -360,7 +375,7 @@ export function createRateLimiter(options: RateLimiterOptions): RateLimiter {
     async reset(name, key) {
       const terms = askRule(policyState(name).policy, key)
       const hashedKey = hashKey(key)
-      if (terms) await ledgers.forget(ledgers.keys.ledger(name, terms, key))
+      if (terms) await ledgers.forget(ledgers.keys.ledger(name, terms, key), terms)
       await announce(name, hashedKey)
     },
     async changed(name, key) {

@@ -9,6 +9,7 @@ import type { OnDataLoss, Terms } from './policy.ts'
 const folder = new URL('./lua/', import.meta.url)
 const attemptScript = loadScript(folder, 'attempt')
 const decideScript = loadScript(folder, 'decide')
+const forgetScript = loadScript(folder, 'forget')
 const foundScript = loadScript(folder, 'found')
 const inspectScript = loadScript(folder, 'inspect')
 const leaseScript = loadScript(folder, 'lease')
@@ -166,7 +167,8 @@ export async function lease(
     let number = numbers.get(terms)
     if (number === undefined) numbers.set(terms, (number = numbers.size + 1))
     keys.push(ledger)
-    asked.push(number, want, need)
+    if (want === 1 && need === 1) asked.push(number)
+    else asked.push(-number, want, need)
   }
   const args = preambleArgs(preamble)
   args.push(numbers.size)
@@ -175,23 +177,24 @@ export async function lease(
   }
   for (const value of asked) args.push(value)
   const reply = await run(redis, leaseScript, keys, args)
-  return {
-    postmark: parsePostmark(reply),
-    answers: claims.map((_, i) => {
-      const at = postmarkSize + leaseAnswerSize * i
-      return {
-        granted: integer(reply[at]),
-        free: integer(reply[at + 1]),
-        waitMs: integer(reply[at + 2]),
-        quarantined: reply[at + 3] === 1,
-        place: { slot: integer(reply[at + 4]), birth: integer(reply[at + 5]) },
-      }
-    }),
+  const answers: LeaseAnswer[] = []
+  for (let at = postmarkSize; answers.length < claims.length; at += leaseAnswerSize) {
+    const granted = integer(reply[at])
+    answers.push({
+      granted: Math.max(0, granted),
+      free: integer(reply[at + 1]),
+      waitMs: Math.max(0, -granted),
+      place: { slot: integer(reply[at + 2]), birth: integer(reply[at + 3]) },
+      quarantined: reply[at + 3] === inQuarantine,
+    })
   }
+  return { postmark: parsePostmark(reply), answers }
 }
 
 const postmarkSize = 9
-const leaseAnswerSize = 6
+const leaseAnswerSize = 4
+/** No birth. */
+const inQuarantine = -1
 
 /** Holds a place for a guess. Its id is that of the request. */
 export async function attempt(
@@ -275,6 +278,14 @@ export async function refund(
   const { place, tokens, run, epoch, lifetimeMs, keepMs, slotMs } = grant
   const args = [place.slot, tokens, place.birth, lifetimeMs, run, epoch, keepMs, slotMs]
   return (await runScript(redis, refundScript, [keys.marker, keys.ledger, keys.record], args)) === 1
+}
+
+export async function forget(
+  redis: Redis,
+  keys: { record: string; ledger: string },
+  terms: { keepMs: number; slotMs: number },
+): Promise<void> {
+  await runScript(redis, forgetScript, [keys.record, keys.ledger], [terms.keepMs, terms.slotMs])
 }
 
 export async function inspect(

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect } from 'chai'
 import type { Redis } from 'ioredis'
 import { limitKeys } from '../../shared/limits/keys.ts'
-import { lease, refund, type LeaseAnswer, type Place } from '../../shared/limits/scripts.ts'
+import { forget, lease, refund, type LeaseAnswer, type Place } from '../../shared/limits/scripts.ts'
 import { withScriptClock } from './redis-doubles.ts'
 import { createWorld, type World } from './world.ts'
 
@@ -126,7 +126,7 @@ describe('The ledger script', function () {
     for (const [i, event] of events.entries()) {
       now += event.afterMs
       if (event.kind === 'reset') {
-        await world.redis.del(ledger)
+        await forget(redis, { record: keys.record, ledger }, { keepMs, slotMs })
         model.reset()
       } else if (event.kind === 'lease') {
         const answer = await askFor(keys.record, ledger, String(i), event)
@@ -208,5 +208,33 @@ describe('The ledger script', function () {
     await fc.assert(fc.asyncProperty(fc.array(event, { minLength: 5, maxLength: 60 }), play), {
       numRuns: process.env.LIMIT_PROOF === 'long' ? 2_000 : 400,
     })
+  })
+
+  it('goes on when its slots are further from its base than two bytes can tell', async () => {
+    const { record, ledger: named } = limitKeys('far')
+    const ledger = named('p', { windowMs: keepMs }, 'key')
+    now = slotMs * 500_000_000
+    const claim = { want: 3, need: 3, limit: largestLimit, divisor: 1, extraMs: 0 }
+    await askFor(record, ledger, 'a', { kind: 'lease', afterMs: 0, ...claim })
+    now += slotMs
+    await askFor(record, ledger, 'b', { kind: 'lease', afterMs: 0, ...claim })
+
+    // As if it had begun long ago: the base earlier, all slots further from it.
+    const value = (await world.redis.getBuffer(ledger)) as Buffer
+    const shift = 65_535 - 1
+    value.writeUIntBE(value.readUIntBE(10, 6) - shift, 10, 6)
+    for (const at of [20, 26, 28]) value.writeUInt16BE(value.readUInt16BE(at) + shift, at)
+    await world.redis.set(ledger, value)
+
+    for (const [charged, granted] of [
+      [6, 3],
+      [9, 3],
+      [12, 0],
+    ] as const) {
+      now += slotMs
+      const answer = await askFor(record, ledger, `c${charged}`, { kind: 'lease', afterMs: 0, ...claim })
+      expect(answer).to.include({ granted, free: largestLimit - charged - granted })
+      if (granted === 0) expect(answer.waitMs).to.equal(keepMs - 3 * slotMs)
+    }
   })
 })

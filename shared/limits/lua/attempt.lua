@@ -38,16 +38,17 @@ end
 
 -- A ledger with the guesses that are being tried, in `held`.
 local function subject(ledger_key, held_key, i, pardoned)
-  local ledger = { slot_ms = tonumber(ARGV[i + 2]), keep_ms = tonumber(ARGV[i + 1]) }
-  ledger.charged, ledger.birth, ledger.base, ledger.entries =
-    read_ledger(redis.pcall('GET', ledger_key), epoch, now, ledger.slot_ms, ledger.keep_ms, pardoned)
+  local ledger, _ = { slot_ms = tonumber(ARGV[i + 2]), keep_ms = tonumber(ARGV[i + 1]) }
+  ledger.charged, _, ledger.base, _, ledger.last, ledger.of_last, ledger.older =
+    read_ledger(ledger_key, epoch, now, ledger.slot_ms, ledger.keep_ms, pardoned)
   redis.call('ZREMRANGEBYSCORE', held_key, '-inf', now)
   ledger.held = redis.call('ZCARD', held_key)
   return ledger
 end
 
 local function wait_for(ledger, limit)
-  return wait_ms(ledger.charged, ledger.base, ledger.entries, limit, 1, now, ledger.slot_ms, ledger.keep_ms)
+  local slot_ms, keep_ms = ledger.slot_ms, ledger.keep_ms
+  return wait_ms(ledger.charged, ledger.base, ledger.last, ledger.of_last, ledger.older, limit, 1, now, slot_ms, keep_ms)
 end
 
 local address = address_limit >= 0 and subject(KEYS[2], KEYS[6], 7)
@@ -66,8 +67,10 @@ if pair_wait > 0 then return answer('blocked', pair_wait, 'account') end
 
 local any = address or account
 if any then
-  local charged, _, base, entries = read_ledger(redis.pcall('GET', KEYS[5]), epoch, now, any.slot_ms, longest_keep)
-  local all_wait = wait_ms(charged, base, entries, tonumber(ARGV[13]), 1, now, any.slot_ms, longest_keep)
+  local charged, _, base, _, last, of_last, older =
+    read_ledger(KEYS[5], epoch, now, any.slot_ms, longest_keep)
+  local all_wait =
+    wait_ms(charged, base, last, of_last, older, tonumber(ARGV[13]), 1, now, any.slot_ms, longest_keep)
   if all_wait > 0 then return answer('blocked', math.min(all_wait, 60000), 'all') end
 end
 

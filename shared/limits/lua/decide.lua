@@ -17,8 +17,9 @@ local has_address, has_account = tonumber(ARGV[7]) >= 0, tonumber(ARGV[10]) >= 0
 count_grant(KEYS[1], epoch, 1)
 
 local function count(key, slot_ms, keep_ms, pardoned)
-  local charged, birth, base, entries = read_ledger(redis.pcall('GET', key), epoch, now, slot_ms, keep_ms, pardoned)
-  charge(key, epoch, now, slot_ms, keep_ms, charged, birth, base, entries, 1, 0, true)
+  local charged, birth, base, first, last, of_last, older =
+    read_ledger(key, epoch, now, slot_ms, keep_ms, pardoned)
+  charge(key, epoch, now, slot_ms, keep_ms, charged, birth, base, first, last, of_last, older, 1, 0, true)
 end
 
 if has_address then

@@ -13,5 +13,7 @@ local now = time_of(epoch)
 local recovering = recovering_ms(epoch, now, recover_ms)
 if ARGV[4] == 'lower' then limit = lowered(limit, epoch, now, recover_ms) end
 local slot_ms = tonumber(ARGV[3])
-local charged, _, base, entries = read_ledger(redis.pcall('GET', KEYS[2]), epoch, now, slot_ms, keep_ms)
-return { charged, limit, wait_ms(charged, base, entries, limit, 1, now, slot_ms, keep_ms), ARGV[4] == 'quarantine' and recovering or 0 }
+local charged, _, base, _, last, of_last, older =
+  read_ledger(KEYS[2], epoch, now, slot_ms, keep_ms)
+local wait = wait_ms(charged, base, last, of_last, older, limit, 1, now, slot_ms, keep_ms)
+return { charged, limit, wait, ARGV[4] == 'quarantine' and recovering or 0 }

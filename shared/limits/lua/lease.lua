@@ -4,9 +4,9 @@
 -- ARGV  1 request id, 2 epoch seen, 3 run seen, 4 tokens seen, 5 losses seen, 6 when the last of them was,
 --       7 number of terms, then for each: limit, keep ms (window + usual term), slot ms, ms by which the term is longer
 --       than the usual one, divisor, after a loss ('quarantine', 'lower' or 'trust'), for how long that matters in ms;
---       then for each ledger: number of its terms, want, need
+--       then for each ledger: number of its terms, for a single token, or its negative, want, need
 -- Returns { request id, now, epoch, run, tokens, ahead, losses, when, ms that they matter, then for each ledger: granted,
---       free, wait ms, 1 when in quarantine, slot, birth }.
+--       or the negative of how many ms to wait, free, slot, birth (-1: in quarantine) }.
 -- Redis' clock. Not allow-oom: a full Redis can't remember what it grants, so it must not grant.
 --@include epoch
 --@include ledger
@@ -35,28 +35,34 @@ local answer = {
 }
 local out = 9
 for i = 2, #KEYS do
-  local own, want, need = terms[tonumber(ARGV[at])], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-  at = at + 3
-  local granted, free, wait, slot, birth = 0, 0, own.quarantine, 0, 0
-  if wait == 0 then
-    local charged, born, base, entries =
-      read_ledger(redis.pcall('GET', KEYS[i]), epoch, now, own.slot, own.keep)
+  local number, want, need = tonumber(ARGV[at]), 1, 1
+  if number < 0 then
+    number, want, need = -number, tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+    at = at + 2
+  end
+  at = at + 1
+  local own = terms[number]
+  local granted, free, slot, birth = 0, 0, 0, 0
+  if own.quarantine > 0 then
+    granted, birth = -own.quarantine, -1
+  else
+    local charged, born, base, first, last, of_last, older =
+      read_ledger(KEYS[i], epoch, now, own.slot, own.keep)
     free = own.limit - charged
     if free < need then
-      wait = wait_ms(charged, base, entries, own.limit, need, now, own.slot, own.keep)
+      granted = -wait_ms(charged, base, last, of_last, older, own.limit, need, now, own.slot, own.keep)
       free = max(0, free)
     else
       -- A share of what is left: chunks shrink towards the limit, so that one worker does not sit on the last tokens.
       granted = max(need, min(want, floor(free / own.divisor)))
       free = free - granted
       epoch.n = epoch.n + granted
-      slot, birth =
-        charge(KEYS[i], epoch, now, own.slot, own.keep, charged, born, base, entries, granted, own.extra, false)
+      slot, birth = charge(KEYS[i], epoch, now, own.slot, own.keep,
+        charged, born, base, first, last, of_last, older, granted, own.extra, false)
     end
   end
-  answer[out + 1], answer[out + 2], answer[out + 3] = granted, free, wait
-  answer[out + 4], answer[out + 5], answer[out + 6] = own.quarantine > 0 and 1 or 0, slot, birth
-  out = out + 6
+  answer[out + 1], answer[out + 2], answer[out + 3], answer[out + 4] = granted, free, slot, birth
+  out = out + 4
 end
 if epoch.n > n_before then redis.call('HINCRBY', KEYS[1], 'n', epoch.n - n_before) end
 answer[5] = epoch.n

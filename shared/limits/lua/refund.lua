@@ -11,23 +11,32 @@
 local epoch = read_epoch(KEYS[3])
 if not epoch or epoch.id ~= ARGV[6] or run_id() ~= ARGV[5] then return 0 end
 local slot, tokens = tonumber(ARGV[1]), tonumber(ARGV[2])
-local charged, birth, base, entries =
-  read_ledger(redis.pcall('GET', KEYS[2]), epoch, time_of(epoch), tonumber(ARGV[8]), tonumber(ARGV[7]))
+local charged, birth, base, first, last, of_last, older =
+  read_ledger(KEYS[2], epoch, time_of(epoch), tonumber(ARGV[8]), tonumber(ARGV[7]))
 if birth ~= tonumber(ARGV[3]) then return 0 end
-for at = 1, #entries, entry_size do
-  local distance, before = struct.unpack(entry, entries, at)
-  if base + distance == slot then
-    if before < tokens then return 0 end
-    if not redis.call('SET', KEYS[1], 1, 'NX', 'PX', ARGV[4]) then return 0 end
-    if charged == tokens then
-      redis.call('DEL', KEYS[2])
-      return 1
+
+local left
+if slot == base + last then
+  left = of_last - tokens
+  of_last = left
+else
+  for at = 1, #older, entry_size do
+    local distance, before = struct.unpack(entry, older, at)
+    if base + distance == slot then
+      left = before - tokens
+      if left < 0 then return 0 end
+      local rest = struct.pack(entry, distance, left)
+      older = string.sub(older, 1, at - 1) .. rest .. string.sub(older, at + entry_size)
+      break
     end
-    local rest = struct.pack(entry, distance, before - tokens)
-    local value = struct.pack(header, epoch.tag, birth, base, charged - tokens) ..
-      string.sub(entries, 1, at - 1) .. rest .. string.sub(entries, at + entry_size)
-    redis.call('SET', KEYS[2], value, 'KEEPTTL')
-    return 1
   end
 end
-return 0
+if not left or left < 0 then return 0 end
+if not redis.call('SET', KEYS[1], 1, 'NX', 'PX', ARGV[4]) then return 0 end
+if charged == tokens then
+  redis.call('DEL', KEYS[2])
+else
+  local value = struct.pack(header, epoch.tag, birth, base, charged - tokens, last, of_last, first) .. older
+  redis.call('SET', KEYS[2], value, 'KEEPTTL')
+end
+return 1
