@@ -5,20 +5,22 @@
 import type { Redis } from 'ioredis'
 import { systemClock, type Clock } from '../kernel/clock.ts'
 import { Unavailable } from '../kernel/errors.ts'
-import type { Deadline, Service } from '../kernel/lifecycle.ts'
-import { freshValue, type Coherence, type ConfirmOptions, type Recorded } from '../coherence/index.ts'
-import { coherentCache } from './cache/coherent-cache.ts'
-import { memoryCache } from './cache/memory-cache.ts'
-import { noCache } from './cache/no-cache.ts'
-import { redisCache } from './cache/redis-cache.ts'
-import type { SessionCache } from './cache/session-cache.ts'
+import type { Service } from '../kernel/lifecycle.ts'
+import type { Coherence } from '../coherence/index.ts'
+import { createAuthority } from './authority.ts'
+import type { SessionCacheMode } from './cache/caches.ts'
 import { createSessionMemory } from './cache/session-memory.ts'
+import { createSwitchableCache } from './cache/switchable-cache.ts'
 import { reportTouches } from './cache/touch-reports.ts'
-import { createSessionScripts, type Loaded } from './scripts.ts'
-import type { Identity, Revocation, Sessions } from './sessions.ts'
-import { hashToken, isWellFormedToken, newSessionId, newToken } from './token.ts'
+import { followInvalidations, type Invalidated } from './invalidations.ts'
+import { createLogins } from './logins.ts'
+import { createRevocations } from './revocations.ts'
+import { createSessionScripts } from './scripts.ts'
+import type { Identity, Sessions } from './sessions.ts'
+import { hashToken } from './token.ts'
 
-export type SessionCacheMode = 'coherent' | 'redis' | 'memory' | 'none'
+export type { SessionCacheMode } from './cache/caches.ts'
+export type { Invalidated } from './invalidations.ts'
 
 export interface SessionOptions {
   /** A connection for short commands, with a command timeout. */
@@ -43,10 +45,6 @@ export interface SessionOptions {
    */
   readonly onInvalidated?: (ended: Invalidated) => void | Promise<void>
 }
-
-/** Whose sessions may have ended: one session's (by the hash of its token), one user's, or anybody's. */
-export type Invalidated =
-  { readonly session: string } | { readonly user: string } | { readonly everybody: true }
 
 export interface SessionService extends Sessions, Service {
   readonly cacheMode: SessionCacheMode
@@ -87,105 +85,58 @@ export function createSessions(options: SessionOptions): SessionService {
     maxPerUser: options.maxPerUser,
     ...(options.mostDataBytes === undefined ? {} : { mostDataBytes: options.mostDataBytes }),
   })
-  const counters: SessionCounters = {
-    hits: 0,
-    loads: 0,
-    fillsRefused: 0,
-    corrupt: 0,
-    revoked: 0,
-    unconfirmed: 0,
-  }
+  const counters = newCounters()
 
-  const memory = createSessionMemory({
+  const authority = createAuthority({
+    scripts,
+    coherence,
     clock,
-    maxEntries: options.maxEntries ?? defaultMaxEntries,
-    maxAgeMs,
-    touchEveryMs,
+    onLoad: () => counters.loads++,
+    onCorrupt(hash) {
+      counters.corrupt++
+      options.onCorrupt?.(hash)
+    },
   })
+  const { maxEntries = defaultMaxEntries } = options
+  const memory = createSessionMemory({ clock, maxEntries, maxAgeMs, touchEveryMs })
   const touches = reportTouches({
     memory,
     touch: scripts.touch,
     clock,
     everyMs: Math.min(1_000, touchEveryMs / 2),
   })
-
-  const caches: Record<SessionCacheMode, SessionCache> = {
-    coherent: coherentCache(memory, {
+  const cache = createSwitchableCache(options.cache, {
+    memory,
+    clock,
+    guard: {
       leaseOk: coherence.leaseOk,
       mayFill: coherence.mayFill,
       refused: () => counters.fillsRefused++,
-    }),
-    redis: redisCache((token) => loadIdentity(token)),
-    memory: memoryCache(memory, clock),
-    none: noCache,
-  }
-  let mode = options.cache
-  let cache = caches[mode]
-
-  /** The cache has dropped it, or will have: then those are told who depend on it. */
-  function invalidated(dropped: void | Promise<void>, ended: Invalidated): void | Promise<void> {
-    return dropped instanceof Promise ? dropped.then(() => onInvalidated(ended)) : onInvalidated(ended)
-  }
-  const refresh = () => invalidated(cache.clear(), { everybody: true })
-  coherence.follow('session', {
-    apply: (hash) => invalidated(cache.invalidate(hash), { session: hash }),
-    refresh,
+    },
+    load: loadIdentity,
   })
-  coherence.follow('user', {
-    apply: (userId) => invalidated(cache.invalidateByUser(userId), { user: userId }),
-    refresh,
+  followInvalidations(coherence, cache, onInvalidated)
+  const revocations = createRevocations({
+    scripts,
+    coherence,
+    drop: { session: cache.invalidate, user: cache.invalidateByUser },
+    onConfirmed: (count) => (counters.revoked += count),
+    onUnconfirmed: () => counters.unconfirmed++,
   })
 
-  async function load(token: string, withData: boolean): Promise<Extract<Loaded, { state: 'valid' }> | null> {
-    // Not before the cache was asked: it holds none of these.
-    if (!isWellFormedToken(token)) return null
-    const hash = hashToken(token)
-    counters.loads++
-    const asked = { askedAt: clock.mono(), askedAtWall: clock.wall() }
-    const loaded = await ask(() => onceMore(() => scripts.load(hash, withData)))
-    coherence.saw(loaded)
-    if (!(await coherence.believes(loaded.inc))) throw new Unavailable('redis')
-    if (loaded.state === 'corrupt') {
-      counters.corrupt++
-      options.onCorrupt?.(hash)
-    }
-    if (loaded.state !== 'valid') return null
-    cache.set({ token, hash, ...asked, ...loaded })
-    return loaded
+  async function load(token: string, withData: boolean) {
+    const found = await authority.load(token, withData)
+    if (found) cache.set(found)
+    return found
   }
 
   async function loadIdentity(token: string): Promise<Identity | null> {
     return (await load(token, false))?.identity ?? null
   }
 
-  /** Records and confirms a revocation; `drop` is what this worker forgets at once, without waiting for the message. */
-  async function revoke(
-    record: () => Promise<Recorded>,
-    drop: () => void | Promise<void>,
-    confirmOptions?: ConfirmOptions,
-  ): Promise<Revocation> {
-    const ended = await coherence.confirm(async () => {
-      const recorded = await record()
-      await drop()
-      return recorded
-    }, confirmOptions)
-    if (!ended.confirmed) {
-      counters.unconfirmed++
-      return { outcome: 'unconfirmed', cause: ended.cause }
-    }
-    counters.revoked += ended.recorded.count
-    return ended.recorded.count > 0
-      ? { outcome: 'revoked', count: ended.recorded.count }
-      : { outcome: 'gone' }
-  }
-
-  const dropUser = (userId: string) => () => cache.invalidateByUser(userId)
-
   return {
-    async start() {
-      await touches.start()
-    },
-    async stop(deadline: Deadline) {
+    start: touches.start,
+    async stop(deadline) {
       await touches.stop(deadline)
       await cache.clear()
     },
@@ -199,153 +150,45 @@ export function createSessions(options: SessionOptions): SessionService {
       if (!(held instanceof Promise)) counters.hits++
       return held
     },
-
     stillValid(token) {
       const held = cache.get(token)
       if (held === undefined) return loadIdentity(token).then((identity) => identity !== null)
       return held instanceof Promise ? held.then((identity) => identity !== null) : held !== null
     },
+    peek: authority.peek,
 
-    async peek(token) {
-      if (!isWellFormedToken(token)) return null
-      const found = await ask(() => onceMore(() => scripts.load(hashToken(token), false, false)))
-      coherence.saw(found)
-      return found.state === 'valid' ? { identity: found.identity, leftMs: found.ttlMs } : null
-    },
-
-    prepareLogin: (userId) => ask(() => scripts.prepare(userId)),
-
-    async create(ticket, { subject, remember = false, device = {}, endOthers = false }) {
-      const token = newToken()
-      const hash = hashToken(token)
-      const created = await ask(() =>
-        scripts.create({
-          hash,
-          sessionId: newSessionId(),
-          ticket,
-          subject,
-          device,
-          remember,
-          absoluteMs: remember ? options.rememberAbsoluteMs : options.absoluteMs,
-          endOthers,
-        }),
-      )
-      coherence.saw(created)
-      if (created.outcome !== 'created') return { outcome: created.outcome }
-      if (!created.announced) return { outcome: 'created', token, identity: created.identity }
-      // The login ended other sessions, or brought newer roles: as true everywhere as any revocation.
-      const dropped = await revoke(
-        firstThen(created, () => scripts.announceUser(subject.id)),
-        dropUser(subject.id),
-        { nothingEnded: created.count === 0 },
-      )
-      if (dropped.outcome === 'unconfirmed') {
-        void scripts.revokeSession(hash).catch(() => {})
-        return dropped
-      }
-      if (!(await ask(async () => coherence.keeps(created.inc)))) throw new Unavailable('redis')
-      return { outcome: 'created', token, identity: created.identity }
-    },
+    ...createLogins({ authority, revocations, lifetimes: options }),
 
     async loadData(token) {
-      const loaded = await load(token, true)
-      return loaded && { identity: loaded.identity, data: loaded.data }
+      const found = await load(token, true)
+      return found && { identity: found.identity, data: found.data }
     },
-    saveData: (token, changes) => ask(() => scripts.save(hashToken(token), { data: changes })),
+    saveData: authority.saveData,
     async relabel(token, label) {
       const hash = hashToken(token)
-      const outcome = await ask(() => scripts.save(hash, { label }))
-      if (outcome !== 'saved') return 'gone'
-      const told = await coherence.confirm(() => scripts.announceSession(hash), { nothingEnded: true })
-      if (!told.confirmed) throw new Unavailable('redis', { cause: told.cause })
+      if ((await authority.relabel(hash, label)) === 'gone') return 'gone'
+      const told = await revocations.announceSession(hash)
+      if (told.outcome === 'unconfirmed') throw new Unavailable('redis', { cause: told.cause })
       return 'saved'
     },
+    list: authority.list,
 
-    async list(userId, { most = Number.MAX_SAFE_INTEGER } = {}) {
-      const found = await ask(() => scripts.list(userId, most))
-      return found.map(({ identity }) => identity.session).sort((a, b) => b.createdAt - a.createdAt)
-    },
-
-    async revoke(token) {
-      if (!isWellFormedToken(token)) return { outcome: 'gone' }
-      const hash = hashToken(token)
-      return revoke(
-        () => scripts.revokeSession(hash),
-        () => cache.invalidate(hash),
-      )
-    },
-    revokeById: (userId, sessionId) => revoke(() => scripts.revokeById(userId, sessionId), dropUser(userId)),
-    revokeUser(userId, { keep } = {}) {
-      const request = freshValue()
-      const kept = keep === undefined ? undefined : { hash: hashToken(keep), become: hashToken(keep) }
-      return revoke(() => scripts.revokeUser(userId, request, kept), dropUser(userId))
-    },
-    async rotateAndRevokeOthers(userId, token) {
-      const request = freshValue()
-      const fresh = newToken()
-      const rename = { hash: hashToken(token), become: hashToken(fresh) }
-      let kept: Identity | undefined
-      const others = await revoke(async () => {
-        const recorded = await scripts.revokeUser(userId, request, rename)
-        kept = recorded.kept?.identity
-        return recorded
-      }, dropUser(userId))
-      if (others.outcome === 'unconfirmed') return others
-      return kept ? { outcome: 'rotated', token: fresh, identity: kept } : { outcome: 'gone' }
-    },
-    async updateSubject(subject, { disabled }) {
-      const request = freshValue()
-      let knownVersion = subject.version
-      const updated = await revoke(async () => {
-        const recorded = await scripts.updateSubject(subject, disabled, request)
-        knownVersion = recorded.knownVersion
-        return recorded
-      }, dropUser(subject.id))
-      if (knownVersion === subject.version || updated.outcome === 'unconfirmed') return updated
-      return { outcome: 'ignored', count: updated.outcome === 'revoked' ? updated.count : 0, knownVersion }
-    },
+    revoke: revocations.revoke,
+    revokeById: revocations.revokeById,
+    revokeUser: revocations.revokeUser,
+    rotateAndRevokeOthers: revocations.rotateAndRevokeOthers,
+    updateSubject: revocations.updateSubject,
 
     get cacheMode() {
-      return mode
+      return cache.mode
     },
-    setCacheMode(next) {
-      if (next === mode) return
-      void cache.clear()
-      mode = next
-      cache = caches[next]
-      void cache.clear()
-    },
+    setCacheMode: cache.switchTo,
     endAll: coherence.beginEpoch,
     counters,
     cachedSessions: () => memory.size,
   }
 }
 
-/** Redis can't be asked: that is never an answer about a session. */
-async function ask<T>(question: () => Promise<T>): Promise<T> {
-  try {
-    return await question()
-  } catch (cause) {
-    throw new Unavailable('redis', { cause })
-  }
-}
-
-/** A question cut off with its connection is asked again once; one that took too long is not. */
-async function onceMore<T>(question: () => Promise<T>): Promise<T> {
-  try {
-    return await question()
-  } catch (cause) {
-    if (!(cause instanceof Error) || !/connection is closed/i.test(cause.message)) throw cause
-    return question()
-  }
-}
-
-/** Answers with `first`, and afterwards with what `next` answers. */
-function firstThen<T>(first: T, next: () => Promise<T>): () => Promise<T> {
-  let told = false
-  return async () => {
-    if (told) return next()
-    told = true
-    return first
-  }
+function newCounters(): SessionCounters {
+  return { hits: 0, loads: 0, fillsRefused: 0, corrupt: 0, revoked: 0, unconfirmed: 0 }
 }

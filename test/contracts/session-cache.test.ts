@@ -1,8 +1,5 @@
 import { expect } from 'chai'
-import { coherentCache } from '../../shared/sessions/cache/coherent-cache.ts'
-import { memoryCache } from '../../shared/sessions/cache/memory-cache.ts'
-import { noCache } from '../../shared/sessions/cache/no-cache.ts'
-import { redisCache } from '../../shared/sessions/cache/redis-cache.ts'
+import { caches, type SessionCacheMode } from '../../shared/sessions/cache/caches.ts'
 import type { Fill, SessionCache } from '../../shared/sessions/cache/session-cache.ts'
 import { createSessionMemory } from '../../shared/sessions/cache/session-memory.ts'
 import { hashToken, newToken } from '../../shared/sessions/token.ts'
@@ -20,24 +17,23 @@ interface Subject {
   suspend(ms: number): void
 }
 
-function build(kind: 'coherent' | 'memory' | 'redis' | 'none'): Subject {
+function build(kind: SessionCacheMode): Subject {
   let now = 1_000
   let slept = 0
   const clock = { mono: () => now, wall: () => now + slept }
   const authority = new Map<string, Fill>()
   const options = { clock, maxEntries: 3, maxAgeMs: 60_000, touchEveryMs: 1_000 }
-  const caches = {
-    coherent: () => coherentCache(createSessionMemory(options), { leaseOk: () => true, mayFill: () => true }),
-    memory: () => memoryCache(createSessionMemory(options), clock),
-    redis: () =>
-      redisCache(async (token) => {
-        const fill = authority.get(token)
-        return fill && now + slept < fill.askedAt + fill.ttlMs ? fill.identity : null
-      }),
-    none: () => noCache,
-  }
+  const cache = caches[kind]({
+    memory: createSessionMemory(options),
+    clock,
+    guard: { leaseOk: () => true, mayFill: () => true },
+    load: async (token) => {
+      const fill = authority.get(token)
+      return fill && now + slept < fill.askedAt + fill.ttlMs ? fill.identity : null
+    },
+  })
   return {
-    cache: caches[kind](),
+    cache,
     grant: (fill) => authority.set(fill.token, fill),
     end: (matches) => {
       for (const fill of authority.values()) if (matches(fill)) authority.delete(fill.token)
@@ -62,7 +58,7 @@ function fillFor(userId: string, details: Partial<Fill> = {}): Fill {
   }
 }
 
-const implementations = ['coherent', 'memory', 'redis', 'none'] as const
+const implementations = Object.keys(caches) as SessionCacheMode[]
 
 for (const kind of implementations) {
   describe(`session cache: ${kind}`, () => {

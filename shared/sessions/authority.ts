@@ -1,0 +1,101 @@
+/**
+ * The sessions in Redis, which alone say what is valid. Redis that can't be asked is never an answer about a session:
+ * everything here throws `Unavailable` then.
+ */
+import type { Coherence } from '../coherence/index.ts'
+import type { Clock } from '../kernel/clock.ts'
+import { Unavailable } from '../kernel/errors.ts'
+import type { Fill } from './cache/session-cache.ts'
+import type { CreateReply, Creation, Loaded, SessionScripts } from './scripts.ts'
+import type { SessionData, Sessions } from './sessions.ts'
+import { hashToken, isWellFormedToken } from './token.ts'
+
+export interface AuthorityDependencies {
+  readonly scripts: SessionScripts
+  readonly coherence: Pick<Coherence, 'saw'>
+  readonly clock: Clock
+  readonly onLoad: () => void
+  /** What lies where a session was expected is not one; given the hash of its token. */
+  readonly onCorrupt: (hash: string) => void
+}
+
+/** What the authority answered about a token: all that a cache needs, and the data if they were asked for. */
+export interface FromAuthority extends Fill {
+  readonly data: SessionData
+}
+
+export interface Authority extends Pick<Sessions, 'peek' | 'prepareLogin' | 'saveData' | 'list'> {
+  /** Null when the token proves nothing. */
+  load(token: string, withData: boolean): Promise<FromAuthority | null>
+  create(creation: Creation): Promise<CreateReply>
+  /** Ends a session that its own login could not confirm; one attempt, whose end nobody waits for. */
+  withdraw(hash: string): void
+  relabel(hash: string, label: string | null): Promise<'saved' | 'gone'>
+}
+
+export function createAuthority(dependencies: AuthorityDependencies): Authority {
+  const { scripts, coherence, clock, onLoad, onCorrupt } = dependencies
+
+  async function ask(hash: string, withData: boolean, touch: boolean): Promise<Loaded> {
+    const loaded = await askRedis(() => onceMore(() => scripts.load(hash, withData, touch)))
+    coherence.saw(loaded)
+    return loaded
+  }
+
+  return {
+    async load(token, withData) {
+      if (!isWellFormedToken(token)) return null
+      const hash = hashToken(token)
+      onLoad()
+      const asked = { askedAt: clock.mono(), askedAtWall: clock.wall() }
+      const loaded = await ask(hash, withData, true)
+      if (loaded.state === 'corrupt') onCorrupt(hash)
+      return loaded.state === 'valid' ? { token, hash, ...asked, ...loaded } : null
+    },
+
+    async peek(token) {
+      if (!isWellFormedToken(token)) return null
+      const found = await ask(hashToken(token), false, false)
+      return found.state === 'valid' ? { identity: found.identity, leftMs: found.ttlMs } : null
+    },
+
+    prepareLogin: (userId) => askRedis(() => scripts.prepare(userId)),
+
+    async create(creation) {
+      const created = await askRedis(() => scripts.create(creation))
+      coherence.saw(created)
+      return created
+    },
+
+    withdraw: (hash) => void scripts.revokeSession(hash).catch(() => {}),
+
+    saveData: (token, changes) => askRedis(() => scripts.save(hashToken(token), { data: changes })),
+
+    async relabel(hash, label) {
+      return (await askRedis(() => scripts.save(hash, { label }))) === 'saved' ? 'saved' : 'gone'
+    },
+
+    async list(userId, { most = Number.MAX_SAFE_INTEGER } = {}) {
+      const found = await askRedis(() => scripts.list(userId, most))
+      return found.map(({ identity }) => identity.session).sort((a, b) => b.createdAt - a.createdAt)
+    },
+  }
+}
+
+async function askRedis<T>(question: () => Promise<T>): Promise<T> {
+  try {
+    return await question()
+  } catch (cause) {
+    throw new Unavailable('redis', { cause })
+  }
+}
+
+/** A question cut off with its connection is asked again once; one that took too long is not. */
+async function onceMore<T>(question: () => Promise<T>): Promise<T> {
+  try {
+    return await question()
+  } catch (cause) {
+    if (!(cause instanceof Error) || !/connection is closed/i.test(cause.message)) throw cause
+    return question()
+  }
+}
