@@ -27,6 +27,9 @@ export interface ClusterOptions {
   /** An external Redis; without one the embedded one runs. */
   readonly redisUrl?: string
   readonly mainPath?: string
+  /** The module of an application, as it is named from `cwd`. */
+  readonly applicationFile?: string
+  readonly cwd?: string
   /** A process group of its own, as a terminal gives it, so that `process.kill(-primaryPid, …)` is Ctrl-C. */
   readonly ownGroup?: boolean
 }
@@ -129,7 +132,7 @@ interface Launched {
 }
 
 async function launch(options: ClusterOptions): Promise<Launched> {
-  const { mainPath = builtMain, workers = defaultWorkers } = options
+  const { mainPath = builtMain, workers = defaultWorkers, applicationFile, cwd } = options
   if (!existsSync(mainPath)) throw new Error(`${mainPath} is not built: run npm run build, or npm test`)
   const dataDir = options.dataDir ?? (await mkdtemp(path.join(tmpdir(), 'lockstep-cluster-')))
   await shareRedisServer(dataDir)
@@ -138,7 +141,9 @@ async function launch(options: ClusterOptions): Promise<Launched> {
   // The address of a cluster or of Sentinels is none that URL understands.
   if (URL.canParse(options.redisUrl ?? '')) recordSecret(new URL(options.redisUrl ?? '').password)
 
-  const primary = spawn(process.execPath, [mainPath], {
+  const application = applicationFile === undefined ? [] : [applicationFile]
+  const primary = spawn(process.execPath, [mainPath, ...application], {
+    cwd,
     env: {
       PATH,
       HOME,
