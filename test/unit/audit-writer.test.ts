@@ -7,7 +7,7 @@ import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { eventually } from '../support/eventually.ts'
 
 function entry(action: string, details: AuditEntry['details'] = {}): Omit<AuditEntry, 'id'> {
-  const nobody = { actor: null, subject: null, session: null, ip: null, requestId: null }
+  const nobody = { actor: 'u1', subject: null, session: null, ip: null, requestId: null }
   return { ...nobody, at: Date.now(), action, details }
 }
 
@@ -42,6 +42,39 @@ describe('What is noted for the audit trail', () => {
     await eventually(() => expect(written.map(({ action }) => action)).to.deep.equal(actions))
     expect(attempts).to.equal(2)
     expect(written.map(({ id }) => id)).to.deep.equal(written.map(({ id }) => id).toSorted())
+  })
+
+  it('grows by a few entries, not by thousands, when one address asks for resets all the time', async () => {
+    const ask = (ip: string, more = {}) =>
+      writer.record({ ...entry('password-reset-requested'), actor: null, ip, ...more })
+    for (let n = 0; n < 1_000; n++) ask('198.51.100.7')
+    for (let n = 0; n < 1_000; n++) ask(`2001:db8::${n.toString(16)}`)
+    // Neither what is about a known account nor what a known user does is ever left out.
+    for (let n = 0; n < 20; n++) ask('198.51.100.7', { subject: 'u2' })
+    for (let n = 0; n < 20; n++) ask('198.51.100.7', { actor: 'u3' })
+    await writer.stop(deadlineIn(1_000))
+    const strangers = written.filter(({ actor, subject }) => actor === null && subject === null)
+    expect(written.length - strangers.length).to.equal(40)
+    expect(strangers.length).to.equal(2 * 6)
+    const counted = strangers.filter(({ details }) => 'repeated' in details)
+    expect(counted.map(({ ip, details }) => [ip, details['repeated']])).to.deep.equal([
+      ['198.51.100.7', 995],
+      ['2001:db8::0', 995],
+    ])
+  })
+
+  it('grows by a bounded number however many addresses strangers have', async () => {
+    const many = createAuditWriter({
+      audit: { append: async (entries) => void written.push(...entries) },
+      log: pino({ level: 'silent' }),
+      strangers: { limits: { windowMs: 60_000, perAddress: 5, inAll: 50 } },
+    })
+    for (let n = 0; n < 5_000; n++) {
+      many.record({ ...entry('login-failed'), actor: null, ip: `10.0.${n >> 8}.${n & 255}` })
+    }
+    await many.stop(deadlineIn(1_000))
+    expect(written.length).to.equal(51)
+    expect(written.at(-1)).to.deep.include({ ip: null, details: { repeated: 4_950, withinMs: 60_000 } })
   })
 
   it('carries no secret', async () => {

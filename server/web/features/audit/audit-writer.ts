@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { createAuditIds, type AuditEntry, type AuditTrail } from '../../../../shared/accounts/audit.ts'
 import { Unavailable } from '../../../../shared/kernel/errors.ts'
 import { remaining, type Service } from '../../../../shared/kernel/lifecycle.ts'
+import { condenseStrangers } from './condense-strangers.ts'
 import type { Logger } from '../../../../shared/telemetry/log.ts'
 import { namesSecret, redacted, withoutUrlSecrets } from '../../../../shared/kernel/redact.ts'
 
@@ -19,6 +20,8 @@ export interface AuditWriterOptions {
   readonly log: Logger
   /** How many entries may wait. */
   readonly capacity?: number
+  /** How much those who are not signed in may add. */
+  readonly strangers?: Parameters<typeof condenseStrangers>[1]
   /** The wait before trying again. */
   readonly retryMs?: number
 }
@@ -35,6 +38,15 @@ export function createAuditWriter(options: AuditWriterOptions): AuditWriter {
   let timer: NodeJS.Timeout | undefined
   let writing = Promise.resolve()
   let stopping = false
+
+  const notes = condenseStrangers((entry) => {
+    if (waiting.length >= capacity) {
+      lost++
+      return
+    }
+    waiting.push({ ...entry, id: nextId(entry.at), details: withoutSecrets(entry.details) })
+    writeAfter(gatherMs)
+  }, options.strangers)
 
   function writeAfter(ms: number): void {
     if (stopping) return
@@ -64,20 +76,14 @@ export function createAuditWriter(options: AuditWriterOptions): AuditWriter {
   }
 
   return {
-    record(entry) {
-      if (waiting.length >= capacity) {
-        lost++
-        return
-      }
-      waiting.push({ ...entry, id: nextId(entry.at), details: withoutSecrets(entry.details) })
-      writeAfter(gatherMs)
-    },
+    record: notes.record,
 
     async start() {
       stopping = false
     },
 
     async stop(deadline) {
+      notes.flush()
       stopping = true
       clearTimeout(timer)
       timer = undefined
