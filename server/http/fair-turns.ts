@@ -305,16 +305,23 @@ export function createFairTurns(options: FairTurnsOptions): FairTurns {
   }
 }
 
-/** The requests that are not answered yet, by address. Streams are answered as soon as their headers are out. */
+/**
+ * The requests that are being answered, by address. One whose client has not sent all of it waits for that client alone,
+ * and a stream is answered as soon as its headers are out: neither counts, so that slow clients do not hold back others
+ * behind the same proxy.
+ */
 function createCrowd(most: number) {
   const underWay = new Map<string, Set<ServerResponse>>()
   const crowded = new Set<string>()
 
   function judge(address: string, answers: Set<ServerResponse>): void {
-    if (answers.size >= most) for (const res of answers) if (res.headersSent) answers.delete(res)
-    if (answers.size >= most) crowded.add(address)
+    let busy = 0
+    for (const res of answers) {
+      if (res.headersSent) answers.delete(res)
+      else if (!isStillSent(res.req)) busy += 1
+    }
+    if (busy >= most) crowded.add(address)
     else crowded.delete(address)
-    if (answers.size === 0) underWay.delete(address)
   }
 
   return {
@@ -325,15 +332,25 @@ function createCrowd(most: number) {
     enter(address: string, res: ServerResponse): void {
       const answers = underWay.get(address) ?? new Set()
       underWay.set(address, answers.add(res))
-      if (answers.size >= most) judge(address, answers)
+      // Counted now and then only, since very many may be slow.
+      if (answers.size >= most && (answers.size - most) % 16 === 0) judge(address, answers)
     },
     leave(address: string, res: ServerResponse): void {
       const answers = underWay.get(address)
       if (!answers?.delete(res)) return
-      judge(address, answers)
+      if (answers.size === 0) underWay.delete(address)
+      if (crowded.has(address)) judge(address, answers)
     },
     prune(): void {
+      for (const [address, answers] of underWay) if (answers.size >= most) judge(address, answers)
       for (const address of crowded) judge(address, underWay.get(address) ?? new Set())
     },
   }
+}
+
+/** Whether its body is on the way. Node calls a request without one incomplete as well, for a moment. */
+function isStillSent({ complete, headers }: IncomingMessage): boolean {
+  return (
+    !complete && (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0)
+  )
 }

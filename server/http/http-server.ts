@@ -11,6 +11,7 @@ import type { Logger } from '../../shared/telemetry/log.ts'
 import { remaining, type Deadline, type Service } from '../../shared/kernel/lifecycle.ts'
 import { addressKey } from '../../shared/limits/address.ts'
 import { createSparingWarning } from '../../shared/telemetry/sparing-log.ts'
+import { answerProblem } from './answer-problem.ts'
 import { endConnection, keepForNext } from './end-connection.ts'
 import { serveUpgrades } from './upgrades.ts'
 import { createFairTurns, type usualTurns } from './fair-turns.ts'
@@ -69,7 +70,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const warn = createSparingWarning(log)
   const turns = createFairTurns({
     handler,
-    refuse: refuseCrowd,
+    refuse: (_req, res) => answerProblem(res, crowded),
     addressOf: (req) => addressKey(clientAddress(req, trustProxy) ?? 'unknown'),
     onGreedy: (address) => warn('greedy', { address }, 'a client sends many requests before it is answered'),
     bounds: options.turns ?? {},
@@ -175,20 +176,8 @@ function isBegun(last: ServerResponse | undefined, socket: Duplex): boolean {
   return last.headersSent || last.socket !== socket
 }
 
-/** Answers who has had so many requests under way for so long that this one did not get its turn. */
-const refuseCrowd: RequestListener = (_req, res) => {
-  const detail = 'too many requests from your address are under way, please try again'
-  const refusal = problem('unavailable', detail)
-  const body = problemBody(refusal)
-  res.writeHead(refusal.status, {
-    ...refusal.headers,
-    'Content-Length': Buffer.byteLength(body),
-    'Content-Type': problemContentType,
-    'X-Content-Type-Options': 'nosniff',
-    'Cache-Control': 'no-store',
-  })
-  res.end(body)
-}
+/** For who has had so many requests under way for so long that this one did not get its turn. */
+const crowded = problem('unavailable', 'too many requests from your address are under way, please try again')
 
 const noTunnels = problem('method-not-allowed', 'CONNECT is not answered', { headers: { Allow: 'OPTIONS' } })
 

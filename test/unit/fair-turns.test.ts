@@ -201,6 +201,23 @@ describe('Fair turns', () => {
     await eventually(() => expect(next.received()).to.match(/answer$/))
   })
 
+  it('do not let clients that send slowly hold back others of their address', async () => {
+    const { server } = await serve(
+      (req, res) => {
+        req.resume()
+        req.on('end', () => res.end('answer'))
+      },
+      { bounds: { perAddress: 3, sweepMs: 20 } },
+    )
+    const slow = await Promise.all(Array.from({ length: 40 }, () => dial(server)))
+    for (const each of slow) each.socket.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf')
+    for (let round = 0; round < 5; round++) {
+      const next = await dial(server)
+      next.socket.write(get('/'))
+      await eventually(() => expect(next.received()).to.match(/answer$/))
+    }
+  })
+
   it('outlive clients that break off while they wait', async () => {
     const { server } = await serve((_req, res) => void setImmediate(() => res.end('answer')))
     for (let round = 0; round < 20; round++) {

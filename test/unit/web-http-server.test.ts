@@ -14,8 +14,10 @@ describe('The HTTP server', () => {
   async function serve(
     handler: RequestListener,
     bounds: HttpServerOptions['bounds'] = {},
+    more: Partial<HttpServerOptions> = {},
   ): Promise<HttpServer> {
     const server = createHttpServer({
+      ...more,
       handler,
       bounds,
       host: '127.0.0.1',
@@ -118,6 +120,15 @@ describe('The HTTP server', () => {
     const good = await dial(server)
     good.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
     await eventually(() => expect(good.received()).to.match(/^HTTP\/1.1 200 [^]*hello$/))
+  })
+
+  it('refuses a body with a wish for another protocol, instead of serving the request without it', async () => {
+    const client = await dial(await serve((req, res) => void res.end(req.method), {}, { upgrades: true }))
+    client.write(
+      'POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 4\r\n\r\nbody',
+    )
+    await eventually(() => expect(client.ended()).to.equal(true))
+    expect(client.received()).to.match(/^HTTP\/1.1 400 [^]*leave out the header Upgrade/)
   })
 
   it('ignores an expectation that it does not know', async () => {
