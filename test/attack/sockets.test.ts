@@ -77,6 +77,7 @@ describe('Attacks through raw sockets', function () {
     ['a header without a colon', `GET / HTTP/1.1\r\n${host}nonsense\r\n\r\n`],
     ['NUL in a header', `GET / HTTP/1.1\r\n${host}X-A: a\0b\r\n\r\n`],
     ['NUL in the path', `GET /a\0b HTTP/1.1\r\n${host}\r\n`],
+    ['a fragment in the path', `GET /livez#x HTTP/1.1\r\n${host}\r\n`],
     ['a space in the path', `GET /a b HTTP/1.1\r\n${host}\r\n`],
     ['another version', `GET / HTTP/3.7\r\n${host}\r\n`],
     ['no path', `GET  HTTP/1.1\r\n${host}\r\n`],

@@ -6,14 +6,16 @@ const wellFormedHost = /^(\[[\da-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(:\d*)?$/i
 
 /**
  * Refuses a request in which a header that decides something is there twice, or Host is missing or names no host. Of
- * two, Node silently takes the first one; a proxy in front of us may have checked the other.
+ * two, Node silently takes the first one; a proxy in front of us may have checked the other. And a path with a fragment,
+ * which no client may send: some readers leave it out, to others it is a part of the path.
  */
 export function refuseMalformed(): AppMiddleware {
   /** Nearly every request names the same one. */
   let lastHost = ''
 
   return function refuseAmbiguousHeaders(ctx, next) {
-    const { rawHeaders, httpVersion } = ctx.req
+    const { rawHeaders, httpVersion, url } = ctx.req
+    if (url?.includes('#')) throw problem('malformed-request', 'the path must not contain a fragment (#)')
     const { host } = ctx.req.headers
     const twice = repeatedHeader(rawHeaders)
     if (twice !== null) throw problem('malformed-request', `the header ${twice} was sent more than once`)
