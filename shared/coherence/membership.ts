@@ -19,6 +19,7 @@ import type { IncarnationWatch } from './incarnation-watch.ts'
 import { parseInvalidation, type Invalidation } from './invalidation.ts'
 import { MemberState } from './member-state.ts'
 import { isPending, type CoherenceScripts } from './scripts.ts'
+import { watchSuspension } from './suspension-watch.ts'
 
 export interface MembershipDependencies {
   readonly scripts: Pick<CoherenceScripts, 'join' | 'sync' | 'leave'>
@@ -91,6 +92,7 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
   const { onPending } = dependencies
   const memberId = `${hostname()}:${place}:${freshValue()}`
   const followers = createFollowers()
+  const suspensions = watchSuspension(clock)
   const counters = newCounters()
   const state = new MemberState(clock, { apply, flush })
 
@@ -172,6 +174,13 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
       incarnations.confirmed(reply.inc)
       lastConfirmed = { order, inc: reply.inc }
       noteLapse()
+      if (suspensions.stoodStill(reply, renewal.mono)) {
+        // By its own clocks this lease may be good, and by everybody else's it is over.
+        state.dropLease()
+        flush()
+        syncAgain = true
+        return
+      }
       const outcome = state.renewed(renewal, reply)
       if (outcome === 'new-incarnation') {
         // Registered as one that has applied nothing; and no lease while a follower still reads what is new to it.

@@ -48,6 +48,11 @@ export interface SyncRequest {
   readonly verify?: boolean
 }
 
+export interface SyncReply extends Stamp {
+  /** By the clock of Redis. */
+  readonly redisMs: number
+}
+
 export type JoinReply =
   | { readonly agreed: true; readonly inc: string }
   | { readonly agreed: false; readonly theirs: string; readonly seen: string }
@@ -145,12 +150,16 @@ export function createCoherenceScripts(redis: Redis, settings: CoherenceScriptSe
       return { agreed: false, theirs: asText(theirs, 'join'), seen: asText(now, 'join') }
     },
 
-    async sync(request: SyncRequest): Promise<Stamp> {
+    async sync(request: SyncRequest): Promise<SyncReply> {
       const { id, inc, applied, leaseMs, settled, order, verify = false } = request
       const most = failover ? failover.dataNodes - 1 : ''
       const args = [id, inc, applied, leaseMs, settled ? '1' : '0', order, most]
       const reply = asList(await (failover ? write('sync', args) : run('sync', [], args, { verify })), 'sync')
-      return { inc: asText(reply[0], 'sync'), seq: asCount(reply[1], 'sync') }
+      return {
+        inc: asText(reply[0], 'sync'),
+        seq: asCount(reply[1], 'sync'),
+        redisMs: asCount(reply[2], 'sync'),
+      }
     },
 
     /** Writes something, and tells in which incarnation: what was written before is kept when it is. */

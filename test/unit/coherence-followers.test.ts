@@ -9,14 +9,14 @@ import { eventually } from '../support/eventually.ts'
 
 /** A member of a domain in which Redis answers each sync at once; the test publishes. */
 function createMember() {
-  const redis = { seq: 0 }
+  const redis = { seq: 0, aheadMs: 0 }
   const acknowledged: number[] = []
   const subscriber = Object.assign(new EventEmitter(), { subscribe: async () => 1, status: 'end' })
   const coherence = joinDomain({
     scripts: {
       async sync({ inc, applied }) {
         acknowledged.push(inc === 'a' ? applied : 0)
-        return { inc: 'a', seq: redis.seq }
+        return { inc: 'a', seq: redis.seq, redisMs: Date.now() + redis.aheadMs }
       },
       join: async () => ({ agreed: true, inc: 'a' }),
       leave: async () => {},
@@ -30,6 +30,8 @@ function createMember() {
   })
   return {
     coherence,
+    /** Time passes at Redis that does not pass on the clocks of this machine. */
+    standStill: (ms: number) => void (redis.aheadMs += ms),
     acknowledged,
     /** Announces a setting; one that is `lost` shows at the next as a gap. */
     announce(text: string, { lost = false, kind = 'setting' } = {}) {
@@ -115,6 +117,33 @@ describe('A follower of announcements', () => {
       member.announce('one')
       await eventually(() => expect(member.acknowledged).to.include(1))
       expect(refreshed).to.equal(before + 1)
+    } finally {
+      await member.coherence.stop(deadlineIn(1_000))
+    }
+  })
+
+  it('gives up what it holds, and its lease, when time passed at Redis that did not pass here', async () => {
+    const member = createMember()
+    let refreshed = 0
+    let leases: boolean[] = []
+    member.coherence.follow('setting', {
+      apply() {},
+      refresh() {
+        refreshed++
+        leases.push(member.coherence.leaseOk())
+      },
+    })
+    await member.coherence.start()
+    try {
+      expect(member.coherence.leaseOk()).to.equal(true)
+      const before = refreshed
+      leases = []
+      member.standStill(3_000)
+      member.announce('one')
+      await eventually(() => expect(refreshed).to.equal(before + 1))
+      expect(leases).to.deep.equal([false])
+      await eventually(() => expect(member.coherence.leaseOk()).to.equal(true))
+      expect(refreshed, 'once').to.equal(before + 1)
     } finally {
       await member.coherence.stop(deadlineIn(1_000))
     }
