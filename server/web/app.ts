@@ -27,11 +27,12 @@ import { securityHeaders } from './pipeline/security-headers.ts'
 import { createSessionDataMiddleware } from './pipeline/session-data.ts'
 import { traceRequests } from './pipeline/trace-requests.ts'
 import type { RequestMeter } from './request-meter.ts'
+import { runMounts } from './routing/mounts.ts'
 import { routeRequests } from './routing/routers.ts'
 
 /** What the HTTP side of a worker is made of. */
 export interface AppParts {
-  readonly config: Pick<Config, 'http'>
+  readonly config: Pick<Config, 'http' | 'production'>
   /** Shown on answers when the configuration says so. */
   readonly workerId: string
   readonly features: RegisteredFeatures
@@ -66,6 +67,8 @@ export function createApp(parts: AppParts): KoaApp {
   use(logRequests(log, parts.requestMeter))
   use(answerProblems(log))
   for (const middleware of features.outer) app.use(middleware as AppMiddleware)
+  // Middleware of others sees answers, as it would around any Koa application; what it throws itself is answered too.
+  if (features.outer.length > 0) use(answerProblems(log))
   use(refuseMalformed())
   use(crossOrigin(corsOrigins))
   const guards = [
@@ -78,17 +81,18 @@ export function createApp(parts: AppParts): KoaApp {
     gateAnswers(sessions),
   ]
   const sessionData = createSessionDataMiddleware(app, sessions)
+  const guarded = [...guards.map(inTurn), ...(features.identified as readonly AppMiddleware[])]
   use(
     routeRequests(
       [features.routes],
       [
-        ...guards.map(inTurn),
-        ...(features.identified as readonly AppMiddleware[]),
-        inTurn(runRoutes({ partsOf: features.partsOf, sessionData })),
+        ...guarded,
+        inTurn(runRoutes({ partsOf: features.partsOf, sessionData, checkReplies: !config.production })),
       ],
       parts.ownRoutes,
     ),
   )
+  if (features.mounts.length > 0) use(runMounts(app, features.mounts, { guards: guarded, sessionData }))
   use(limitAbsent(parts.limiter))
   use(explainAbsence())
 

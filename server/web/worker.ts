@@ -46,6 +46,7 @@ import { createAuthEvents } from './features/auth/auth-events.ts'
 import { composeFeatures } from './features/features.ts'
 import { countWebWorkers } from './features/workers/workers.ts'
 import { shadowsAmong } from './routing/precedence.ts'
+import { userSchemaOf } from './features/auth/representations.ts'
 import { signInNotices } from './features/auth/sign-in-notices.ts'
 
 export interface WebWorkerOptions {
@@ -221,6 +222,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
         passwords,
         ...whoMaySignIn(app, { accounts, passwords }),
         roles: rolesWith(app.roles),
+        userSchema: userSchemaOf(app),
         passwordProblem,
         queues,
         schedules: {
@@ -320,10 +322,12 @@ function resolvedDurability(durability: Durability): DurabilityMode {
 }
 
 /** Our own accounts, unless the application brings others or signs people in by itself. */
-function whoMaySignIn({ accounts }: App, own: Parameters<typeof createAccountIdentity>[0]) {
+function whoMaySignIn({ accounts, profile }: App, own: Parameters<typeof createAccountIdentity>[0]) {
   if (accounts === null) return { identity: null, ownAccounts: false }
   return {
-    identity: checkIdentity(accounts ?? createAccountIdentity(own)),
+    identity: accounts
+      ? checkIdentity(accounts, profile ? { profile } : {})
+      : checkIdentity(createAccountIdentity(own)),
     ownAccounts: accounts === undefined,
   }
 }

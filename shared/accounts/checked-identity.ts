@@ -25,10 +25,18 @@ const verifiedUser = z.object({
   profile: z.record(z.string(), z.json()).default({}),
 })
 
+export interface CheckOptions {
+  readonly timeoutMs?: number
+  /** What the profile of each user must be; left out: anything that is JSON. */
+  readonly profile?: z.ZodObject
+}
+
 export function checkIdentity(
   provider: IdentityProvider,
-  { timeoutMs = 10_000 }: { readonly timeoutMs?: number } = {},
+  { timeoutMs = 10_000, profile }: CheckOptions = {},
 ): CheckedIdentity {
+  const verified = profile ? verifiedUser.extend({ profile }) : verifiedUser
+
   async function ask<T>(call: string, answer: () => T | Promise<T>, schema: z.ZodType<T | null>) {
     const patience = new AbortController()
     const gaveUp = pause(timeoutMs, undefined, { signal: patience.signal }).then(() => {
@@ -51,7 +59,11 @@ export function checkIdentity(
 
     async verify(id, secret, refuse) {
       const answer = async () => (await provider.verify(id, secret, refuse)) as Subject | null
-      const user = await ask<Subject | null>('verify', answer, verifiedUser.nullable())
+      const user = await ask<Subject | null>(
+        'verify',
+        answer,
+        verified.nullable() as unknown as z.ZodType<Subject | null>,
+      )
       // The ticket was taken for `id`: a session of anybody else would escape the revocations in between.
       if (user !== null && user.id !== id) {
         const cause = new TypeError('verify answered another user than the one it was asked about')

@@ -4,7 +4,7 @@
  * routes in the same way.
  */
 import { z } from 'zod'
-import { namesItsFields, schemaProblem } from '../kernel/zod-schema.ts'
+import { listsIn, namesItsFields, schemaProblem } from '../kernel/zod-schema.ts'
 import type { AppContext, AppMiddleware } from './context.ts'
 import type { Parts } from './parts.ts'
 import type { Problem } from './problem.ts'
@@ -30,7 +30,10 @@ export interface Input<Body = unknown, Params = unknown, Query = unknown> {
 
 interface RouteDescription {
   readonly method: Method
-  /** Segments, of which those that begin with a colon are parameters: `/api/v1/orders/:id`. */
+  /**
+   * Segments, of which those that begin with a colon are parameters: `/api/v1/orders/:id`. The last one may begin with a
+   * star and takes all that follows: `/files/*path`.
+   */
   readonly path: string
   readonly access: Access
   /** One line for the documentation. */
@@ -59,6 +62,14 @@ interface RouteDescription {
    * only, with a cookie or without.
    */
   readonly form?: true
+  /** The body is `multipart/form-data`, held in memory; its schema may name files by `z.file()`. Guarded as a form is. */
+  readonly multipart?: true
+  /** The body is bytes as they come, of any type: `input.body` is a `Buffer`, for signatures over it. */
+  readonly raw?: true
+  /** The largest body that is read, in bytes. Default 64 KiB. */
+  readonly bodyLimit?: number
+  /** The longest that an answer may take, then 503. Default 60 s; `Infinity` for one that may take any time. */
+  readonly timeoutMs?: number
   /** For people: problems are told as pages, and `/openapi.json` leaves it out. */
   readonly page?: true
   /** How a problem is told, when not as JSON: this is a page. */
@@ -71,6 +82,8 @@ export interface Route extends RouteDescription {
   readonly query: z.ZodType | null
   /** May the body be left out? Only where no field is required. */
   readonly bodyOptional: boolean
+  /** The parameters of the query that may be there more than once: those whose schema is a list. */
+  readonly repeatable: ReadonlySet<string>
   readonly handler: (ctx: AppContext, input: Input, parts: Parts) => Promise<void> | void
 }
 
@@ -84,14 +97,16 @@ export function defineRoute<
   Body extends z.ZodType = z.ZodUndefined,
   Params extends z.ZodType = z.ZodUndefined,
   Query extends z.ZodType = z.ZodUndefined,
+  Raw extends true | undefined = undefined,
 >(
   description: RouteDescription & {
+    readonly raw?: Raw
     readonly body?: Body
     readonly params?: Params
     readonly query?: Query
     readonly handler: (
       ctx: AppContext,
-      input: Input<z.output<Body>, z.output<Params>, z.output<Query>>,
+      input: Input<Raw extends true ? Buffer : z.output<Body>, z.output<Params>, z.output<Query>>,
       parts: Parts,
     ) => Promise<void> | void
   },
@@ -99,7 +114,7 @@ export function defineRoute<
   const { method, path, access } = description
   const name = `${method} ${path}`
   const takesBody = method === 'POST' || method === 'PUT' || method === 'PATCH'
-  const body = takesBody ? (description.body ?? noFields) : null
+  const body = takesBody && !description.raw ? (description.body ?? noFields) : null
   // Programs find one way to write each path; people and browsers add slashes to those of pages.
   const shape = description.presentProblem ? String(path).replace(/(?<=.)\/$/, '') : path
   const problems = [
@@ -107,6 +122,7 @@ export function defineRoute<
     pathProblem(shape),
     accessProblem(access),
     description.body && !takesBody ? `a ${method} request takes no body` : null,
+    ...bodyProblems(description, takesBody),
     ...Object.entries({ body, params: description.params, query: description.query }).map(inputProblem),
     ...Object.entries(description.replies ?? {}).map(replyProblem),
     typeof description.handler === 'function' ? null : 'it has no handler',
@@ -118,6 +134,7 @@ export function defineRoute<
     params: description.params ?? null,
     query: description.query ?? null,
     bodyOptional: body !== null && body.safeParse({}).success,
+    repeatable: new Set(listsIn(description.query)),
     handler: description.handler as Route['handler'],
   }
 }
@@ -133,8 +150,19 @@ export function accessProblem(access: unknown): string | null {
 /** Why a path can't be routed, or null. */
 export function pathProblem(path: unknown): string | null {
   const understood =
-    typeof path === 'string' && /^\/(?:(?::?[A-Za-z0-9_.-]+)(?:\/:?[A-Za-z0-9_.-]+)*)?$/.test(path)
+    typeof path === 'string' &&
+    /^\/(?:(?::?[A-Za-z0-9_.-]+\/)*(?::?[A-Za-z0-9_.-]+|\*[A-Za-z0-9_]+))?$/.test(path)
   return understood ? null : 'not a path that routes understand'
+}
+
+function bodyProblems({ form, multipart, raw, bodyLimit }: RouteDescription, takesBody: boolean): string[] {
+  const kinds = [form, multipart, raw].filter((kind) => kind === true).length
+  const whole = bodyLimit === undefined || (Number.isSafeInteger(bodyLimit) && bodyLimit > 0)
+  return [
+    ...(kinds > 1 ? ['its body is one of form, multipart and raw'] : []),
+    ...(kinds > 0 && !takesBody ? ['it takes no body, of whatever kind'] : []),
+    ...(whole ? [] : ['bodyLimit is a number of bytes']),
+  ]
 }
 
 function inputProblem([part, schema]: [string, unknown]): string | null {

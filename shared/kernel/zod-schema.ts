@@ -5,7 +5,12 @@
 import type { z } from 'zod'
 
 interface Internals {
-  readonly def?: { readonly type?: string; readonly catchall?: { readonly _zod?: Internals } }
+  readonly def?: {
+    readonly type?: string
+    readonly catchall?: { readonly _zod?: Internals }
+    readonly element?: unknown
+    readonly innerType?: unknown
+  }
   readonly traits?: ReadonlySet<string>
 }
 
@@ -20,9 +25,38 @@ export function schemaProblem(value: unknown): string | null {
   return 'is a schema of zod/mini: use the same from zod'
 }
 
-/** Strict objects name their fields; records are bounded by the schema of their keys. */
-export function namesItsFields(schema: z.ZodType): boolean {
-  return isStrictObject(schema) || internalsOf(schema)?.def?.type === 'record'
+/**
+ * Strict objects name their fields; records are bounded by the schema of their keys. A list does so when its elements do,
+ * or have no fields.
+ */
+export function namesItsFields(schema: unknown): boolean {
+  const def = internalsOf(schema)?.def
+  if (def?.type === 'array') return isScalar(def.element) || namesItsFields(def.element)
+  return isStrictObject(schema) || def?.type === 'record'
+}
+
+export function isListSchema(schema: unknown): boolean {
+  return internalsOf(schema)?.def?.type === 'array'
+}
+
+/** The fields of an object whose values are lists, also where they may be left out. */
+export function listsIn(schema: unknown): string[] {
+  if (!isObjectSchema(schema)) return []
+  return Object.entries(schema.shape).flatMap(([name, field]) =>
+    isListSchema(unwrapped(field)) ? [name] : [],
+  )
+}
+
+/** Without what says that it may be left out, or what it is then. */
+function unwrapped(schema: unknown): unknown {
+  const def = internalsOf(schema)?.def
+  return def?.innerType === undefined ? schema : unwrapped(def.innerType)
+}
+
+const scalars: readonly string[] = ['string', 'number', 'int', 'boolean', 'enum', 'literal', 'bigint', 'date']
+
+function isScalar(schema: unknown): boolean {
+  return scalars.includes(internalsOf(schema)?.def?.type ?? '')
 }
 
 export function isStrictObject(schema: unknown): schema is z.ZodObject {

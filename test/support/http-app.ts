@@ -22,6 +22,7 @@ import { createReadiness, probeRedis, type Readiness } from '../../server/web/fe
 import { readinessNotes } from '../../server/web/features/health/readiness-notes.ts'
 import { createProxyWatch } from '../../server/web/pipeline/notice-proxy.ts'
 import { openLimits } from '../../shared/limits/open-limits.ts'
+import { userSchemaOf } from '../../server/web/features/auth/representations.ts'
 import { signInNotices } from '../../server/web/features/auth/sign-in-notices.ts'
 import { maintenanceOf, followRuntimeSettings, ownSettings } from '../../shared/settings/runtime-settings.ts'
 import { createAccountIdentity } from '../../shared/accounts/account-identity.ts'
@@ -199,6 +200,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
         ),
         ownAccounts: options.identity === undefined,
         roles: builtInRoles,
+        userSchema: userSchemaOf(options.identity ? { accounts: options.identity } : {}),
         passwordProblem: (candidate) => (candidate.length < 8 ? 'must be at least 8 characters long' : null),
         queues,
         schedules: { ...createScheduleViews({ redis }), ...createScheduleControl({ redis, queues }) },

@@ -1,4 +1,5 @@
 /** What built-in features are made of. An application's routes get the same argument, with services of its own. */
+import type { z } from 'zod'
 import type { AccountStore, Passwords } from '../../../shared/accounts/accounts.ts'
 import type { CheckedIdentity } from '../../../shared/accounts/checked-identity.ts'
 import type { EffectiveAccounts } from '../../../shared/accounts/effective-account.ts'
@@ -31,6 +32,8 @@ export interface ServerServices {
   readonly identity: CheckedIdentity | null
   /** Whether those who sign in are in our own accounts, with passwords to change. */
   readonly ownAccounts: boolean
+  /** How users look from outside. */
+  readonly userSchema: z.ZodObject
   /** Every role that there is. */
   readonly roles: readonly Role[]
   readonly passwordProblem: PasswordProblem

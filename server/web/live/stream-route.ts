@@ -30,6 +30,7 @@ export function streamRoute(stream: Stream, live: Live): Route {
     gate: false,
     ...(stream.limits ? { limits: stream.limits } : {}),
     replies: { 200: { description: 'Server-sent events' } },
+    timeoutMs: Infinity,
     handler: (ctx, _input, parts) => openStream(ctx, stream, live, parts),
   })
 }

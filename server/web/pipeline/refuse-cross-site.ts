@@ -17,7 +17,7 @@ export function refuseCrossSite(options: {
 }): AppMiddleware {
   return function refuseCrossSiteRequest(ctx, next) {
     const { credential, route } = ctx.state
-    const browsers = credential === 'cookie' || route?.form === true
+    const browsers = credential === 'cookie' || route?.form === true || route?.multipart === true
     if (browsers && changesSomething(ctx.req.method)) requireOwnOrigin(ctx, options)
     return next()
   }

@@ -52,16 +52,23 @@ export function shadowsAmong(routes: readonly Route[], application: readonly Rou
 type Relation = 'apart' | 'same' | 'narrower' | 'wider' | 'ambiguous'
 
 function relate(one: readonly string[], other: readonly string[]): Relation {
-  if (one.length !== other.length) return 'apart'
   let narrower = false
   let wider = false
-  for (const [index, segment] of one.entries()) {
-    const facing = other[index] as string
+  for (let index = 0; index < Math.max(one.length, other.length); index++) {
+    const [segment, facing] = [one[index], other[index]]
+    if (segment === undefined || facing === undefined) return 'apart'
+    // A star takes all that follows, so what follows there can't tell them apart any more.
+    const stars = Number(isRest(segment)) - Number(isRest(facing))
+    if (isRest(segment) || isRest(facing)) return relationOf(narrower || stars < 0, wider || stars > 0)
     if (isParameter(segment) && isParameter(facing)) continue
     if (isParameter(segment) && facing !== '') wider = true
     else if (isParameter(facing) && segment !== '') narrower = true
     else if (segment !== facing) return 'apart'
   }
+  return relationOf(narrower, wider)
+}
+
+function relationOf(narrower: boolean, wider: boolean): Relation {
   if (narrower && wider) return 'ambiguous'
   if (narrower || wider) return narrower ? 'narrower' : 'wider'
   return 'same'
@@ -69,7 +76,7 @@ function relate(one: readonly string[], other: readonly string[]): Relation {
 
 function compare(one: readonly string[], other: readonly string[]): number {
   for (const [index, segment] of one.entries()) {
-    const difference = Number(isParameter(segment)) - Number(isParameter(other[index] ?? ''))
+    const difference = generality(segment) - generality(other[index] ?? '')
     if (difference !== 0) return difference
   }
   return 0
@@ -77,6 +84,15 @@ function compare(one: readonly string[], other: readonly string[]): number {
 
 function segmentsOf(path: string): string[] {
   return path.split('/').slice(1)
+}
+
+/** A fixed segment comes before a parameter, and that before what takes all that follows. */
+function generality(segment: string): number {
+  return isRest(segment) ? 2 : Number(isParameter(segment))
+}
+
+function isRest(segment: string): boolean {
+  return segment.startsWith('*')
 }
 
 function isParameter(segment: string): boolean {

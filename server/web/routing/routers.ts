@@ -29,7 +29,7 @@ export function routeRequests(
   for (const route of bySpecificity(groups.flat())) {
     const guarded = compose([inTurn(choose(route)), ...guards])
     router.register(route.path, [route.method], [guarded] as never)
-    if (!route.path.includes(':')) addTo(fixed, route, guarded)
+    if (!/[:*]/.test(route.path)) addTo(fixed, route, guarded)
   }
   const search = router.routes() as unknown as AppMiddleware
 

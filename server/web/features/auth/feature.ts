@@ -16,7 +16,13 @@ export const auth: ServerFeature = (parts) => {
   const passwords = own.ownAccounts ? [passwordRoute(own), ...passwordResetRoutes(own)] : []
   return {
     ...background,
-    routes: [...meRoutes(), ...sessionRoutes(own), ...sessionDataRoutes(), ...routes, ...passwords],
+    routes: [
+      ...meRoutes(own.userSchema),
+      ...sessionRoutes(own),
+      ...sessionDataRoutes(),
+      ...routes,
+      ...passwords,
+    ],
     pages,
   }
 }

@@ -12,12 +12,14 @@ import { undoPolicy } from '../../../../shared/limits/open-limits.ts'
 import type { NoticeSignIn } from './sign-in-notices.ts'
 import { setSessionCookie } from './session-cookie.ts'
 import { email, givenPassword, label } from '../../routing/fields.ts'
-import { presentSession, presentUser, sessionSchema, userSchema } from './representations.ts'
+import { presentSession, presentUser, sessionSchema } from './representations.ts'
 
 export interface LoginParts {
   readonly sessions: Pick<Sessions, 'prepareLogin' | 'create' | 'revoke' | 'authenticate'>
   /** Who may sign in: our accounts, or those of the application. */
   readonly identity: CheckedIdentity
+  /** How users look from outside. */
+  readonly userSchema: z.ZodObject
   /** Where those who sign in are in our own accounts. */
   readonly effective?: Pick<EffectiveAccounts, 'settle'>
   readonly recordAuthEvent: RecordAuthEvent
@@ -167,7 +169,11 @@ export function loginRoute(parts: LoginParts): Route {
     replies: {
       200: {
         description: 'Signed in, by a cookie or with the token in the body',
-        body: z.strictObject({ user: userSchema, session: sessionSchema, token: z.string().optional() }),
+        body: z.strictObject({
+          user: parts.userSchema,
+          session: sessionSchema,
+          token: z.string().optional(),
+        }),
       },
       401: { description: 'Wrong e-mail address or password' },
     },

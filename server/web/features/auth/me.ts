@@ -2,13 +2,13 @@ import { z } from 'zod'
 import type { Identity } from '../../../../shared/sessions/sessions.ts'
 import { requireIdentity } from '../../../../shared/app/context.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
-import { presentSession, presentUser, sessionSchema, userSchema } from './representations.ts'
+import { presentSession, presentUser, sessionSchema } from './representations.ts'
 
 /**
  * Who am I? Both routes answer from the identity alone, as it was authenticated a moment before: no database, and
  * with a cached session no Redis either. They are asked more often than everything else together.
  */
-export function meRoutes(): Route[] {
+export function meRoutes(userSchema: z.ZodObject): Route[] {
   // An identity is frozen and shared by the requests of its session, so its JSON is made once.
   // Text, not a buffer: Node sends text in one piece with the headers.
   const answers = new WeakMap<Identity, string>()

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { subjectOf } from '../../../../shared/accounts/account-subject.ts'
 import type { Account, ListedAccount } from '../../../../shared/accounts/accounts.ts'
+import type { App } from '../../../../shared/app/app.ts'
 import type { SessionInfo, Subject } from '../../../../shared/sessions/sessions.ts'
 
 const profileSchema = z.strictObject({
@@ -17,6 +18,11 @@ export function userSchemaWith<Shape extends z.ZodRawShape>(profile: z.ZodObject
 }
 
 export const userSchema = userSchemaWith(profileSchema)
+
+/** Of our own accounts, or of the users that an application brings, with what it says of their profile. */
+export function userSchemaOf({ accounts, profile }: Pick<App, 'accounts' | 'profile'>): z.ZodObject {
+  return accounts === undefined ? userSchema : userSchemaWith(profile ?? z.looseObject({}))
+}
 
 export function presentUser({ id, roles, profile }: Subject) {
   return { ...profile, id, roles }

@@ -11,7 +11,7 @@ export const documentTitle = 'Lockstep'
 export function describeRoutes(routes: readonly Route[]): Json {
   const paths: Record<string, Json> = {}
   for (const route of routes) {
-    const path = route.path.replace(/:([^/]+)/g, '{$1}')
+    const path = route.path.replace(/[:*]([^/]+)/g, '{$1}')
     paths[path] = { ...paths[path], [route.method.toLowerCase()]: describeRoute(route) }
   }
   return {
