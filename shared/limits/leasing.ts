@@ -11,7 +11,7 @@ import type { Grant, Ledgers, Trip } from './ledgers.ts'
 import { remaining, type Deadline } from '../kernel/lifecycle.ts'
 import type { Outage } from './outage.ts'
 import { withPatience } from './patience.ts'
-import type { LimitPolicy, Terms } from './policy.ts'
+import { tripsOfATerm, type LimitPolicy, type Terms } from './policy.ts'
 import { addLease, empty } from './purse.ts'
 import type { LeaseAnswer, LeaseClaim, LeaseTerms } from './scripts.ts'
 
@@ -35,8 +35,6 @@ const leaseAhead = 0.75
 const growth = 2
 /** Clocks differ in rate: a term ends this much earlier by ours. */
 const termSafety = 0.998
-/** A term lasts at least so many trips: an answer that is late by our standards is still of use. */
-const tripsOfATerm = 4
 
 const nothingToAsk = Promise.resolve('granted' as const)
 

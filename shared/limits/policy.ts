@@ -71,6 +71,18 @@ export function termsOf(rule: LimitRule, fixedTermMs?: number): Terms | null {
   return { limit, windowMs, termMs, slotMs, keepMs: windowMs + termMs, longestTermMs }
 }
 
+/**
+ * Which part of a limit can be used under a lasting flood, where a trip to Redis takes so long: charges count longer than
+ * the window.
+ */
+export function usableShare({ windowMs, termMs, slotMs, longestTermMs }: Terms, tripMs: number): number {
+  const term = Math.max(termMs, Math.min(tripsOfATerm * tripMs, longestTermMs))
+  return windowMs / (windowMs + term + slotMs)
+}
+
+/** A term lasts at least so many trips: an answer that is late by our standards is still of use. */
+export const tripsOfATerm = 4
+
 /** Throws `RangeError` for a name that can't be shown in a header or used in a key. */
 export function checkPolicyName(name: string): void {
   if (!/^[a-z0-9][a-z0-9._-]{0,63}$/.test(name)) {

@@ -1,3 +1,4 @@
+import { termsOf, usableShare, type LimitPolicy } from '../../../shared/limits/policy.ts'
 import type { RecordStanding } from '../../../shared/limits/scripts.ts'
 import { listed } from '../../../shared/config/grammar.ts'
 import { formatLimitRule } from '../../../shared/config/limit-rule.ts'
@@ -44,25 +45,35 @@ function isAction(text: string): text is keyof typeof actions {
 async function overview({ output }: CommandCall, stores: Stores): Promise<void> {
   const settings = await stores.settings()
   const { limiter, guard } = await stores.limits()
-  const [others, signIn] = await Promise.all([limiter.standing(), guard.standing()])
+  const signIn = await guard.standing()
+  const askedAt = performance.now()
+  const others = await limiter.standing()
+  const tripMs = performance.now() - askedAt
   const { limitLoginIp, limitLoginAccount } = settings.current().values
   const policies = [
     ...limiter.policies().map(({ name, rule, onDataLoss }) => ({
       policy: name,
       limit: typeof rule === 'function' ? 'by key' : formatLimitRule(rule),
       onDataLoss,
+      usable: usable(rule, tripMs),
     })),
-    { policy: 'login-ip', limit: limitLoginIp, onDataLoss: 'lower' },
-    { policy: 'login-account', limit: limitLoginAccount, onDataLoss: 'lower' },
+    { policy: 'login-ip', limit: limitLoginIp, onDataLoss: 'lower', usable: '' },
+    { policy: 'login-account', limit: limitLoginAccount, onDataLoss: 'lower', usable: '' },
   ]
-  const rows = policies.map(({ policy, limit, onDataLoss }) => [policy, limit, onDataLoss])
+  const rows = policies.map(({ policy, limit, onDataLoss, usable }) => [policy, limit, onDataLoss, usable])
   const text = [
-    table(['POLICY', 'LIMIT', 'AFTER A LOSS'], rows),
+    table(['POLICY', 'LIMIT', 'AFTER A LOSS', 'USABLE'], rows),
     '',
     `sign-in: ${describe(signIn)}`,
     `other limits: ${describe(others)}`,
   ]
   output.result({ policies, signIn, others }, text.join('\n'))
+}
+
+/** What can be used of it under a lasting flood, this far from Redis. */
+function usable(rule: LimitPolicy['rule'], tripMs: number): string {
+  const terms = typeof rule === 'function' ? null : termsOf(rule)
+  return terms === null ? '' : `${Math.floor(100 * usableShare(terms, tripMs))} %`
 }
 
 function describe({ exists, losses, recoveringMs }: RecordStanding): string {

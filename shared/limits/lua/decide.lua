@@ -16,25 +16,26 @@ local has_address, has_account = tonumber(ARGV[7]) >= 0, tonumber(ARGV[10]) >= 0
 
 count_grant(KEYS[1], epoch, 1)
 
-local function count(key, slot_ms, keep_ms, pardoned)
+-- Of the address with the account the birth matters, to a pardon.
+local function count(key, slot_ms, keep_ms, exact, pardoned)
   local charged, birth, base, first, last, of_last, older =
     read_ledger(key, epoch, now, slot_ms, keep_ms, pardoned)
-  charge(key, epoch, now, slot_ms, keep_ms, charged, birth, base, first, last, of_last, older, 1, 0, true)
+  charge(key, epoch, now, slot_ms, keep_ms, charged, birth, base, first, last, of_last, older, 1, 0, exact)
 end
 
 if has_address then
-  count(KEYS[2], tonumber(ARGV[9]), address_keep)
+  count(KEYS[2], tonumber(ARGV[9]), address_keep, false)
   redis.call('ZREM', KEYS[6], ARGV[13])
 end
 if has_account then
   local pardon = redis.call('GET', KEYS[9])
-  count(KEYS[3], tonumber(ARGV[12]), account_keep, is_of_epoch(pardon, epoch) and grant_number(pardon) or nil)
-  count(KEYS[4], tonumber(ARGV[12]), account_keep)
+  count(KEYS[3], tonumber(ARGV[12]), account_keep, true, is_of_epoch(pardon, epoch) and grant_number(pardon) or nil)
+  count(KEYS[4], tonumber(ARGV[12]), account_keep, false)
   redis.call('ZREM', KEYS[7], ARGV[13])
   redis.call('ZREM', KEYS[8], ARGV[13])
 end
 if has_address or has_account then
-  count(KEYS[5], tonumber(has_address and ARGV[9] or ARGV[12]), longest_keep)
+  count(KEYS[5], tonumber(has_address and ARGV[9] or ARGV[12]), longest_keep, false)
 end
 return {
   ARGV[1], now, epoch.id, epoch.run, epoch.n, epoch.ahead, epoch.losses, epoch.lost_at,
