@@ -11,11 +11,15 @@ const [command, ...rest] = process.argv.slice(2)
 const built = join(import.meta.dirname, '..', 'dist', 'server')
 const cli = join(built, 'cli', 'main.js')
 const start = join(import.meta.dirname, 'start.js')
+const dev = join(import.meta.dirname, 'dev.js')
 
-if (command === 'start' && isStart(rest)) {
+if (command === 'dev' && isStart(rest) && existsSync(dev)) {
+  if (rest.length === 0 && !isHere()) refuseWithoutFile('dev')
+  else await import(pathToFileURL(dev).href)
+} else if (command === 'start' && isStart(rest)) {
   // An image has the build alone.
   const main = existsSync(start) ? start : join(built, 'main.js')
-  if (main === start && rest.length === 0 && !isHere()) refuseWithoutFile()
+  if (main === start && rest.length === 0 && !isHere()) refuseWithoutFile('start')
   else await import(pathToFileURL(main).href)
 } else if (existsSync(cli)) {
   await import(pathToFileURL(cli).href)
@@ -35,7 +39,10 @@ function isHere() {
   return !path.startsWith('..') && !isAbsolute(path)
 }
 
-function refuseWithoutFile() {
-  process.stderr.write('lockstep: no application was named. Give its file: npx lockstep start ./app.js\n')
+/** @param {string} command */
+function refuseWithoutFile(command) {
+  process.stderr.write(
+    `lockstep: no application was named. Give its file: npx lockstep ${command} ./app.js\n`,
+  )
   process.exitCode = 78
 }

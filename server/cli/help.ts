@@ -12,6 +12,14 @@ export const start: Described = {
     'Starts the server, with the application in FILE; in a checkout installs and builds what is missing first.',
 }
 
+/** Works before anything is built (server/lockstep.js). */
+export const dev: Described = {
+  name: 'dev',
+  usages: ['dev', 'dev FILE'],
+  summary:
+    'Starts the server for development: one worker of each kind, and a saved change is served at once.',
+}
+
 export const help: Described = {
   name: 'help',
   usages: ['help [COMMAND]'],

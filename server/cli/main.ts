@@ -1,10 +1,11 @@
 /** The entry of the `lockstep` command, and the only place of it that knows the environment and exit codes. */
 import { loadConfig } from '../../shared/config/config.ts'
 import { ConfigurationError, messageOf } from '../../shared/kernel/errors.ts'
+import { readEnvFile } from '../../shared/process/env-file.ts'
 import { availableCpus } from '../cluster/boot/available-cpus.ts'
 import { CommandFailed, Interrupted, UsageError, type Command } from './command.ts'
 import { commands } from './commands.ts'
-import { commandHelp, generalHelp, help, start, version, type Described } from './help.ts'
+import { commandHelp, dev, generalHelp, help, start, version, type Described } from './help.ts'
 import { createOutput } from './output.ts'
 import { createQuestions } from './questions.ts'
 import { readCommandLine } from './read-command-line.ts'
@@ -18,7 +19,7 @@ for (const stream of [process.stdout, process.stderr])
     if (cause.code !== 'EPIPE') throw cause
   })
 
-const described: readonly Described[] = [start, ...commands, help, version]
+const described: readonly Described[] = [start, dev, ...commands, help, version]
 
 const { name, args, json, asksHelp } = readCommandLine(process.argv.slice(2))
 const output = createOutput({ json, stdout: process.stdout, stderr: process.stderr })
@@ -31,14 +32,15 @@ async function run(): Promise<number> {
   if (name === version.name) return tellVersion()
   if (name === '') return tellNothingAsked()
   // Alone it never comes here (server/lockstep.js).
-  if (name === start.name)
-    return misuse('start takes one argument, the file of an application, or none', start)
+  const begun = [start, dev].find((each) => each.name === name)
+  if (begun) return misuse(`${name} takes one argument, the file of an application, or none`, begun)
   const command = commands.find((known) => known.name === name)
   return command === undefined ? unknownCommand(name) : carryOut(command)
 }
 
 async function carryOut(command: Command): Promise<number> {
   try {
+    readEnvFile()
     const outcome = await command.run({
       args,
       environment: process.env,

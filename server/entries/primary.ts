@@ -7,11 +7,14 @@ import { codeOf } from '../../shared/process/run-worker.ts'
 import { exitCode, type Entry } from '../../shared/process/entry.ts'
 import { openFilesProblem } from '../../shared/process/open-files.ts'
 import { applicationFile } from '../../shared/process/assignment.ts'
-import { createLogger } from '../../shared/telemetry/log.ts'
+import { readEnvFile } from '../../shared/process/env-file.ts'
+import type { Service } from '../../shared/kernel/lifecycle.ts'
+import { createLogger, type Logger } from '../../shared/telemetry/log.ts'
 import { problemsText } from '../cluster/boot/announcements.ts'
 import { availableCpus } from '../cluster/boot/available-cpus.ts'
 import { checkInChild } from '../cluster/boot/check-application.ts'
 import { createPrimary } from '../cluster/primary.ts'
+import { watchSources } from '../cluster/watch-sources.ts'
 import type { ApplicationSummary } from './check-application.ts'
 
 /** What the primary has after the grace of its workers, to stop Redis and itself. */
@@ -39,10 +42,11 @@ export async function runPrimary(entry: Entry, { env, args, main }: PrimaryEntry
     process.stderr.write(problemsText(problems))
     entry.exit(codeOf(cause))
   })
+  readEnvFile()
   // Where modules are loaded: with too few files the reason would be that some package can't be found.
   const tooFewFiles = openFilesProblem()
   if (tooFewFiles !== null) throw new ConfigurationError([tooFewFiles])
-  const file = applicationFile(env) ?? args.find((word) => word !== 'start') ?? null
+  const file = applicationFile(env) ?? args.find((word) => word !== 'start' && word !== 'dev') ?? null
   const application = file === null ? null : await inspect(file, { main, env })
   const config = loadConfig(env, {
     cpus: availableCpus(),
@@ -105,9 +109,30 @@ export async function runPrimary(entry: Entry, { env, args, main }: PrimaryEntry
     // Stopped by a signal while starting: the handler of the signal ends the process.
     if (!ending) throw cause
   }
+  if (args.includes('dev') && !ending) {
+    const sources = reloadOnChange(file, main, primary.reload, log)
+    await sources.start()
+  }
   entry.onFatal((cause) => {
     log.fatal({ err: cause }, 'the primary broke and ends')
     void end(exitCode.failed, brokenGraceMs)
+  })
+}
+
+/** In development a saved change brings in new workers; while it is broken the old ones serve on. */
+function reloadOnChange(file: string | null, main: string, reload: () => void, log: Logger): Service {
+  const root = path.join(main, '..', '..')
+  const directories =
+    file === null
+      ? ['server', 'workers', 'shared'].map((name) => path.join(root, name))
+      : [path.dirname(path.resolve(file))]
+  return watchSources({
+    directories,
+    onChange(changed) {
+      log.info({ file: changed }, 'a file was saved: reloading')
+      reload()
+    },
+    onFailure: (err) => log.warn({ err }, 'changes of files are not seen any more: reload by hand'),
   })
 }
 

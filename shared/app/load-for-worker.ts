@@ -1,6 +1,7 @@
 import type { Config, Facts } from '../config/config.ts'
 import type { Environment } from '../config/environment.ts'
 import { applicationFile } from '../process/assignment.ts'
+import { readEnvFile } from '../process/env-file.ts'
 import { configure } from './app-env.ts'
 import type { App } from './app.ts'
 import { builtInApplication } from './built-in-application.ts'
@@ -21,6 +22,8 @@ export async function loadForWorker(
   environment: Environment,
   facts: Omit<Partial<Facts>, 'applicationVariables'>,
 ): Promise<WorkerApplication> {
+  // Forked by our primary it has them already.
+  readEnvFile(facts.cwd)
   const file = applicationFile(environment)
   if (file === null) {
     return { app: builtInApplication, file, release: null, ...configure({}, environment, facts) }
