@@ -46,6 +46,7 @@ export async function runAttempt<Services>(
     if (why === undefined) return await work
     await Promise.race([settled, wait(settleMs, undefined, { ref: false })])
     if (why.kind === 'timeout') throw why
+    if (why.kind === 'cancelled') throw new UnrecoverableError(why.message)
     return await putBack(bull, token, why, log())
   } finally {
     clearTimeout(timeout)
@@ -60,7 +61,8 @@ async function startWork<Services>(
   log: () => Log,
   { work, services, threads }: AttemptSurroundings<Services>,
 ): Promise<unknown> {
-  const { payload, tick } = readStored(bull)
+  const { payload, tick, cancelled } = readStored(bull)
+  if (cancelled !== undefined) throw new UnrecoverableError(cancelledText(cancelled))
   const run: JobRun<unknown> = {
     id: bull.id as string,
     data: readPayload(job, payload),
@@ -80,6 +82,10 @@ async function startWork<Services>(
 function lazily<T>(make: () => T): () => T {
   let made: T | undefined
   return () => (made ??= make())
+}
+
+export function cancelledText(reason: string): string {
+  return `cancelled: ${reason}`
 }
 
 /** Trying again would not make a wrong payload right. */

@@ -57,6 +57,8 @@ export interface ConsumerOptions {
 export interface Consumer extends Service {
   /** Has the jobs of a worker that has certainly died done again at once, instead of when its locks run out. */
   takeOver(worker: string): Promise<void>
+  /** Interrupts the job, if it is running here. */
+  cancel(id: string): void
 }
 
 export function createConsumer(options: ConsumerOptions): Consumer {
@@ -169,6 +171,8 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       await current.worker.waitUntilReady()
       scheduleLook()
     },
+
+    cancel: running.cancel,
 
     async takeOver(dead) {
       if (current === null) return

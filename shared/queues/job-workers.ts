@@ -3,6 +3,7 @@ import type { Telemetry } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { Deadline, Service } from '../kernel/lifecycle.ts'
 import { runAttempt } from './attempt.ts'
+import { cancellationChannel, parseCancelledJob } from './cancellation.ts'
 import { createConsumer, defaultRecovery, type RecoveryLimits } from './consumer.ts'
 import { createDurations, type Durations } from './durations.ts'
 import type { AnyJob, Log, Retention } from './job.ts'
@@ -64,12 +65,30 @@ export function createJobWorkers<Services>(options: JobWorkersOptions<Services>)
     }),
   )
   const all = together(consumers)
+  const byQueue = new Map(jobs.map((job, index) => [job.name, consumers[index]]))
+  let subscriber: Redis | null = null
+
+  /** Not awaited: while nobody listens, a cancelled job only finishes its attempt. */
+  function hearOfCancellations(): void {
+    subscriber = connect()
+    subscriber.on('error', () => {})
+    subscriber.on('message', (_channel, text) => {
+      const cancelled = parseCancelledJob(text)
+      if (cancelled) byQueue.get(cancelled.queue)?.cancel(cancelled.id)
+    })
+    subscriber.subscribe(cancellationChannel(prefix)).catch(() => {})
+  }
+
   return {
     async start() {
       await Promise.all(jobs.map(async (job) => loaded.set(job, await loadWork(job))))
       await all.start()
+      hearOfCancellations()
     },
-    stop: all.stop,
+    async stop(deadline) {
+      await all.stop(deadline)
+      subscriber?.disconnect()
+    },
     durations: durations.read,
     async takeOver(worker) {
       await Promise.all(consumers.map((consumer) => consumer.takeOver(worker)))

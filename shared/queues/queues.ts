@@ -11,6 +11,7 @@ import type { Redis } from 'ioredis'
 import { Unavailable } from '../kernel/errors.ts'
 import type { Service } from '../kernel/lifecycle.ts'
 import { JobQueue } from './bull.ts'
+import { cancelJob, type Cancellation } from './cancellation.ts'
 import { jobsByName, type AnyJob, type Job } from './job.ts'
 import { defaultPrefix, ticksQueue } from './keys.ts'
 import { createPatience } from './patience.ts'
@@ -82,6 +83,11 @@ export interface Queues extends Service {
   ): Promise<Enqueued[]>
   /** Null when there is no such job, or not any more. */
   find(name: string, id: string): Promise<JobView | null>
+  /**
+   * Has a job not done: one that waits fails as `cancelled: reason` without being run, the signal of one that runs is
+   * aborted, and it is not tried again.
+   */
+  cancel(job: Pick<AnyJob, 'name'>, id: string, reason?: string): Promise<Cancellation>
   /** Gives a tick of a schedule its run: one, however often it is asked. */
   addRun(definition: ScheduleDefinition, tick: number): Promise<'added' | 'left out'>
   /** How each queue is doing, the queue of ticks included. */
@@ -177,7 +183,7 @@ export function createQueues(options: QueuesOptions): Queues {
     },
 
     async find(name, id) {
-      if (!jobs.has(name) || !/^[\w@.-]{1,200}$/.test(id)) return null
+      if (!jobs.has(name) || !isJobId(id)) return null
       // The state first: a job that ends in between then looks unfinished, not finished without a result.
       const [state, job] = await ask(() => Promise.all([bull(name).getJobState(id), bull(name).getJob(id)]))
       if (!job || state === 'unknown') return null
@@ -191,6 +197,11 @@ export function createQueues(options: QueuesOptions): Queues {
         attempts: job.attemptsMade,
         by: askerOf(job.data),
       }
+    },
+
+    async cancel({ name }, id, reason = 'by the application') {
+      if (!jobs.has(name) || !isJobId(id)) return 'unknown'
+      return ask(() => cancelJob({ redis, queue: bull(name), prefix }, id, reason))
     },
 
     async addRun(definition, tick) {
@@ -218,6 +229,10 @@ export function createQueues(options: QueuesOptions): Queues {
       return Object.fromEntries(names.map((name, index) => [name, numbers[index] as QueueNumbers]))
     },
   }
+}
+
+function isJobId(id: string): boolean {
+  return /^[\w@.-]{1,200}$/.test(id)
 }
 
 async function measureQueue(queue: Queue): Promise<QueueNumbers> {

@@ -8,7 +8,7 @@ import type { Clock } from '../kernel/clock.ts'
 
 /** Why the signal of a job was aborted. */
 export class Interruption extends Error {
-  readonly kind: 'timeout' | 'hand-over' | 'lock-lost'
+  readonly kind: 'timeout' | 'hand-over' | 'lock-lost' | 'cancelled'
 
   constructor(kind: Interruption['kind'], message: string) {
     super(message)
@@ -32,6 +32,7 @@ export interface RunningJobs {
   begin(id: string): RunningJob
   renewed(ids: readonly string[]): void
   lost(ids: readonly string[]): void
+  cancel(id: string): void
   /** Ends the attempts whose lock was last renewed too long ago. */
   loseExpired(): void
   handOverAll(): void
@@ -100,6 +101,10 @@ export function createRunningJobs(clock: Clock, lockMs: number): RunningJobs {
     },
 
     lost: (ids) => ids.forEach(lose),
+
+    cancel(id) {
+      running.get(id)?.interrupt(new Interruption('cancelled', 'the job was cancelled'))
+    },
 
     loseExpired() {
       for (const [id, { heldUntil }] of running) if (clock.mono() > heldUntil) lose(id)

@@ -6,14 +6,22 @@ export interface StoredJob {
   /** The schedule that asked for it, and the tick, in milliseconds since 1970. */
   readonly schedule?: string | undefined
   readonly tick?: number | undefined
+  /** Why it was cancelled, if it was. */
+  readonly cancelled?: string | undefined
 }
 
 /** Reads what Redis returned, which may not be from us. Throws when it is not a job of this kind. */
 export function parseStoredJob(data: unknown): StoredJob {
   if (typeof data === 'object' && data !== null) {
-    const { by, schedule, tick } = data as Record<string, unknown>
+    const { by, schedule, tick, cancelled } = data as Record<string, unknown>
     const isText = (value: unknown) => value === undefined || typeof value === 'string'
-    if (isText(by) && isText(schedule) && (tick === undefined || typeof tick === 'number')) return data
+    if (
+      isText(by) &&
+      isText(schedule) &&
+      isText(cancelled) &&
+      (tick === undefined || typeof tick === 'number')
+    )
+      return data
   }
   throw new TypeError('what is stored is not a job of ours')
 }

@@ -252,6 +252,47 @@ describe('job workers', function () {
     expect(await finished('task', third.id)).to.include({ state: 'failed' })
   })
 
+  it('do not do a job that was cancelled before it began, and say why', async () => {
+    let runs = 0
+    handle = async () => (runs += 1)
+    const waiting = await queues.enqueue(task, { n: 1 })
+    const delayed = await queues.enqueue(task, { n: 2 }, { delayMs: 600_000 })
+    const next = await queues.enqueue(task, { n: 3 })
+    for (const { id } of [waiting, delayed]) {
+      expect(await queues.cancel(task, id, 'the order was withdrawn')).to.equal('cancelled')
+    }
+    await startWorkers()
+    for (const { id } of [waiting, delayed]) {
+      expect(await finished('task', id)).to.deep.include({
+        state: 'failed',
+        failedReason: 'cancelled: the order was withdrawn',
+      })
+    }
+    expect(await finished('task', next.id)).to.include({ state: 'completed' })
+    expect(runs).to.equal(1)
+    expect(await queues.cancel(task, next.id)).to.equal('finished')
+    expect(await queues.cancel(task, 'nothing')).to.equal('unknown')
+    expect(await queues.cancel(task, 'events')).to.equal('unknown')
+  })
+
+  it('abort the signal of a job that is cancelled while it runs, and do not try it again', async () => {
+    const reasons: unknown[] = []
+    handle = ({ signal }) => forever(signal).catch((reason: unknown) => reasons.push(reason))
+    await startWorkers()
+    const { id } = await queues.enqueue(task, { n: 1 })
+    await eventually(async () => expect((await queues.find('task', id))?.state).to.equal('active'))
+    // Until the workers listen, nobody hears it.
+    await eventually(async () => {
+      expect(await queues.cancel(task, id)).to.equal('stopping')
+      expect(reasons).to.have.length(1)
+    })
+    expect(await finished('task', id)).to.deep.include({
+      state: 'failed',
+      failedReason: 'the job was cancelled',
+    })
+    expect(reasons[0]).to.include({ kind: 'cancelled' })
+  })
+
   it('end an attempt that takes too long, and tell its handler', async () => {
     told = undefined
     await startWorkers()
