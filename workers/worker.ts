@@ -104,6 +104,7 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
     ...consuming,
     jobs: firstByName(features.jobs).map((job) => bindJob(job, features.partsOf(job), beforeRun)),
     services: undefined,
+    onFailed: hooks.jobFailed,
     ...telemetry,
   })
   const ticks = createTickWorker(consuming)

@@ -88,7 +88,7 @@ const known: readonly string[] = [
   'features',
   ...lists,
 ]
-const hookNames: readonly string[] = ['start', 'ready', 'stop', 'signedIn', 'signedOut']
+const hookNames: readonly string[] = ['start', 'ready', 'stop', 'signedIn', 'signedOut', 'jobFailed']
 
 type Loose = Readonly<Record<string, unknown>>
 

@@ -2,6 +2,7 @@
  * A feature: routes, jobs, schedules, limits and what else belongs to one concern, as data. Everything built in is made
  * of features, and an application is one more of them: all are registered by the same call (register-features.ts).
  */
+import type { JobFailure } from '../queues/job-workers.ts'
 import type Koa from 'koa'
 import type { z } from 'zod'
 import type { Environment } from '../config/environment.ts'
@@ -46,6 +47,8 @@ export interface Hooks {
   readonly stop?: (parts: Parts) => unknown
   readonly signedIn?: (event: SignEvent, parts: Parts) => unknown
   readonly signedOut?: (event: SignEvent, parts: Parts) => unknown
+  /** A job has failed and will not be tried again; in the job worker that was at it last. */
+  readonly jobFailed?: (failure: JobFailure, parts: Parts) => unknown
 }
 
 /** What `services` may use to make the services of a process. */

@@ -1,4 +1,5 @@
 /** The services that an application makes once a process, and the parts that its handlers get. */
+import type { JobFailure } from '../queues/job-workers.ts'
 import type { WorkerRole } from '../process/assignment.ts'
 import { messageOf } from '../kernel/errors.ts'
 import { remaining, type Deadline, type Service } from '../kernel/lifecycle.ts'
@@ -88,6 +89,7 @@ export interface RunningHooks {
   readonly ready: Service
   /** Calls a hook behind the request that it is about: it neither delays nor fails the answer. */
   signed(hook: 'signedIn' | 'signedOut', event: SignEvent): void
+  jobFailed(failure: JobFailure): void
 }
 
 /** The hooks of all features, at their moments. What one throws refuses the start, and is logged after it. */
@@ -115,6 +117,8 @@ export function runHooks(features: Pick<RegisteredFeatures, 'each'>, log: Logger
       },
       async stop() {},
     },
+    jobFailed: (failure) =>
+      void features.each('jobFailed', (hook, parts) => hook(failure, parts)).catch(report('jobFailed')),
     signed: (name, event) =>
       void features.each(name, (hook, parts) => hook(event, parts)).catch(report(name)),
   }

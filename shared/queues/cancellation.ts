@@ -51,7 +51,8 @@ export async function cancelJob(
     JSON.stringify({ queue: queue.name, id } satisfies CancelledJob),
   )
   const now = await job.getState()
-  return now === 'active' ? 'stopping' : now === 'completed' ? 'finished' : 'cancelled'
+  if (now === 'completed') return 'finished'
+  return state === 'active' || now === 'active' ? 'stopping' : 'cancelled'
 }
 
 function readable(data: unknown): StoredJob {

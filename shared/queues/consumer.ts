@@ -51,7 +51,7 @@ export interface ConsumerOptions {
   readonly telemetry?: Telemetry
   readonly process: (job: BullJob, token: string, running: RunningJob) => Promise<unknown>
   /** Called with each attempt's end and duration. */
-  readonly onEnd?: (outcome: 'completed' | 'failed', job: BullJob) => void
+  readonly onEnd?: (outcome: 'completed' | 'failed', job: BullJob, forGood: boolean) => void
 }
 
 export interface Consumer extends Service {
@@ -100,11 +100,11 @@ export function createConsumer(options: ConsumerOptions): Consumer {
       warn(cause.message, { queue, err: cause }, 'the worker of a queue met an error'),
     )
     worker.on('stalled', (jobId) => log.warn({ queue, jobId }, 'a job lost its worker and waits again'))
-    worker.on('completed', (job) => options.onEnd?.('completed', job))
+    worker.on('completed', (job) => options.onEnd?.('completed', job, true))
     worker.on('failed', (job, cause) => {
       if (!job) return
-      options.onEnd?.('failed', job)
       const final = job.finishedOn !== undefined
+      options.onEnd?.('failed', job, final)
       const fields = { queue, jobId: job.id, attempt: job.attemptsMade, err: cause }
       if (final) log.error(fields, 'a job has failed for good')
       else log.warn(fields, 'an attempt at a job has failed; it will be tried again')

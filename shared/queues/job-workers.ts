@@ -1,5 +1,5 @@
 /** Does the jobs: a consumer for each, all in this process. */
-import type { Telemetry } from 'bullmq'
+import type { Job as BullJob, Telemetry } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { Deadline, Service } from '../kernel/lifecycle.ts'
 import { runAttempt } from './attempt.ts'
@@ -13,7 +13,20 @@ import { loadWork, type LoadedWork } from './load-work.ts'
 import type { Queues } from './queues.ts'
 import type { ThreadOptions } from './sandbox.ts'
 
+/** A job that has failed and will not be tried again. */
+export interface JobFailure {
+  readonly job: string
+  readonly id: string
+  readonly reason: string
+  readonly attempts: number
+}
+
 export interface JobWorkersOptions<Services> {
+  /**
+   * Called for each job that has failed for good, in the process that was at it last. A job whose workers died too
+   * often fails without it.
+   */
+  readonly onFailed?: (failure: JobFailure) => unknown
   /** Opens a connection for blocking commands, one for each queue. */
   readonly connect: () => Redis
   readonly queues: Queues
@@ -36,6 +49,9 @@ export interface JobWorkers extends Service {
   /** Has the jobs of a worker that has certainly died done again at once, instead of when its locks run out. */
   takeOver(worker: string): Promise<void>
 }
+
+/** A Redis that has lost its data has lost the limits of its queues, too. */
+const limitsEveryMs = 30_000
 
 export function createJobWorkers<Services>(options: JobWorkersOptions<Services>): JobWorkers {
   const { connect, queues, services, log, prefix = defaultPrefix, threads = {}, telemetry } = options
@@ -60,13 +76,27 @@ export function createJobWorkers<Services>(options: JobWorkersOptions<Services>)
         const work = loaded.get(job) as LoadedWork<Services>
         return runAttempt(job, bull, token, running, { work, services, log, threads })
       },
-      onEnd: (outcome, { processedOn, finishedOn }) =>
-        durations.add(job.name, outcome, (finishedOn ?? Date.now()) - (processedOn ?? Date.now())),
+      onEnd(outcome, bull, forGood) {
+        const { processedOn = Date.now(), finishedOn = Date.now() } = bull
+        const failed = outcome === 'failed' && forGood
+        durations.add(job.name, outcome, finishedOn - processedOn, failed)
+        if (failed) tellFailure(job, bull)
+      },
     }),
   )
+  function tellFailure({ name }: AnyJob<Services>, { id, attemptsMade, failedReason }: BullJob): void {
+    const failure = { job: name, id: id as string, reason: failedReason ?? '', attempts: attemptsMade }
+    Promise.resolve(failure)
+      .then(options.onFailed)
+      .catch((err: unknown) =>
+        log.error({ err, ...failure }, 'what follows the failure of a job failed itself'),
+      )
+  }
+
   const all = together(consumers)
   const byQueue = new Map(jobs.map((job, index) => [job.name, consumers[index]]))
   let subscriber: Redis | null = null
+  let limits: NodeJS.Timeout | undefined
 
   /** Not awaited: while nobody listens, a cancelled job only finishes its attempt. */
   function hearOfCancellations(): void {
@@ -82,10 +112,13 @@ export function createJobWorkers<Services>(options: JobWorkersOptions<Services>)
   return {
     async start() {
       await Promise.all(jobs.map(async (job) => loaded.set(job, await loadWork(job))))
+      await queues.applyDeclaredLimits()
       await all.start()
+      limits = setInterval(() => void queues.applyDeclaredLimits().catch(() => {}), limitsEveryMs)
       hearOfCancellations()
     },
     async stop(deadline) {
+      clearInterval(limits)
       await all.stop(deadline)
       subscriber?.disconnect()
     },

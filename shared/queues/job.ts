@@ -59,6 +59,11 @@ export interface Backoff {
   readonly jitter?: number
 }
 
+export interface RateLimit {
+  readonly max: number
+  readonly perMs: number
+}
+
 /** How long finished jobs stay to be looked at, whichever limit comes first. */
 export interface Retention {
   readonly count: number
@@ -74,6 +79,8 @@ export interface Job<Stored = unknown, Services = unknown> {
   readonly priority: number
   readonly timeoutMs: number
   readonly concurrency: number
+  readonly globalConcurrency: number | null
+  readonly rateLimit: RateLimit | null
   readonly enqueue: Enqueuers
   readonly secretFields: readonly string[]
   readonly keepCompleted: Retention
@@ -102,6 +109,10 @@ export interface JobDescription<Payload extends z.ZodType> {
   readonly timeoutMs?: number
   /** How many each process works on at once. Default 5, and 1 in a sandbox. */
   readonly concurrency?: number
+  /** How many all processes together work on at once. Default: as many as each does. */
+  readonly globalConcurrency?: number
+  /** How many all processes together begin in a time. Default: as many as there are. */
+  readonly rateLimit?: RateLimit
   /** Default: `nobody`, only code. */
   readonly enqueue?: Enqueuers
   /** Top-level fields of the payload that nobody needs to see; the dashboard hides them. */
@@ -138,6 +149,8 @@ export function defineJob<Payload extends z.ZodType, Services = unknown>(
     priority: description.priority ?? 0,
     timeoutMs: description.timeoutMs ?? 60_000,
     concurrency: description.concurrency ?? (sandboxed ? 1 : 5),
+    globalConcurrency: description.globalConcurrency ?? null,
+    rateLimit: description.rateLimit ?? null,
     enqueue: description.enqueue ?? 'nobody',
     secretFields: description.secretFields ?? [],
     keepCompleted: description.keepCompleted ?? { count: 1_000, seconds: 24 * 60 * 60 },
@@ -216,6 +229,15 @@ function problemsOf(job: AnyJob): string[] {
     [isWhole(job.priority, 0, 2_097_151), 'priority must be 0 to 2097151'],
     [isWhole(job.timeoutMs, 1, 2 ** 31 - 1), 'timeoutMs must be whole milliseconds, at most 24 days'],
     [isWhole(job.concurrency, 1, 1_000), 'concurrency must be 1 to 1000'],
+    [
+      job.globalConcurrency === null || isWhole(job.globalConcurrency, 1, 100_000),
+      'globalConcurrency must be 1 to 100000',
+    ],
+    [
+      job.rateLimit === null ||
+        (isWhole(job.rateLimit.max, 1, 1_000_000) && isWhole(job.rateLimit.perMs, 1, longestMs)),
+      'rateLimit takes max, 1 to 1000000, and perMs, whole milliseconds',
+    ],
     [isEnqueuers(enqueue), "enqueue is 'nobody', 'anyone signed in' or a list of roles"],
     [unknown.length === 0, `secretFields names ${unknown.join(', ')}, which the payload does not have`],
     [[job.keepCompleted, job.keepFailed].every(isRetention), 'keep… takes whole numbers of jobs and seconds'],

@@ -32,7 +32,8 @@ export function createPatience(timeoutMs: number, failed: (cause: unknown) => Er
         const [own] = begun as [Set<GiveUp>]
         const giveUp = () => reject(failed(new Error(`no answer within ${timeoutMs} ms`)))
         own.add(giveUp)
-        timer ??= setInterval(tick, timeoutMs / ticks)
+        // The connection that is asked keeps the process alive, not this.
+        timer ??= setInterval(tick, timeoutMs / ticks).unref()
         work.then(
           (value) => {
             own.delete(giveUp)

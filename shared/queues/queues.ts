@@ -12,6 +12,8 @@ import { Unavailable } from '../kernel/errors.ts'
 import type { Service } from '../kernel/lifecycle.ts'
 import { JobQueue } from './bull.ts'
 import { cancelJob, type Cancellation } from './cancellation.ts'
+import { applyDeclaredLimits } from './declared-limits.ts'
+import { listFailed, retryFailed, type FailedFilter, type FailedJob, type Retried } from './failed-jobs.ts'
 import { jobsByName, type AnyJob, type Job } from './job.ts'
 import { defaultPrefix, ticksQueue } from './keys.ts'
 import { createPatience } from './patience.ts'
@@ -88,6 +90,12 @@ export interface Queues extends Service {
    * aborted, and it is not tried again.
    */
   cancel(job: Pick<AnyJob, 'name'>, id: string, reason?: string): Promise<Cancellation>
+  /** Those that have failed for good and are still kept, the latest first. */
+  failed(job: Pick<AnyJob, 'name'>, filter?: FailedFilter): Promise<FailedJob[]>
+  /** Has those done again, from their first attempt. */
+  retryFailed(job: Pick<AnyJob, 'name'>, filter?: FailedFilter): Promise<Retried>
+  /** Writes what the jobs declare to hold for all processes, where that has changed. */
+  applyDeclaredLimits(): Promise<void>
   /** Gives a tick of a schedule its run: one, however often it is asked. */
   addRun(definition: ScheduleDefinition, tick: number): Promise<'added' | 'left out'>
   /** How each queue is doing, the queue of ticks included. */
@@ -203,6 +211,18 @@ export function createQueues(options: QueuesOptions): Queues {
       if (!jobs.has(name) || !isJobId(id)) return 'unknown'
       return ask(() => cancelJob({ redis, queue: bull(name), prefix }, id, reason))
     },
+
+    async failed({ name }, filter) {
+      return jobs.has(name) ? ask(() => listFailed(bull(name), filter)) : []
+    },
+
+    async retryFailed({ name }, filter) {
+      const job = jobs.get(name)
+      if (!job) return { retried: 0, skipped: 0 }
+      return ask(() => retryFailed(bull(name), job, filter))
+    },
+
+    applyDeclaredLimits: () => ask(() => applyDeclaredLimits(redis, prefix, jobs.values(), bull)),
 
     async addRun(definition, tick) {
       const { name, job, data, overlap, jitterMs, options: jobOptions } = definition

@@ -189,4 +189,25 @@ describe('The routes of jobs', () => {
     expect((await look(operator, `report/${run.json().id}`)).status).to.equal(200)
     expect((await act(operator, 'nightly/run')).status).to.equal(409)
   })
+
+  it('list the jobs that failed for good to viewers, and have them done again for operators', async () => {
+    const failed = (bearer: string, query: string) =>
+      app.request('GET', `/api/v1/admin/failed-jobs?${query}`, { bearer })
+    const retry = (bearer: string, json: object) =>
+      app.request('POST', '/api/v1/admin/failed-jobs/retry', { bearer, json })
+    const { id } = await queues.enqueue(report, {})
+    await queues.bull('report').getJob(id)
+    await redis.hset(`{lockstep}:report:${id}`, { failedReason: 'no paper', finishedOn: Date.now() })
+    await redis.lrem('{lockstep}:report:wait', 1, id)
+    await redis.zadd('{lockstep}:report:failed', Date.now(), id)
+    expect((await failed(ada, 'job=report')).status).to.equal(403)
+    expect((await retry(ada, { job: 'report' })).status).to.equal(403)
+    expect((await failed(operator, 'job=nothing')).status).to.equal(404)
+    expect((await failed(operator, 'job=report&reason=ink')).json()).to.deep.equal({ jobs: [] })
+    const found = await failed(operator, 'job=report&reason=paper&limit=5')
+    expect(found.json().jobs[0], found.text).to.include({ id, reason: 'no paper' })
+    const again = await retry(operator, { job: 'report', reason: 'paper' })
+    expect(again.json(), again.text).to.deep.equal({ retried: 1, skipped: 0 })
+    expect((await queues.find('report', id))?.state).to.equal('waiting')
+  })
 })

@@ -43,7 +43,7 @@ export interface ServerServices {
   /** Against guessing, under the rules of the moment. */
   readonly guard: LoginGuard
   /** Every job, and the queues themselves. */
-  readonly queues: Pick<Queues, 'jobs' | 'bull' | 'enqueue' | 'find'>
+  readonly queues: Pick<Queues, 'jobs' | 'bull' | 'enqueue' | 'find' | 'failed' | 'retryFailed'>
   readonly schedules: ScheduleViews & ScheduleControl
   readonly readiness: Readiness
   /** What administrators change while the server runs. */

@@ -85,6 +85,7 @@ export const catalogue = {
   lockstep_queue_jobs: gauge('Jobs in each state'),
   lockstep_queue_oldest_waiting_seconds: gauge('How long the next job has waited'),
   lockstep_job_attempts_total: counter('Attempts that ended'),
+  lockstep_job_failures_total: counter('Jobs that failed for good'),
   lockstep_job_duration_seconds: histogram('Attempts that ended', jobSeconds),
 } as const satisfies Record<string, Plain | Bucketed>
 

@@ -43,7 +43,10 @@ function depthReadings(measured: Awaited<ReturnType<Queues['measure']>>): Readin
   ])
 }
 
-function attemptReadings([job, { completed, failed, sumMs, atMost }]: [string, Durations]): Reading[] {
+function attemptReadings([job, { completed, failed, failedForGood, sumMs, atMost }]: [
+  string,
+  Durations,
+]): Reading[] {
   const cumulative = [...durationBuckets.map((_, index) => atMost[index] ?? 0), completed + failed]
   const duration: HistogramReading = {
     metric: 'lockstep_job_duration_seconds',
@@ -54,6 +57,7 @@ function attemptReadings([job, { completed, failed, sumMs, atMost }]: [string, D
   return [
     reading('lockstep_job_attempts_total', completed, { job, outcome: 'completed' }),
     reading('lockstep_job_attempts_total', failed, { job, outcome: 'failed' }),
+    reading('lockstep_job_failures_total', failedForGood, { job }),
     duration,
   ]
 }
