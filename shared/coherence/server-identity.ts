@@ -1,4 +1,5 @@
 import { Cluster, type Redis } from 'ioredis'
+import { identityOf } from '../kernel/redis/identity.ts'
 
 /** To the script: it asks its server itself. */
 const unknown = '-'
@@ -25,6 +26,13 @@ export function watchServer(redis: Redis) {
      * same, in case somebody in between moves connections from one server to another.
      */
     async ask(send: (runId: string) => Promise<unknown>, { verify = false } = {}): Promise<unknown> {
+      // Where scripts may not ask, the connection did, and asks again every so often (REDIS_IDENTITY=connection).
+      const told = identityOf(redis)
+      if (told) {
+        const runId = await told.runId()
+        if (!told.holds(runId)) throw new Error('The connection to Redis has changed')
+        return send(runId)
+      }
       const stream = currentStream()
       const known = stream !== null && stream === knownStream
       const reply = await send(known && !verify ? knownRunId : unknown)

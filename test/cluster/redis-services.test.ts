@@ -6,7 +6,7 @@ import { cleanUpAfterEach } from '../support/clean-up.ts'
 import { admin, refusedStart, startCluster, withoutLimits, type TestCluster } from '../support/cluster.ts'
 import { eventually } from '../support/eventually.ts'
 import { signIn } from '../support/http.ts'
-import { administration, infoInScripts, refuseCommands, type Refusal } from '../support/redis-refusals.ts'
+import { administration, infoInScripts, refuseCommands } from '../support/redis-refusals.ts'
 import { startRedis, type TestRedis, type TestRedisOptions } from '../support/redis.ts'
 import { recordSecret } from '../support/run-records.ts'
 import { verdicts } from '../support/users.ts'
@@ -21,7 +21,7 @@ describe('on a Redis that refuses commands, as services do', function () {
     return server
   }
 
-  async function behind(server: TestRedis, refusals: readonly Refusal[]): Promise<string> {
+  async function behind(server: TestRedis, refusals: Parameters<typeof refuseCommands>[1]): Promise<string> {
     const stand = await refuseCommands(server.url, refusals)
     cleanUp(() => stand.stop())
     return stand.url
@@ -85,7 +85,7 @@ describe('on a Redis that refuses commands, as services do', function () {
     const url = await behind(await redis(), [infoInScripts])
     await expectRefusal(
       url,
-      /does not let a script ask for its run id .*not allowed from script.*REDIS_IDENTITY=connection/,
+      /does not let a script ask for its run id .*called from script.*REDIS_IDENTITY=connection/,
     )
   })
 

@@ -10,12 +10,11 @@ export interface RefusingRedis {
   stop(): Promise<void>
 }
 
-/** Gives the error with which a command is refused, or null. `script` is the text that EVAL or EVALSHA would run. */
-export type Refusal = (command: readonly string[], script: string | null) => string | null
+/** Gives the error with which a command is refused, or null. */
+export type Refusal = (command: readonly string[]) => string | null
 
-/** As Redis Enterprise answers a script that asks for INFO. */
-export const infoInScripts: Refusal = (_command, script) =>
-  script?.includes("'INFO'") ? 'ERR This Redis command is not allowed from script' : null
+/** What scripts may not call; as on Redis Enterprise, a script that has such a call runs until it gets there. */
+export const infoInScripts = 'INFO'
 
 /** As services answer that are administered elsewhere, and as proxies do that share a connection. */
 export const administration: Refusal = ([name = '']) =>
@@ -23,22 +22,29 @@ export const administration: Refusal = ([name = '']) =>
     ? `ERR unknown command '${name.toLowerCase()}'`
     : null
 
-export async function refuseCommands(redisUrl: string, refusals: readonly Refusal[]): Promise<RefusingRedis> {
+export async function refuseCommands(
+  redisUrl: string,
+  refusals: readonly (Refusal | typeof infoInScripts)[],
+): Promise<RefusingRedis> {
   const target = new URL(redisUrl)
-  const scripts = new Map<string, string>()
+  const refuses = refusals.filter((one) => one !== infoInScripts)
+  const withoutInfo = refusals.includes(infoInScripts)
+  /** The SHA of a script as its sender knows it, to that of what is run in its place. */
+  const replaced = new Map<string, string>()
   const sockets = new Set<Socket>()
 
   function judge(command: readonly string[]): readonly string[] {
-    const script = scriptOf(command)
-    const refusal = refusals.map((refuse) => refuse(command, script)).find((text) => text !== null)
-    return refusal ? ['EVAL', 'return redis.error_reply(ARGV[1])', '0', refusal] : command
+    const refusal = refuses.map((refuse) => refuse(command)).find((text) => text !== null)
+    if (refusal) return ['EVAL', 'return redis.error_reply(ARGV[1])', '0', refusal]
+    return withoutInfo ? withoutInfoCalls(command) : command
   }
 
-  function scriptOf([name = '', text = '']: readonly string[]): string | null {
-    if (/^evalsha$/i.test(name)) return scripts.get(text) ?? null
-    if (!/^eval$/i.test(name)) return null
-    scripts.set(createHash('sha1').update(text, 'latin1').digest('hex'), text)
-    return text
+  function withoutInfoCalls([name = '', text = '', ...rest]: readonly string[]): readonly string[] {
+    if (/^evalsha$/i.test(name)) return [name, replaced.get(text) ?? text, ...rest]
+    if (!/^eval$/i.test(name)) return [name, ...(text === '' && rest.length === 0 ? [] : [text, ...rest])]
+    const other = text.replaceAll("redis.call('INFO'", "redis.call('INFO-IN-SCRIPT'")
+    replaced.set(sha1(text), sha1(other))
+    return [name, other, ...rest]
   }
 
   const listener = createServer({ noDelay: true }, (client) => {
@@ -75,6 +81,10 @@ export async function refuseCommands(redisUrl: string, refusals: readonly Refusa
       await closed
     },
   }
+}
+
+function sha1(text: string): string {
+  return createHash('sha1').update(text, 'latin1').digest('hex')
 }
 
 /** The first command in the text, as clients write it: an array of bulk strings. Null: not all of it is there. */
