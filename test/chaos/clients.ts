@@ -17,14 +17,23 @@ export interface Phase {
   readonly pauseMs: number
 }
 
+/** How much the clients do. */
+export interface Load {
+  readonly phases: readonly Phase[]
+  /** Somebody reads with a session of anybody's, this often. */
+  readonly readEveryMs: number
+}
+
 /** Many logouts a second hide a worker that fails to renew; few hide one that fails to keep up. */
-export const phases: readonly Phase[] = [
-  { name: 'busy', people: 32, pauseMs: 600 },
-  { name: 'quiet', people: 1, pauseMs: 1_500 },
-]
+const usualLoad: Load = {
+  phases: [
+    { name: 'busy', people: 32, pauseMs: 600 },
+    { name: 'quiet', people: 1, pauseMs: 1_500 },
+  ],
+  readEveryMs: 10,
+}
 
 const probeDelaysMs = [0, 15, 60, 200, 600, 1_500]
-const readEveryMs = 10
 const readPatienceMs = 6_000
 const revokePatienceMs = 15_000
 const residents = 3
@@ -46,7 +55,7 @@ interface Call {
   readonly slowMs?: number
 }
 
-export function createClients(target: ChaosTarget, random: Random) {
+export function createClients(target: ChaosTarget, random: Random, { phases, readEveryMs } = usualLoad) {
   const history: ChaosEvent[] = []
   const inUse = new Set<string>()
   const underWay = new Set<Promise<unknown>>()

@@ -6,8 +6,10 @@ import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Unavailable } from '../../shared/kernel/errors.ts'
 import { group } from '../../shared/kernel/lifecycle.ts'
+import type { RedisTarget } from '../../shared/config/config.ts'
 import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
-import { openCoherence } from '../../shared/coherence/index.ts'
+import { openFailover } from '../../shared/kernel/redis/failover.ts'
+import { openCoherence, type DurabilityMode } from '../../shared/coherence/index.ts'
 import { createSessions } from '../../shared/sessions/create-sessions.ts'
 import { createFlawedSessions, type Flaw, type ServedSessions } from './flawed-sessions.ts'
 
@@ -15,6 +17,10 @@ export interface WorkerOrders {
   readonly redisUrl: string
   readonly leaseMs: number
   readonly flaw: Flaw | null
+  /** `keep` unless said otherwise. */
+  readonly durability?: DurabilityMode
+  /** Mode failover: data nodes of the shard. */
+  readonly dataNodes?: number
 }
 
 interface Answer {
@@ -22,15 +28,18 @@ interface Answer {
   readonly body?: unknown
 }
 
-async function serve({ redisUrl, leaseMs, flaw }: WorkerOrders): Promise<void> {
-  const target = { kind: 'single', url: redisUrl } as const
+async function serve(orders: WorkerOrders): Promise<void> {
+  const { redisUrl, leaseMs, flaw, durability = 'keep', dataNodes } = orders
+  const target = targetOf(redisUrl)
   const redis = openRedis(target, 'commands')
   const subscriber = openRedis(target, 'subscriber')
+  const failover = durability === 'failover' ? openFailover(target, dataNodes ?? 0) : undefined
   // A flawed worker is its own member; the real sessions that it has beside it must not be waited for.
   const coherence = openCoherence({
     redis,
     ...(flaw ? {} : { subscriber }),
-    durability: 'keep',
+    durability,
+    failover,
     leaseMs,
   })
   const real = createSessions({
@@ -43,7 +52,8 @@ async function serve({ redisUrl, leaseMs, flaw }: WorkerOrders): Promise<void> {
     maxPerUser: 1_000,
   })
   const sessions = flaw ? createFlawedSessions(flaw, real, { redis, subscriber, leaseMs }) : real
-  await group([redisService(redis), redisService(subscriber), coherence, sessions]).start()
+  const connections = [redisService(redis), redisService(subscriber), ...(failover ? [failover] : [])]
+  await group([...connections, coherence, sessions]).start()
 
   const server = createServer(async (request, response) => {
     const { status, body } = await answer(sessions, request).catch(refusal)
@@ -51,6 +61,11 @@ async function serve({ redisUrl, leaseMs, flaw }: WorkerOrders): Promise<void> {
     response.end(body === undefined ? undefined : JSON.stringify(body))
   })
   server.listen(0, '127.0.0.1', () => process.send?.({ port: (server.address() as AddressInfo).port }))
+}
+
+function targetOf(redisUrl: string): Exclude<RedisTarget, { kind: 'embedded' }> {
+  const kind = /^rediss?\+(sentinel|cluster):/.exec(redisUrl)?.[1] as 'sentinel' | 'cluster' | undefined
+  return { kind: kind ?? 'single', url: redisUrl }
 }
 
 async function answer(sessions: ServedSessions, request: IncomingMessage): Promise<Answer> {
