@@ -68,6 +68,7 @@ describe('The hang watch', () => {
     const before = { calls: 7, ranMs: 100, waitedMs: 100 }
     expect(whyAlive(before, { calls: 7, ranMs: 200, waitedMs: 9_000 })).to.equal('starved')
     expect(whyAlive(before, { calls: 7, ranMs: 9_000, waitedMs: 200 })).to.equal(null)
+    expect(whyAlive(before, { calls: 7, ranMs: 1_200, waitedMs: 9_000 })).to.equal(null)
     expect(whyAlive(before, before)).to.equal(null)
     expect(whyAlive(before, { ...before, calls: 99 })).to.equal('overloaded')
     expect(whyAlive(null, before)).to.equal(null)

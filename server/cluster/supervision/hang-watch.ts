@@ -28,7 +28,7 @@ interface Silence {
   looks: number
   /** How often it was left alone because it gets on. */
   pardons: number
-  /** What it had done when the silence began, or when it was left alone last. */
+  /** What it had done when the silence began, or when it was seen at work last. */
   progress: Promise<Progress | null>
 }
 
@@ -62,7 +62,7 @@ export function watchForHangs({ workers, hungAfterMs, log }: HangWatchOptions): 
     if (reason === null || silence.pardons === mostPardons) return giveUp(worker)
     silence.looks = 0
     silence.pardons += 1
-    silence.progress = progress
+    if (reason === 'overloaded') silence.progress = progress
     const { vitals } = worker
     log.warn({ ...about(worker), reason, silentMs: hungAfterMs, vitals }, 'worker is silent but gets on')
   }

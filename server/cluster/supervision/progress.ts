@@ -27,9 +27,13 @@ export async function readProgress(pid: number): Promise<Progress | null> {
 /** The stall watch, which asks a stuck thread for its stack, makes a few by itself. */
 const fewestCalls = 20
 
+/** Who ran for so long and asked the system for nothing is stuck, however long it waited for the CPU in between. */
+const enoughMs = 1_000
+
 /** What kept a silent process from saying anything, when it is no hang. */
 export function whyAlive(before: Progress | null, now: Progress | null): 'overloaded' | 'starved' | null {
   if (before === null || now === null) return null
   if (now.calls - before.calls >= fewestCalls) return 'overloaded'
-  return now.waitedMs - before.waitedMs > now.ranMs - before.ranMs ? 'starved' : null
+  const ranMs = now.ranMs - before.ranMs
+  return ranMs < enoughMs && now.waitedMs - before.waitedMs > ranMs ? 'starved' : null
 }
