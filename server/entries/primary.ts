@@ -5,7 +5,6 @@ import type { Environment } from '../../shared/config/environment.ts'
 import { ConfigurationError, messageOf } from '../../shared/kernel/errors.ts'
 import { codeOf } from '../../shared/process/run-worker.ts'
 import { exitCode, type Entry } from '../../shared/process/entry.ts'
-import { openFilesProblem } from '../../shared/process/open-files.ts'
 import { applicationFile } from '../../shared/process/assignment.ts'
 import { readEnvFile } from '../../shared/process/env-file.ts'
 import type { Service } from '../../shared/kernel/lifecycle.ts'
@@ -43,9 +42,6 @@ export async function runPrimary(entry: Entry, { env, args, main }: PrimaryEntry
     entry.exit(codeOf(cause))
   })
   readEnvFile()
-  // Where modules are loaded: with too few files the reason would be that some package can't be found.
-  const tooFewFiles = openFilesProblem()
-  if (tooFewFiles !== null) throw new ConfigurationError([tooFewFiles])
   const file = applicationFile(env) ?? args.find((word) => word !== 'start' && word !== 'dev') ?? null
   const application = file === null ? null : await inspect(file, { main, env })
   const config = loadConfig(env, {

@@ -2,6 +2,7 @@
  * What every process of ours has in common: how it ends, and with which code. Imported first and alone, so that a module
  * that can't be loaded ends the process with a reason.
  */
+import { openFilesProblem } from './open-files.ts'
 
 export const exitCode = { stopped: 0, failed: 1, misconfigured: 78, interrupted: 130 } as const
 
@@ -25,6 +26,12 @@ export function openEntry(): Entry {
   process.on('unhandledRejection', (cause) => fatal(cause))
   // A full disk, or a reader that went away, is no reason to end.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+  // Before anything is loaded: with too few files the reason would be that some package can't be found.
+  const tooFewFiles = openFilesProblem()
+  if (tooFewFiles !== null) {
+    process.stderr.write(`\nLockstep can't start:\n  - ${tooFewFiles}\n\n`)
+    process.exit(exitCode.misconfigured)
+  }
 
   return {
     onFatal(handler) {

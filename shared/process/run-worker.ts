@@ -6,7 +6,6 @@ import { ConfigurationError, messageOf } from '../kernel/errors.ts'
 import type { Service } from '../kernel/lifecycle.ts'
 import type { Logger, LogOptions } from '../telemetry/log.ts'
 import { exitCode, ignoreSignals, type Entry } from './entry.ts'
-import { openFilesProblem } from './open-files.ts'
 import { connectToPrimary, type AskPrimary } from './primary-handle.ts'
 import { watchForStalls } from './stalls/stall-watch.ts'
 import { startHeartbeat } from './vitals.ts'
@@ -49,8 +48,6 @@ export async function runWorker(entry: Entry, host: Host, open: () => Promise<Op
   entry.onFatal((cause) => {
     void host.failed(reasonOf(cause)).finally(() => entry.exit(codeOf(cause)))
   })
-  const tooFewFiles = openFilesProblem()
-  if (tooFewFiles !== null) throw new ConfigurationError([tooFewFiles])
   const opened = await open()
   const { worker, log, graceMs } = opened
   let ending = false
