@@ -5,7 +5,7 @@ import type { Mail } from '../mail/mailer.ts'
 import type { Parts } from './parts.ts'
 
 export interface PartsOptions extends Pick<Parts, 'sessions' | 'limiter' | 'settings' | 'broadcast' | 'log'> {
-  readonly queues: Pick<Queues, 'enqueue' | 'enqueueMany' | 'cancel' | 'find'>
+  readonly queues: Pick<Queues, 'enqueue' | 'enqueueMany' | 'enqueueFlow' | 'cancel' | 'find'>
   /** The job that sends a mail. */
   readonly mailJob: Job<Mail, never>
 }
@@ -17,6 +17,7 @@ export function createParts({ queues, mailJob, ...options }: PartsOptions): Omit
     queues: {
       enqueue: async (job, payload, about) => (await queues.enqueue(job, payload, about)).id,
       enqueueMany: async (job, requests) => (await queues.enqueueMany(job, requests)).map(({ id }) => id),
+      enqueueFlow: queues.enqueueFlow,
       cancel: queues.cancel,
       find: queues.find,
     },

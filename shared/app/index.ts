@@ -29,6 +29,7 @@ export type { Broadcast, BroadcastOptions } from '../live/broadcast.ts'
 export type { RoomEvent, Target } from '../live/room-event.ts'
 export { WorkEnded, type WorkEndReason } from '../live/work-ended.ts'
 export type { LimitPolicy, LimitRule } from '../limits/policy.ts'
+export { flow } from '../queues/flow.ts'
 export { sibling, type Job, type JobRun } from '../queues/job.ts'
 export type { Schedule } from '../queues/schedule.ts'
 

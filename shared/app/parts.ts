@@ -3,6 +3,7 @@ import type { Broadcast } from '../live/broadcast.ts'
 import type { RateLimiter } from '../limits/rate-limiter.ts'
 import type { Mailer } from '../mail/mailer.ts'
 import type { Cancellation } from '../queues/cancellation.ts'
+import type { EnqueuedFlow, Flow } from '../queues/flow.ts'
 import type { Job } from '../queues/job.ts'
 import type { EnqueueOptions, JobRequest, JobView } from '../queues/queues.ts'
 import type { Sessions } from '../sessions/sessions.ts'
@@ -37,6 +38,8 @@ export interface AppQueues {
     job: Job<Stored, never>,
     requests: readonly JobRequest<NoInfer<Stored>>[],
   ): Promise<string[]>
+  /** Takes jobs that are done one before the other: all of them, or none. */
+  enqueueFlow(asked: Flow): Promise<EnqueuedFlow>
   /** Has a job not done, or the signal of one that runs aborted; it is not tried again. */
   cancel(job: Pick<Job, 'name'>, id: string, reason?: string): Promise<Cancellation>
   /** Null when there is no such job, or not any more. */

@@ -3,6 +3,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import { UnrecoverableError, WaitingError, type Job as BullJob } from 'bullmq'
+import { childResults } from './flow.ts'
 import type { AnyJob, JobRun, Log } from './job.ts'
 import type { LoadedWork } from './load-work.ts'
 import { InvalidPayload, parsePayload } from './payload.ts'
@@ -74,6 +75,7 @@ async function startWork<Services>(
     get log() {
       return log()
     },
+    childResults: async () => childResults(await bull.getChildrenValues(), bull.prefix),
     progress: (value) => bull.updateProgress(value as object),
   }
   return work.kind === 'handler' ? work.handler(run, services) : runSandboxed(work.file, run, threads)

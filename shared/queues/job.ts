@@ -6,6 +6,7 @@
  * must bear being run again with the same payload.
  */
 import type { z } from 'zod'
+import type { ChildResult } from './flow.ts'
 import { isStrictObject } from '../kernel/zod-schema.ts'
 
 /** What a handler reports to. Every pino logger is one. */
@@ -31,6 +32,8 @@ export interface JobRun<Payload> {
    */
   readonly signal: AbortSignal
   readonly log: Log
+  /** In a flow: what the jobs that were done before this one resolved to. */
+  childResults(): Promise<ChildResult[]>
   /** A number, or an object of JSON values; shown with the job's state. */
   progress(value: number | object): Promise<void>
 }

@@ -6,7 +6,7 @@
  * the same `dedupeKey` cannot make it two. No call waits longer than `timeoutMs`, whatever state Redis is in.
  */
 import { randomInt } from 'node:crypto'
-import type { JobsOptions, Queue, Telemetry } from 'bullmq'
+import { FlowProducer, type JobsOptions, type Queue, type Telemetry } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { Unavailable } from '../kernel/errors.ts'
 import type { Service } from '../kernel/lifecycle.ts'
@@ -14,6 +14,7 @@ import { JobQueue } from './bull.ts'
 import { cancelJob, type Cancellation } from './cancellation.ts'
 import { applyDeclaredLimits } from './declared-limits.ts'
 import { listFailed, retryFailed, type FailedFilter, type FailedJob, type Retried } from './failed-jobs.ts'
+import { bullFlow, enqueuedFlow, type EnqueuedFlow, type Flow } from './flow.ts'
 import { jobsByName, type AnyJob, type Job } from './job.ts'
 import { defaultPrefix, ticksQueue } from './keys.ts'
 import { createPatience } from './patience.ts'
@@ -83,6 +84,8 @@ export interface Queues extends Service {
     job: Job<Stored, never>,
     requests: readonly JobRequest<NoInfer<Stored>>[],
   ): Promise<Enqueued[]>
+  /** Takes all jobs of a flow, or none: `flow(report, { month }, { children: [flow(count, { day: 1 }), …] })`. */
+  enqueueFlow(asked: Flow): Promise<EnqueuedFlow>
   /** Null when there is no such job, or not any more. */
   find(name: string, id: string): Promise<JobView | null>
   /**
@@ -113,6 +116,7 @@ export function createQueues(options: QueuesOptions): Queues {
   const { redis, prefix = defaultPrefix, timeoutMs = 2_000, telemetry } = options
   const jobs = jobsByName(options.jobs)
   const queues = new Map<string, Queue>()
+  let flows: FlowProducer | null = null
   const patience = createPatience(timeoutMs, (cause) => new Unavailable('redis', { cause }))
 
   function bull(name: string): Queue {
@@ -161,7 +165,8 @@ export function createQueues(options: QueuesOptions): Queues {
     },
 
     async stop() {
-      await Promise.all([...queues.values()].map((queue) => queue.close()))
+      await Promise.all([...queues.values(), ...(flows ? [flows] : [])].map((open) => open.close()))
+      flows = null
       queues.clear()
     },
 
@@ -182,6 +187,13 @@ export function createQueues(options: QueuesOptions): Queues {
       if (requests.length === 0) return []
       const added = await ask(() => bull(job.name).addBulk(requests))
       return requests.map((request, index) => answerTo(request, added[index]?.id as string))
+    },
+
+    async enqueueFlow(asked) {
+      const tree = bullFlow(asked, prefix, refuseStrangers)
+      flows ??= new FlowProducer({ connection: redis, prefix, ...(telemetry ? { telemetry } : {}) })
+      const producer = flows
+      return enqueuedFlow(await ask(() => producer.add(tree)))
     },
 
     async overdueMs(name) {

@@ -25,6 +25,7 @@ const run: JobRun<unknown> = {
   // The thread is ended when the run is aborted, so nothing in it needs to listen.
   signal: new AbortController().signal,
   log: createLog({}),
+  childResults: () => Promise.reject(new Error('a job of a sandbox does not see the results of others')),
   progress: async (value) => report({ kind: 'progress', value }),
 }
 

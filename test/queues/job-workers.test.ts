@@ -6,6 +6,8 @@ import { z } from 'zod'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { createJobWorkers, type JobFailure, type JobWorkers } from '../../shared/queues/job-workers.ts'
 import { defineJob, sibling, type Handler, type JobRun } from '../../shared/queues/job.ts'
+import { flow } from '../../shared/queues/flow.ts'
+import { InvalidPayload } from '../../shared/queues/payload.ts'
 import { createQueues, type Queues } from '../../shared/queues/queues.ts'
 import { openRedis } from '../../shared/kernel/redis/connections.ts'
 import { eventually } from '../support/eventually.ts'
@@ -300,6 +302,36 @@ describe('job workers', function () {
     expect((await apply(limited))[0], 'set by an operator').to.equal(7)
     expect(await apply(declare({ globalConcurrency: 3 }))).to.deep.equal([3, null])
     expect(await apply(declare({}))).to.deep.equal([null, null])
+  })
+
+  it('do the jobs of a flow before the one that waits for them, which sees their results', async () => {
+    const results: unknown[] = []
+    handle = async ({ data, childResults }) => {
+      if (data.n === 13) throw new Error('unlucky')
+      if (data.n === 0) results.push(...(await childResults()))
+      return data.n * 10
+    }
+    await startWorkers()
+    const child = (n: number, more = {}) => flow(task, { n }, { options: { attempts: 1 }, ...more })
+    const sum = await queues.enqueueFlow(
+      flow(task, { n: 0 }, { children: [child(1), child(2), child(13, { ifItFails: 'ignore' })] }),
+    )
+    expect(sum.children.map(({ job }) => job)).to.deep.equal(['task', 'task', 'task'])
+    expect(await finished('task', sum.id)).to.include({ state: 'completed' })
+    expect(results).to.have.deep.members([
+      { job: 'task', id: sum.children[0]?.id, result: 10 },
+      { job: 'task', id: sum.children[1]?.id, result: 20 },
+    ])
+
+    const doomed = await queues.enqueueFlow(flow(task, { n: 0 }, { children: [child(1), child(13)] }))
+    expect(await finished('task', doomed.id)).to.include({ state: 'failed' })
+
+    const before = await queues.measure()
+    const wrong = flow(task, { n: 0 }, { children: [child(1), child('x' as never)] })
+    expect(await rejection(queues.enqueueFlow(wrong))).to.be.instanceOf(InvalidPayload)
+    const keyed = flow(task, { n: 0 }, { options: { dedupeKey: 'k' } as object })
+    expect(await rejection(queues.enqueueFlow(keyed))).to.be.instanceOf(TypeError)
+    expect((await queues.measure())['task']).to.deep.equal(before['task'])
   })
 
   it('do not do a job that was cancelled before it began, and say why', async () => {

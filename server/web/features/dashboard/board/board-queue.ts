@@ -86,7 +86,7 @@ export class BoardQueue extends BullMQAdapter {
     return added
   }
 
-  /** Jobs here have no parents and no children. */
+  /** Trees of flows are not drawn: bull-board would read them past what hides secrets here. */
   override async getFlowProducer(): Promise<null> {
     return null
   }
