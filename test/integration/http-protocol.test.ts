@@ -409,6 +409,9 @@ describe('HTTP', () => {
       expect((await app.request('GET', '/readyz')).json()).to.deep.include({
         status: 'ok',
         checks: { redis: 'ok', database: 'ok' },
+        signIn: { limits: 'full', recoverySeconds: 0 },
+        proxy: 'as-configured',
+        settings: 'followed',
       })
     })
   })
