@@ -12,19 +12,25 @@ import type { EndReason, SessionWatch } from '../../../shared/live/session-watch
 import { WorkEnded, type WorkEndReason } from '../../../shared/live/work-ended.ts'
 import type { Logger } from '../../../shared/telemetry/log.ts'
 import { allowedBy } from './allowed-by.ts'
-import { createConnections, type ConnectionBounds, type Connections } from './connections.ts'
+import { createConnections, type ConnectionBounds, type Connections, type Place } from './connections.ts'
+import { ownerOf } from './owner.ts'
 
 export interface Live extends Service {
   readonly connections: Connections
   readonly deliveries: Deliveries
   readonly rooms: Pick<Rooms, 'join' | 'joinAs'>
   readonly log: Logger
-  /** Watches over a connection that the request opens. Throws when its session is gone by now. */
+  /**
+   * Takes a place for a connection that the request opens, and watches over it. Throws when there is no place, or its
+   * session is gone by now.
+   */
   attach(ctx: AppContext, access: Access, ended: (reason: EndReason) => void): Promise<Attached>
 }
 
 /** A connection and what it depends on. */
 export interface Attached {
+  /** Freed at the end. */
+  readonly place: Place
   mayDeliver(): boolean
   /** Ends with the connection, for the reason that is given first. */
   readonly work: AbortController
@@ -55,8 +61,10 @@ export function createLive({ watch, rooms, log, bounds = {} }: LiveOptions): Liv
     async attach(ctx, access, ended) {
       const { identity, token } = ctx.state
       const work = new AbortController()
-      const cleanUps: (() => void)[] = []
+      const place = connections.reserve(ownerOf(ctx))
+      const cleanUps: (() => void)[] = [place.free]
       const attached: Attached = {
+        place,
         mayDeliver: () => true,
         work,
         end(reason) {
@@ -80,7 +88,10 @@ export function createLive({ watch, rooms, log, bounds = {} }: LiveOptions): Liv
       })
       cleanUps.push(watched.release)
       await watched.known
-      if (gone !== null) throw refusal(gone)
+      if (gone !== null) {
+        attached.end(gone)
+        throw refusal(gone)
+      }
       return {
         ...attached,
         mayDeliver: watched.mayDeliver,

@@ -17,7 +17,6 @@ import { takeUpgrade } from '../../http/upgrades.ts'
 import { comeBackMs } from './connections.ts'
 import type { Attached, Live } from './live.ts'
 import { createMessageRate } from './message-rate.ts'
-import { ownerOf } from './owner.ts'
 
 export interface SocketOptions {
   readonly trustProxy: number
@@ -66,22 +65,14 @@ async function openSocket(
 ): Promise<void> {
   requireHandshake(ctx.req)
   requireOwnOrigin(ctx, options)
-  const place = live.connections.reserve(ownerOf(ctx))
   let sayEnd = (_reason: WorkEndReason): void => {}
-  let attached: Attached
-  try {
-    attached = await live.attach(ctx, socket.access, (reason) => sayEnd(reason))
-  } catch (cause) {
-    place.free()
-    throw cause
-  }
-  attached.finally(place.free)
+  const attached = await live.attach(ctx, socket.access, (reason) => sayEnd(reason))
 
   const webSocket = await upgrade(ctx)
   if (webSocket === null) return attached.end('client-gone')
   const open = talk(webSocket, attached, live)
   sayEnd = open.end
-  place.open({ drain: () => open.end('worker-stopping'), beat: open.beat })
+  attached.place.open({ drain: () => open.end('worker-stopping'), beat: open.beat })
   try {
     await socket.open(ctx, open.connection, parts)
   } catch (err) {

@@ -12,7 +12,6 @@ import { isEventId } from '../../../shared/live/room-event.ts'
 import type { WorkEndReason } from '../../../shared/live/work-ended.ts'
 import { comeBackMs } from './connections.ts'
 import { acceptsEventStream, eventStreamType, formatEvent, formatRetry, heartbeat } from './event-stream.ts'
-import { ownerOf } from './owner.ts'
 import type { Attached, Live } from './live.ts'
 
 /** How long a client that was told the end may take to read it. */
@@ -40,16 +39,8 @@ async function openStream(ctx: AppContext, stream: Stream, live: Live, parts: Pa
     throw new Problem(406, 'not-acceptable', 'Not acceptable', 'this is a stream: accept text/event-stream')
   }
   const { res } = ctx
-  const place = live.connections.reserve(ownerOf(ctx))
   let sayEnd = (_reason: WorkEndReason): void => {}
-  let attached: Attached
-  try {
-    attached = await live.attach(ctx, stream.access, (reason) => sayEnd(reason))
-  } catch (cause) {
-    place.free()
-    throw cause
-  }
-  attached.finally(place.free)
+  const attached = await live.attach(ctx, stream.access, (reason) => sayEnd(reason))
 
   const delivery = live.deliveries.open({
     wire: {
@@ -90,7 +81,7 @@ async function openStream(ctx: AppContext, stream: Stream, live: Live, parts: Pa
     delivery.end()
     attached.end('client-gone')
   })
-  place.open({
+  attached.place.open({
     drain: () => sayEnd('worker-stopping'),
     beat() {
       if (res.headersSent && res.writableLength === 0) res.write(heartbeat)
