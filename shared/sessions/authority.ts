@@ -12,7 +12,7 @@ import { hashToken, isWellFormedToken } from './token.ts'
 
 export interface AuthorityDependencies {
   readonly scripts: SessionScripts
-  readonly coherence: Pick<Coherence, 'saw'>
+  readonly coherence: Pick<Coherence, 'saw' | 'believes' | 'keeps'>
   readonly clock: Clock
   readonly onLoad: () => void
   /** What lies where a session was expected is not one; given the hash of its token. */
@@ -28,6 +28,8 @@ export interface Authority extends Pick<Sessions, 'peek' | 'prepareLogin' | 'sav
   /** Null when the token proves nothing. */
   load(token: string, withData: boolean): Promise<FromAuthority | null>
   create(creation: Creation): Promise<CreateReply>
+  /** Resolves when what was written in this incarnation lives through a failover. */
+  kept(inc: string): Promise<void>
   /** Ends a session that its own login could not confirm; one attempt, whose end nobody waits for. */
   withdraw(hash: string): void
   relabel(hash: string, label: string | null): Promise<'saved' | 'gone'>
@@ -39,6 +41,7 @@ export function createAuthority(dependencies: AuthorityDependencies): Authority 
   async function ask(hash: string, withData: boolean, touch: boolean): Promise<Loaded> {
     const loaded = await askRedis(() => onceMore(() => scripts.load(hash, withData, touch)))
     coherence.saw(loaded)
+    if (!(await coherence.believes(loaded.inc))) throw new Unavailable('redis')
     return loaded
   }
 
@@ -65,6 +68,10 @@ export function createAuthority(dependencies: AuthorityDependencies): Authority 
       const created = await askRedis(() => scripts.create(creation))
       coherence.saw(created)
       return created
+    },
+
+    async kept(inc) {
+      if (!(await askRedis(async () => coherence.keeps(inc)))) throw new Unavailable('redis')
     },
 
     withdraw: (hash) => void scripts.revokeSession(hash).catch(() => {}),

@@ -4,7 +4,7 @@ import type { Sessions } from './sessions.ts'
 import { hashToken, newSessionId, newToken } from './token.ts'
 
 export interface LoginDependencies {
-  readonly authority: Pick<Authority, 'prepareLogin' | 'create' | 'withdraw'>
+  readonly authority: Pick<Authority, 'prepareLogin' | 'create' | 'kept' | 'withdraw'>
   readonly revocations: Pick<Revocations, 'announceUser'>
   readonly lifetimes: { readonly absoluteMs: number; readonly rememberAbsoluteMs: number }
 }
@@ -36,6 +36,7 @@ export function createLogins(dependencies: LoginDependencies): Pick<Sessions, 'p
         authority.withdraw(hash)
         return told
       }
+      await authority.kept(created.inc)
       return { outcome: 'created', token, identity: created.identity }
     },
   }
