@@ -22,7 +22,7 @@ const sideBySide = [
   { folder: 'contracts', size: 4 },
   { folder: 'unit', size: 12 },
 ]
-const alone = ['chaos', 'limits']
+const alone = ['chaos', 'failover', 'limits']
 
 /** What a developer runs before each commit: within a minute, and with a look at every layer. */
 const fast = [
