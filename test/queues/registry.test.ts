@@ -219,7 +219,8 @@ describe('the registry of schedules', () => {
     await registry({ schedules: [once] }).reconcile()
     const control = createScheduleControl({ redis, queues })
     expect(await control.runNow('once')).to.have.property('id')
-    expect(await control.runNow('once')).to.equal('running')
+    // Asked twice in one millisecond it is one run.
+    await eventually(async () => expect(await control.runNow('once')).to.equal('running'))
   })
 
   it('shows the next five runs of each schedule, and the last', async () => {
