@@ -270,6 +270,9 @@ export function createWorld(parts: WorkerParts = realParts) {
         state.caughtUp()
         return
       case 'restart':
+        // The new incarnation begins when somebody asks first, and who asks has seen as much as this worker (see
+        // `revoke`): a state that was put back before the restart is found out by its number all the same.
+        enter({ inc: state.inc, seq: state.applied })
         return beginIncarnation()
       case 'snapshot':
         snapshot = { inc: redis.inc, seq: redis.seq, alive: new Set(redis.alive) }

@@ -14,6 +14,7 @@ describe('the keys of a deployment', () => {
     expect({ ...keys, host: host('7') }).to.deep.equal({
       sessions: 'sx.shop',
       limits: 'lm.shop',
+      live: 'lv.shop',
       queues: '{lockstep.shop}',
       settings: '{sx.shop}:settings',
       hosts: '{lockstep.shop}:hosts',
@@ -24,10 +25,11 @@ describe('the keys of a deployment', () => {
   })
 
   it('are those of before where there is no name', () => {
-    const { sessions, limits, queues, settings, host } = deploymentKeys(unnamedSpace)
-    expect([sessions, limits, queues, settings, host('7')]).to.deep.equal([
+    const { sessions, limits, live, queues, settings, host } = deploymentKeys(unnamedSpace)
+    expect([sessions, limits, live, queues, settings, host('7')]).to.deep.equal([
       'sx',
       'lm',
+      'lv',
       '{lockstep}',
       '{sx}:settings',
       '{lockstep}:host:7',
