@@ -14,7 +14,7 @@ export interface DeploymentKeys {
   readonly limits: string
   /** `{lockstep.shop}`: queues and schedules. */
   readonly queues: string
-  /** `lv.shop`: channels of streams and sockets, and what is kept of them, as `{lv.shop}:…`. */
+  /** `lv.shop`: channels of streams and sockets, and what is kept of them, as `lv.shop:…`. */
   readonly live: string
   /** `{sx.shop}:settings` */
   readonly settings: string
