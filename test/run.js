@@ -34,7 +34,14 @@ const filesGiven = mochaArguments.some((argument) => existsSync(argument) || arg
 let exitCode = 0
 /** A signal ended the lots that ran: no further one begins. */
 let interrupted = false
-let totals = { passes: 0, failures: 0 }
+
+/**
+ * By test file; what belongs to none stands under the name of what failed.
+ *
+ * @typedef {{ passes: number, failures: number }} Outcome
+ * @type {Map<string, Outcome>}
+ */
+const outcomes = new Map()
 
 if (await setUp({ production: false })) {
   if (!filesGiven) {
@@ -51,23 +58,29 @@ if (await setUp({ production: false })) {
 } else {
   exitCode = 1
 }
-process.exitCode = exitCode
-console.log(`${totals.passes} passed, ${totals.failures} failed`)
+const sum = (/** @type {keyof Outcome} */ of) =>
+  [...outcomes.values()].reduce((all, each) => all + each[of], 0)
+process.exitCode = exitCode === 0 && (sum('failures') > 0 || interrupted) ? 1 : exitCode
+console.log(`${sum('passes')} passed, ${sum('failures')} failed`)
 
 async function runTests() {
   console.error('Testing ...')
   const directory = mkdtempSync(join(tmpdir(), 'lockstep-run-'))
   try {
-    if (filesGiven) await runMocha([], directory)
-    else if (coverage) await runMocha(['test/**/*.test.ts'], directory)
-    else {
-      process.env.TEST_RECORDS = join(directory, 'records')
-      mkdirSync(process.env.TEST_RECORDS, { mode: 0o700 })
-      for (const stage of fast ? fastLots(root) : everyLot(root)) await runStage(stage, directory)
-    }
+    if (filesGiven) await runMocha({ name: '', files: [] }, directory)
+    else if (coverage) await runMocha({ name: '', files: ['test/**/*.test.ts'] }, directory)
+    else await runLots(directory)
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
+}
+
+/** @param {string} directory */
+async function runLots(directory) {
+  process.env.TEST_RECORDS = join(directory, 'records')
+  mkdirSync(process.env.TEST_RECORDS, { mode: 0o700 })
+  for (const stage of fast ? fastLots(root) : everyLot(root)) await runStage(stage, directory)
+  await runAgain(directory)
 }
 
 /**
@@ -78,36 +91,60 @@ async function runStage({ lanes, lots }, directory) {
   const waiting = [...lots]
   async function runLane() {
     for (let lot = waiting.shift(); lot && !interrupted; lot = waiting.shift()) {
-      await runMocha(lot.files, directory, lot.name)
+      await runMocha(lot, directory)
     }
   }
   await Promise.all(Array.from({ length: lanes }, runLane))
 }
 
 /**
- * @param {readonly string[]} files
- * @param {string} directory where the reporter leaves the totals
- * @param {string} [lot] the name of the lot, when it shares the terminal with others
+ * What failed beside others has the machine for itself once more: tests here start many processes and have deadlines, and
+ * a machine that is shared may have been too slow for them. One that passes then is told of by name.
+ *
+ * @param {string} directory
  */
-async function runMocha(files, directory, lot) {
-  const totalsFile = join(directory, `${lot ?? 'all'}.json`)
+async function runAgain(directory) {
+  const failed = [...outcomes].filter(([, { failures }]) => failures > 0).map(([file]) => file)
+  for (const file of failed) {
+    if (interrupted) return
+    console.error(`\n${file} failed, and is run again alone ...`)
+    outcomes.delete(file)
+    await runMocha({ name: '', files: [file] }, directory)
+    const passed = [...outcomes].every(([name, { failures }]) => name !== file || failures === 0)
+    if (passed) console.error(`\n${file} passed alone: it does not bear a busy machine.`)
+  }
+}
+
+/**
+ * Runs a lot, and keeps the outcome of each of its files. Without a name it has the terminal for itself.
+ *
+ * @param {import('./lots.js').Lot} lot
+ * @param {string} directory where the reporter leaves the outcomes
+ */
+async function runMocha({ name, files }, directory) {
+  const outcomeFile = join(directory, `${name}.json`)
+  rmSync(outcomeFile, { force: true })
   const code = await run([
     ...(coverage ? coverageCommand : []),
     'node_modules/mocha/bin/mocha.js',
     '--reporter=test/support/totals-reporter.ts',
-    `--reporter-option=totals=${totalsFile}`,
-    ...(lot === undefined ? [] : [`--reporter-option=lot=${lot}`]),
+    `--reporter-option=totals=${outcomeFile}`,
+    ...(name === '' ? [] : [`--reporter-option=lot=${name}`]),
     ...mochaArguments,
     ...files,
   ])
-  // A run that broke before its end is a failure, whatever had passed.
-  const broken = !existsSync(totalsFile)
-  if (broken) console.error(`${lot ?? 'mocha'} ended with exit code ${code} before its last test`)
-  const { passes, failures } = broken
-    ? { passes: 0, failures: 1 }
-    : JSON.parse(readFileSync(totalsFile, 'utf8'))
-  totals = { passes: totals.passes + passes, failures: totals.failures + failures }
-  if (exitCode === 0) exitCode = code
+  /** @type {Record<string, Outcome>} */
+  const found = existsSync(outcomeFile) ? JSON.parse(readFileSync(outcomeFile, 'utf8')) : {}
+  for (const [file, outcome] of Object.entries(found)) outcomes.set(file, outcome)
+  const told = Object.values(found).some(({ failures }) => failures > 0)
+  // A run that broke before its end, or left something open, is a failure of its files, whatever had passed.
+  if (code !== 0 && !told) {
+    console.error(`${name || 'mocha'} ended with exit code ${code}`)
+    for (const file of files.length > 0 ? files : ['mocha']) {
+      const { passes = 0 } = outcomes.get(file) ?? {}
+      outcomes.set(file, { passes, failures: 1 })
+    }
+  }
 }
 
 /**
