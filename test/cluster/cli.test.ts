@@ -355,7 +355,11 @@ describe('the lockstep command', function () {
       [['help', 'restart'], /there is no command "restart"/],
       [['restart', '--help'], /there is no command "restart"/],
       [['--version', 'now'], /one too many: "now"\nUsage: lockstep --version\n/],
-      [['start', 'now'], /start takes no arguments/],
+      [['start', 'a.js', 'b.js'], /: start takes one argument, the file of an application, or none\nUsage: /],
+      [
+        ['start', '--force'],
+        /: start takes one argument, .*\nUsage: lockstep start\n {7}lockstep start FILE\n/,
+      ],
       [['status', 'all'], /one too many: "all"\nUsage: lockstep status/],
       [['reload', '--force'], /: there is no option --force\nUsage: lockstep reload \[--parallel N\]\n/],
       [['reload', '-f'], /: there is no option -f\n/],
@@ -440,7 +444,9 @@ describe('the lockstep command', function () {
         ['start', '--help'],
         ['help', 'start'],
       ]) {
-        expect((await lockstep(place, ...args)).stdout).to.match(/^Usage: lockstep start\n/)
+        expect((await lockstep(place, ...args)).stdout).to.match(
+          /^Usage: lockstep start\n {7}lockstep start FILE\n/,
+        )
       }
       expect((await lockstep(place, 'help', 'drain', '--json')).json()).to.deep.include({
         ok: true,
