@@ -1,4 +1,6 @@
+import { builtInRoles } from '../../../../shared/accounts/roles.ts'
 import type { Feature } from '../../../../shared/app/feature.ts'
+import { apiPolicy, serverPolicies } from '../../../../shared/limits/open-limits.ts'
 import { auth as background } from '../../../jobs.ts'
 import type { ServerFeature, ServerParts } from '../feature.ts'
 import { loginRoute } from './login.ts'
@@ -9,13 +11,18 @@ import { sessionDataRoutes } from './session-data.ts'
 import { sessionRoutes } from './sessions.ts'
 import { signInRoutes } from './sign-in.ts'
 
-/** The sessions of a user and what is kept in them; signing in, where a secret proves who one is. */
+/**
+ * The sessions of a user and what is kept in them; signing in, where a secret proves who one is. Also the roles and the
+ * limits that routes name, since no application can leave this feature out.
+ */
 export const auth: ServerFeature = (parts) => {
   const own = { ...parts.services, sessions: parts.sessions }
   const { routes = [], pages = [] } = signIn(parts)
   const passwords = own.ownAccounts ? [passwordRoute(own), ...passwordResetRoutes(own)] : []
   return {
     ...background,
+    roles: builtInRoles,
+    limits: [apiPolicy(own.config.limits), ...serverPolicies],
     routes: [
       ...meRoutes(own.userSchema),
       ...sessionRoutes(own),

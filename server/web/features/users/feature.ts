@@ -1,10 +1,8 @@
-import { builtInRoles } from '../../../../shared/accounts/roles.ts'
 import type { ServerFeature } from '../feature.ts'
 import { userRoutes } from './users.ts'
 
 /** Accounts, as administrators see and change them. */
 export const users: ServerFeature = ({ services, sessions }) => ({
   name: 'users',
-  roles: builtInRoles,
   routes: services.ownAccounts ? userRoutes({ ...services, sessions }) : [],
 })
