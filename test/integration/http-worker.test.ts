@@ -97,15 +97,16 @@ describe('A web worker', () => {
 
   it('mails a link to the address that it listens on when no other is configured', async () => {
     const worker = createWorker(1)
+    await worker.start()
+    const { port } = worker
     const mailing = createJobWorker({
-      config,
+      // The primary tells all of its workers the port that it claimed.
+      config: loadConfig({ WORKERS: '1', PORT: String(port), DATA_DIR: dataDir, REDIS_URL: redis.url }),
       slot: 1,
       keys: deploymentKeys(unnamedSpace),
       log: pino({ level: 'silent' }),
     })
-    await worker.start()
     await mailing.start()
-    const { port } = worker
     try {
       await fetch(`http://127.0.0.1:${port}/api/v1/auth/password-reset/request`, {
         method: 'POST',
