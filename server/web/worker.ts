@@ -235,6 +235,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
         guard: limits.guard,
         readiness,
         settings,
+        ...(app.settings ? { settingsSchema: app.settings } : {}),
         limits,
         webWorkers: async () => (primary ? countWebWorkers(primary) : config.workers.web),
         ...(primary ? { primary } : {}),

@@ -7,6 +7,7 @@ import { isObjectSchema, schemaProblem } from '../kernel/zod-schema.ts'
 import { checkPolicyName, termsOf } from '../limits/policy.ts'
 import { isUsableName } from '../queues/job.ts'
 import type { Environment } from '../config/environment.ts'
+import { ownSettingsProblems } from '../settings/own-settings.ts'
 import { brokenness } from './declare.ts'
 import type { Feature, ServicesCall } from './feature.ts'
 import type { AppTypes } from './register.ts'
@@ -110,7 +111,8 @@ function schemaProblems(given: Loose): string[] {
     if (schema === undefined) return []
     const wrong = schemaProblem(schema)
     if (wrong !== null) return [`${name} ${wrong}`]
-    return isObjectSchema(schema) ? [] : [`${name} must be a z.object`]
+    if (!isObjectSchema(schema)) return [`${name} must be a z.object`]
+    return name === 'settings' ? ownSettingsProblems(schema as z.ZodObject) : []
   })
 }
 

@@ -8,6 +8,7 @@ import { Refusal } from '../config/grammar.ts'
 import type { Announcements } from '../coherence/index.ts'
 import type { SessionService } from '../sessions/create-sessions.ts'
 import type { AppSettings } from '../app/parts.ts'
+import { ownFields, ownName, storedName, storedNames } from './own-settings.ts'
 import { createSettings, type Settings } from './settings.ts'
 
 const limitText = z.string().refine((text) => !(limitRule.parse(text) instanceof Refusal), {
@@ -54,7 +55,7 @@ export function followRuntimeSettings(parts: RuntimeSettingsParts): Settings<Run
       limitApi: formatLimitRule(config.limits.api),
       limitLoginIp: formatLimitRule(config.limits.loginIp),
       limitLoginAccount: formatLimitRule(config.limits.loginAccount),
-      ...prefixed(own?.parse({}) ?? {}),
+      ...storedNames(own?.parse({}) ?? {}),
     },
     onChange(now, before) {
       if (now.cacheMode !== before.cacheMode) sessions.setCacheMode(now.cacheMode)
@@ -72,38 +73,40 @@ export function maintenanceOf(
   return values instanceof Promise ? values.then(({ maintenance }) => maintenance) : values.maintenance
 }
 
-/** The application's settings lie among ours under names of their own. */
-const ownPrefix = 'app.'
-
-function prefixed<Value>(own: Readonly<Record<string, Value>>): Record<string, Value> {
-  return Object.fromEntries(Object.entries(own).map(([name, value]) => [`${ownPrefix}${name}`, value]))
-}
-
 /** A setting that another release of the application had is left alone: it must not void all others. */
 function withOwn(own: z.ZodObject | undefined): z.ZodType<RuntimeSettings> {
-  const known = runtimeSettingsSchema.extend(prefixed(own?.shape ?? {}) as z.ZodRawShape)
+  const known = runtimeSettingsSchema.extend(storedNames(own?.shape ?? {}) as z.ZodRawShape)
   return z.preprocess((stored) => {
     const fields = Object.entries(stored as object)
-    return Object.fromEntries(fields.filter(([name]) => name in known.shape || !name.startsWith(ownPrefix)))
+    return Object.fromEntries(fields.filter(([name]) => name in known.shape || ownName(name) === null))
   }, known) as z.ZodType as z.ZodType<RuntimeSettings>
 }
 
 /** The part of the shared settings that is the application's. */
 export function ownSettings(settings: Settings<RuntimeSettings>, own: z.ZodObject | undefined): AppSettings {
-  const names = Object.keys(own?.shape ?? {})
+  const fields = ownFields(own)
   const pick = (values: object) =>
     Object.fromEntries(
-      names.map((name) => [name, (values as Record<string, unknown>)[`${ownPrefix}${name}`]]),
+      Object.keys(fields).map((name) => [name, (values as Record<string, unknown>)[storedName(name)]]),
     )
 
   return {
     current: () => pick(settings.current().values),
     async change(changes) {
-      const unknown = Object.keys(changes).find((name) => !names.includes(name))
-      if (unknown !== undefined) throw new TypeError(`${unknown} is no setting of the application`)
-      return pick((await settings.change(prefixed(changes))).values)
+      const accepted = Object.entries(changes).map(([name, value]) => [name, accept(fields, name, value)])
+      return pick((await settings.change(storedNames(Object.fromEntries(accepted)))).values)
     },
   }
+}
+
+/** Throws a `TypeError` before anything is asked of Redis: a mistake of the application is no outage. */
+function accept(fields: Readonly<Record<string, z.ZodType>>, name: string, value: unknown): unknown {
+  const field = fields[name]
+  if (field === undefined) throw new TypeError(`${name} is no setting of the application`)
+  if (value === null) return null
+  const read = field.safeParse(value)
+  if (read.success) return read.data
+  throw new TypeError(`the setting ${name}: ${read.error.issues[0]?.message ?? 'is not valid'}`)
 }
 
 /** The rules of the limits that settings hold. */

@@ -48,6 +48,8 @@ export interface ServerServices {
   readonly readiness: Readiness
   /** What administrators change while the server runs. */
   readonly settings: Settings<RuntimeSettings>
+  /** The application's own among them. */
+  readonly settingsSchema?: z.ZodObject
   readonly limits: Pick<Limits, 'limiter' | 'guard'>
   /** How many web workers there are, on all hosts. */
   readonly webWorkers: () => Promise<number>

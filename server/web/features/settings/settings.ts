@@ -7,10 +7,13 @@ import { requireIdentity } from '../../../../shared/app/context.ts'
 import { invalidFields } from '../../../../shared/app/problem.ts'
 import { defineRoute, type Access, type Route } from '../../../../shared/app/route.ts'
 import { limitSettings, needConfirmation } from './limit-floor.ts'
+import { ownFields, ownName, storedName } from '../../../../shared/settings/own-settings.ts'
 import { runtimeSettingsSchema, type RuntimeSettings } from '../../../../shared/settings/runtime-settings.ts'
 
 export interface SettingsRouteParts {
   readonly settings: Settings<RuntimeSettings>
+  /** The application's own among them. */
+  readonly settingsSchema?: z.ZodObject
   /** How many web workers share the sessions: a cache that is true in one process only must not be chosen. */
   readonly webWorkers: () => Promise<number>
   readonly recordAuthEvent: RecordAuthEvent
@@ -21,31 +24,42 @@ const path = '/api/v1/admin/settings'
 const { maintenance, cacheMode, logLevel, limitApi: limit } = runtimeSettingsSchema.shape
 
 const limits = z.strictObject({ api: limit, loginIp: limit, loginAccount: limit })
-const view = z.strictObject({
-  maintenance,
-  cacheMode,
-  logLevel,
-  limits,
-  overridden: z.array(z.string()).describe('those that differ from the configuration'),
-  version: z.int(),
+const builtIn = { maintenance, cacheMode, logLevel, limits }
+const limitChanges = z.strictObject({
+  api: limit.nullable().optional(),
+  loginIp: limit.nullable().optional(),
+  loginAccount: limit.nullable().optional(),
 })
-const changes = z
-  .strictObject({
-    maintenance: maintenance.nullable(),
-    cacheMode: cacheMode.nullable(),
-    logLevel: logLevel.nullable(),
-    limits: z.strictObject({
-      api: limit.nullable().optional(),
-      loginIp: limit.nullable().optional(),
-      loginAccount: limit.nullable().optional(),
-    }),
-    confirm: z.literal(true).describe('needed for limits that lock people out for long'),
+
+/** All settings, the application's own under the names that it gave them. */
+function viewOf(own: z.ZodObject | undefined) {
+  return z.strictObject({
+    ...ownFields(own),
+    ...builtIn,
+    overridden: z.array(z.string()).describe('those that differ from the configuration'),
+    version: z.int(),
   })
-  .partial()
-  .describe('null goes back to the configuration')
+}
+
+function changesOf(own: z.ZodObject | undefined) {
+  const ownChanges = Object.entries(ownFields(own)).map(([name, field]) => [name, field.nullable()])
+  return z
+    .strictObject({
+      ...(Object.fromEntries(ownChanges) as Record<never, never>),
+      maintenance: maintenance.nullable(),
+      cacheMode: cacheMode.nullable(),
+      logLevel: logLevel.nullable(),
+      limits: limitChanges,
+      confirm: z.literal(true).describe('needed for limits that lock people out for long'),
+    })
+    .partial()
+    .describe('null goes back to the configuration, or to what the application says')
+}
 
 /** The state that all workers share, as administrators see and change it. */
-export function settingsRoutes({ settings, webWorkers, recordAuthEvent }: SettingsRouteParts): Route[] {
+export function settingsRoutes(parts: SettingsRouteParts): Route[] {
+  const { settings, settingsSchema: own, webWorkers, recordAuthEvent } = parts
+  const view = viewOf(own)
   return [
     defineRoute({
       method: 'GET',
@@ -64,12 +78,12 @@ export function settingsRoutes({ settings, webWorkers, recordAuthEvent }: Settin
       access,
       limits: [undoPolicy],
       summary: 'Change settings; effective on every worker when this is answered',
-      body: changes,
+      body: changesOf(own),
       replies: { 200: { description: 'The settings as they are now', body: view } },
       async handler(ctx, { body: { limits: rules, confirm, ...others } }) {
         if (others.cacheMode === 'memory') requireLoneWorker(await webWorkers())
         const changed = {
-          ...others,
+          ...withStoredNames(others, own),
           limitApi: rules?.api,
           limitLoginIp: rules?.loginIp,
           limitLoginAccount: rules?.loginAccount,
@@ -83,7 +97,7 @@ export function settingsRoutes({ settings, webWorkers, recordAuthEvent }: Settin
         const after = await settings.change(Object.fromEntries(named))
         recordAuthEvent(ctx, 'settings-changed', {
           user: requireIdentity(ctx).identity.user.id,
-          changed: named.map(([name]) => name),
+          changed: named.map(([name]) => ownName(name) ?? name),
         })
         ctx.body = present(after)
       },
@@ -91,13 +105,27 @@ export function settingsRoutes({ settings, webWorkers, recordAuthEvent }: Settin
   ]
 }
 
-function present({ values, overridden, version }: SettingsView<RuntimeSettings>): z.output<typeof view> {
+/** Those of the application's own under the names that they have in Redis. */
+function withStoredNames<Changes extends object>(changes: Changes, own: z.ZodObject | undefined): Changes {
+  const names = Object.keys(own?.shape ?? {})
+  const renamed = Object.entries(changes).map(([name, value]) => [
+    names.includes(name) ? storedName(name) : name,
+    value as unknown,
+  ])
+  return Object.fromEntries(renamed) as Changes
+}
+
+function present({ values, overridden, version }: SettingsView<RuntimeSettings>) {
   const { limitApi, limitLoginIp, limitLoginAccount, ...others } = values
   const names: Readonly<Record<string, string>> = limitSettings
+  const named = Object.entries(others).map(([name, value]) => [ownName(name) ?? name, value])
   return {
-    ...others,
+    ...(Object.fromEntries(named) as typeof others),
     limits: { api: limitApi, loginIp: limitLoginIp, loginAccount: limitLoginAccount },
-    overridden: overridden.map((name) => names[name] ?? name),
+    // What another release of the application had is not there to be shown.
+    overridden: overridden
+      .filter((name) => name in values)
+      .map((name) => names[name] ?? ownName(name) ?? name),
     version,
   }
 }
