@@ -1,9 +1,10 @@
 import { expect } from 'chai'
 import { openRedis } from '../../shared/kernel/redis/connections.ts'
 import { coherenceKeys } from '../../shared/coherence/index.ts'
-import { copyBuild, routesModule } from '../support/built-copy.ts'
+import { applicationWithRoutes, makeApplicationFolder } from '../support/application-folder.ts'
 import { cleanUpAfterEach } from '../support/clean-up.ts'
 import { admin, startCluster } from '../support/cluster.ts'
+import { keysOfServer } from '../support/deployment-keys.ts'
 import { eventually } from '../support/eventually.ts'
 import { send, sendAs, signIn } from '../support/http.ts'
 import { startRedis } from '../support/redis.ts'
@@ -19,8 +20,9 @@ describe('a worker that was killed', function () {
     cleanUp(() => cluster.stop())
     const connection = openRedis({ kind: 'single', url: redis.url }, 'commands')
     cleanUp(() => connection.disconnect())
+    const { members } = coherenceKeys((await keysOfServer(connection)).sessions)
     const membersAt = async (place: string) => {
-      const fields = await connection.hkeys(coherenceKeys().members)
+      const fields = await connection.hkeys(members)
       return fields.filter((field) => field.includes(`:${place}:`))
     }
 
@@ -39,13 +41,11 @@ describe('a worker that hangs', function () {
   const cleanUp = cleanUpAfterEach()
 
   it('is told from its stack, killed and replaced, while the others answer', async () => {
-    const build = await copyBuild()
-    cleanUp(() => build.remove())
-    await build.replace(
-      'server/routes.js',
-      routesModule({ '/spin': `function spinForEver() { for (;;) Math.random() }` }),
-    )
-    const cluster = await startCluster({ workers: 2, mainPath: build.mainPath })
+    const folder = await makeApplicationFolder({
+      'app.js': applicationWithRoutes({ '/spin': `function spinForEver() { for (;;) Math.random() }` }),
+    })
+    cleanUp(() => folder.remove())
+    const cluster = await startCluster({ workers: 2, applicationFile: 'app.js', cwd: folder.path })
     cleanUp(() => cluster.stop())
     const { token } = await signIn(cluster.url, admin)
     const before = cluster.workerPids()
@@ -64,7 +64,7 @@ describe('a worker that hangs', function () {
     }, 30_000)
     const stalled = cluster.logged().find(({ msg }) => msg === 'the event loop stands still')
     expect(stalled?.worker).to.equal(String(killed.slot))
-    expect(stalled?.stack[0]).to.match(/^spinForEver \(file:.*routes\.js:\d+:\d+\)$/)
+    expect(stalled?.stack[0]).to.match(/^spinForEver \(file:.*app\.js:\d+:\d+\)$/)
     expect(killed.system.State).to.equal('R (running)')
 
     await eventually(() => {

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { copyBuild, routesModule } from '../support/built-copy.ts'
+import { applicationWithRoutes, makeApplicationFolder } from '../support/application-folder.ts'
 import { cleanUpAfterEach } from '../support/clean-up.ts'
 import { startCluster, withoutLimits, type ClusterOptions, type TestCluster } from '../support/cluster.ts'
 import { ask } from '../support/control.ts'
@@ -70,11 +70,8 @@ describe('requests while the workers change', function () {
   })
 
   it('finish within the grace, however long they take', async () => {
-    const build = await copyBuild()
-    cleanUp(() => build.remove())
-    await build.replace(
-      'server/routes.js',
-      routesModule({
+    const folder = await makeApplicationFolder({
+      'app.js': applicationWithRoutes({
         '/slow': `async (ctx) => {
           globalThis.begun = true
           await new Promise((done) => setTimeout(done, 4_000))
@@ -82,8 +79,9 @@ describe('requests while the workers change', function () {
         }`,
         '/begun': `(ctx) => { ctx.body = { begun: globalThis.begun === true } }`,
       }),
-    )
-    const cluster = await start({ workers: 1, mainPath: build.mainPath })
+    })
+    cleanUp(() => folder.remove())
+    const cluster = await start({ workers: 1, applicationFile: 'app.js', cwd: folder.path })
     const before = cluster.workerPids().get(1)
     const slow = send(`${cluster.url}/slow`)
     await eventually(async () => {

@@ -27,3 +27,14 @@ export async function makeApplicationFolder(
   await symlink(root, join(path, 'node_modules', 'lockstep'))
   return { path, write, remove: () => rm(path, { recursive: true, force: true }) }
 }
+
+/** An application's module with these routes for everyone, each with the source of its handler. */
+export function applicationWithRoutes(handlers: Readonly<Record<string, string>>): string {
+  const routes = Object.entries(handlers).map(
+    ([path, handler]) => `defineRoute({ method: 'GET', path: '${path}', access: 'anyone', summary: 'a test',
+      replies: { 200: { description: 'done' } }, handler: ${handler} }),`,
+  )
+  return `import { defineApp, defineRoute } from 'lockstep'
+export default defineApp({ name: 'tested', routes: [${routes.join('\n')}] })
+`
+}

@@ -9,7 +9,7 @@ const root = path.join(built, '..')
 /** The built server in a place of its own, so that a test may deploy another build under it. */
 export interface BuiltCopy {
   readonly mainPath: string
-  /** Replaces one compiled module, such as `server/routes.js`. */
+  /** Replaces one compiled module, such as `server/web/app.js`. */
   replace(module: string, source: string): Promise<void>
   /** As it was built. */
   restore(module: string): Promise<void>
@@ -28,13 +28,4 @@ export async function copyBuild(): Promise<BuiltCopy> {
     restore: (module) => cp(path.join(built, module), path.join(dist, module)),
     remove: () => rm(directory, { recursive: true, force: true, maxRetries: 5 }),
   }
-}
-
-/** A module of routes of an application, in place of `server/routes.js`, each with the source of its handler. */
-export function routesModule(handlers: Readonly<Record<string, string>>): string {
-  const routes = Object.entries(handlers).map(
-    ([path, handler]) => `defineRoute({ method: 'GET', path: '${path}', access: 'anyone', summary: 'a test',
-      replies: { 200: { description: 'done' } }, handler: ${handler} }),`,
-  )
-  return `import { defineRoute } from '../shared/app/route.js'\nexport const routes = [${routes.join('\n')}]\n`
 }
