@@ -10,7 +10,7 @@ import { tracerName } from './names.ts'
 export function traceQuery({ system, text, ms, error }: ObservedQuery): void {
   if (!trace.getActiveSpan()?.isRecording()) return
   const [operation = 'query'] = /^\w+/.exec(text) ?? []
-  const [, table] = /\b(?:from|into|update)\s+["`]?(\w+)/i.exec(text) ?? []
+  const [, table] = /\b(?:from|into|update)\s+["`]?(\w+)/i.exec(withoutParentheses(text)) ?? []
   const now = Date.now()
   const span = trace.getTracer(tracerName).startSpan([operation, table].filter(Boolean).join(' '), {
     kind: SpanKind.CLIENT,
@@ -24,4 +24,10 @@ export function traceQuery({ system, text, ms, error }: ObservedQuery): void {
   })
   if (error) span.setAttribute('error.type', error.name).setStatus({ code: SpanStatusCode.ERROR })
   span.end(now)
+}
+
+/** The query itself is about another table than a subquery among its columns. */
+function withoutParentheses(text: string): string {
+  const rest = text.replace(/\([^()]*\)/g, '')
+  return rest === text ? text : withoutParentheses(rest)
 }
