@@ -46,9 +46,10 @@ describe('Mode failover', function () {
   }
 
   it('carries sessions over to the replica that is promoted', async () => {
-    const { P, A, B } = await threeNodes()
+    const { P, A, B, cut } = await threeNodes()
     const { token } = await signIn(await workerAt(P))
     await noted([P, A, B])
+    cut([P], [B])
     await P.kill()
     await promote(A, [B])
     const worker = await workerAt(A)
@@ -62,11 +63,13 @@ describe('Mode failover', function () {
    * What the worker at the old one answers then.
    */
   async function logOutBehindItsBack(old: WorkerOptions, fresh: WorkerOptions = {}): Promise<Verdict> {
-    const { P, A, B } = await threeNodes()
+    const { P, A, B, cut } = await threeNodes()
     const left = await workerAt(P, old)
     const { token } = await signIn(left)
     await noted([P, A, B])
     expect(await verdict(left, token)).to.equal('accepted')
+    // What B heard after A was promoted, A would lack.
+    cut([P], [B])
     await promote(A, [B])
     const right = await workerAt(A, fresh)
     await eventually(async () => expect(await verdict(right, token)).to.equal('accepted'))

@@ -15,9 +15,18 @@ local function this_node()
     run_id = field('run_id'),
     replid = field('master_replid'),
     followed = field('master_replid2'),
-    replicas = tonumber(field('connected_slaves')) or 0,
     info = info,
   }
+end
+
+-- How many replicas there are. One whose connection broke unnoticed, and that has made another, is there twice.
+local function replicas_of(node)
+  local seen, count = {}, 0
+  for address in string.gmatch(node.info, '\nslave%d+:(ip=[^,]+,port=%d+),') do
+    if not seen[address] then count = count + 1 end
+    seen[address] = true
+  end
+  return count
 end
 
 local function is_listed(nodes, run_id)

@@ -9,7 +9,7 @@
 --@include domain
 local inc, _, seq, settled = incarnation(KEYS[1], ARGV[1], ARGV[2])
 -- With more nodes than were declared, the confirmations of two primaries could be by different ones.
-if ARGV[9] ~= '' and this_node().replicas > tonumber(ARGV[9]) then
+if ARGV[9] ~= '' and replicas_of(this_node()) > tonumber(ARGV[9]) then
   error({ err = 'REPLICAS there are more data nodes than were declared' })
 end
 local applied = ARGV[5]
