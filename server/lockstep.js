@@ -12,6 +12,7 @@ const built = join(import.meta.dirname, '..', 'dist', 'server')
 const cli = join(built, 'cli', 'main.js')
 const start = join(import.meta.dirname, 'start.js')
 const dev = join(import.meta.dirname, 'dev.js')
+const output = join(import.meta.dirname, 'bootstrap', 'build-output.js')
 
 if (command === 'dev' && isStart(rest) && existsSync(dev)) {
   if (rest.length === 0 && !isHere()) refuseWithoutFile('dev')
@@ -22,10 +23,22 @@ if (command === 'dev' && isStart(rest) && existsSync(dev)) {
   if (main === start && rest.length === 0 && !isHere()) refuseWithoutFile('start')
   else await import(pathToFileURL(main).href)
 } else if (existsSync(cli)) {
+  if (command === 'reload') await warnOfStaleBuild()
   await import(pathToFileURL(cli).href)
 } else {
   process.stderr.write('lockstep: nothing is built yet. Run npx lockstep start, or npm run build.\n')
   process.exitCode = 1
+}
+
+/** Workers load what was built. A reload that brings nothing new would else look as one that brought the edit. */
+async function warnOfStaleBuild() {
+  if (!existsSync(output)) return
+  const { isBuilt } = await import(pathToFileURL(output).href)
+  if (isBuilt(join(import.meta.dirname, '..'))) return
+  process.stderr.write(
+    'lockstep: the build is stale: sources were changed since, and the workers load the build. ' +
+      'To bring the change: npm run build && npx lockstep reload\n',
+  )
 }
 
 /** @param {string[]} words */

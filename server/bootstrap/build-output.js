@@ -98,8 +98,12 @@ function git(root, ...args) {
   })
 }
 
-/** @param {string} root */
-function fingerprint(root) {
+/**
+ * What the sources are: another one as soon as one of them is edited.
+ *
+ * @param {string} root
+ */
+export function fingerprint(root) {
   const hash = createHash('sha256')
   for (const file of [...sources(root), ...settings.map((name) => join(root, name))]) {
     const content = readFileSync(file)
