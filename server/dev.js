@@ -45,8 +45,12 @@ function run() {
   })
 }
 
-/** Runs TypeScript as it is: the application's own, or ours in a checkout. An application in JavaScript needs none. */
+/**
+ * Runs TypeScript as it is: the application's own, or ours in a checkout. An application in JavaScript is loaded as
+ * `start` loads it: the loader would take modules for CommonJS wherever no package.json says otherwise.
+ */
 function typeScriptLoader() {
+  if (file !== undefined && !/\.[cm]?tsx?$/.test(file)) return null
   for (const from of [join(process.cwd(), 'package.json'), join(here, 'dev.js')]) {
     try {
       return pathToFileURL(createRequire(from).resolve('tsx')).href

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect } from 'chai'
 import { trackChild } from '../support/children.ts'
@@ -72,5 +73,36 @@ describe('lockstep dev', function () {
       text.replace('\nthis is no JavaScript', '').replace('Make a link short', 'Mended'),
     )
     await eventually(async () => expect(await summaryOf('/api/links')).to.equal('Mended'), 20_000)
+  })
+})
+
+describe('lockstep dev of an application in JavaScript', function () {
+  this.timeout(60_000)
+
+  it('loads it as start does, with or without a package.json', async () => {
+    const directory = await mkdtemp(path.join(tmpdir(), 'lockstep-dev-'))
+    try {
+      await cp(path.resolve('test', 'fixtures', 'demo', 'app.js'), path.join(directory, 'app.js'))
+      await mkdir(path.join(directory, 'node_modules'))
+      await symlink(path.resolve('.'), path.join(directory, 'node_modules', 'lockstep'))
+      const { PATH, HOME, TMPDIR } = process.env
+      const bin = path.join(directory, 'node_modules', 'lockstep', 'server', 'lockstep.js')
+      const child = spawn(process.execPath, [bin, 'dev', './app.js'], {
+        cwd: directory,
+        env: { PATH, HOME, TMPDIR },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      })
+      trackChild(child.pid ?? 0, 'lockstep dev')
+      let said = ''
+      for (const stream of [child.stdout, child.stderr])
+        stream.setEncoding('utf8').on('data', (text: string) => (said += text))
+      const code = await new Promise((resolve) => child.once('close', resolve))
+      // So it was loaded: only what it needs is missing.
+      expect(said).to.contain('STEP is not set')
+      expect(said).not.to.contain('CommonJS')
+      expect(code).to.equal(78)
+    } finally {
+      await rm(directory, { recursive: true, force: true })
+    }
   })
 })
