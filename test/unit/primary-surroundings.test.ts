@@ -288,6 +288,12 @@ describe('what is said to the person who started the server', () => {
     expect(localUrl('web.internal', 3000)).to.equal('http://web.internal:3000')
   })
 
+  it('names the pages to open first', () => {
+    const said = listeningText('http://h:1', 2, 'a@b')
+    for (const page of ['/', '/sign-in', '/admin/queues'])
+      expect(said).to.match(new RegExp(`^ +http://h:1${page} `, 'mu'))
+  })
+
   it('quotes the address of the administrator for the shell', () => {
     expect(listeningText('http://h', 1, "o'hara@example.com")).to.contain("o'\\''hara@example.com")
   })

@@ -16,11 +16,17 @@ export function firstAdministratorText({ email, generatedPassword }: FirstAdmini
 `
 }
 
-/** The address, and one command to try. */
+/** The addresses, and one command to try. */
 export function listeningText(url: string, workers: number, email: string): string {
   const login = JSON.stringify({ email, password: '<password>' })
   return `
-  Lockstep listens on ${url} (${workers} ${workers === 1 ? 'worker' : 'workers'}). Sign in and ask who you are:
+  Lockstep listens on ${url} (${workers} ${workers === 1 ? 'worker' : 'workers'}):
+
+    ${url}/               what there is
+    ${url}/sign-in        for people with a browser
+    ${url}/admin/queues   for administrators
+
+  Sign in and ask who you are:
 
     curl -s -c jar -H 'Content-Type: application/json' -d '${login.replaceAll("'", "'\\''")}' \\
       ${url}/api/v1/auth/login && curl -s -b jar ${url}/api/v1/auth/me
