@@ -1,3 +1,4 @@
+import type { App } from '../../shared/app/app.ts'
 import type { Environment } from '../../shared/config/environment.ts'
 import type { Config } from '../../shared/config/config.ts'
 import type { Output } from './output.ts'
@@ -20,12 +21,19 @@ export interface CommandCall {
   /** What follows the name, without what every command understands (`--json`, `--help`). */
   readonly args: readonly string[]
   readonly environment: Environment
+  /** The application whose server it is about; null: none was named. */
+  readonly app: App | null
   /** Reads the environment; throws a `ConfigurationError`. */
   config(): Config
   /** Where programs are looked for, in the form of PATH. */
   readonly searchPath: string
   readonly output: Output
   readonly questions: Questions
+}
+
+/** Said where a name is not known that an application may have. */
+export function whereOthersAre({ app }: Pick<CommandCall, 'app'>): string {
+  return app === null ? '. Those of an application are known with --app FILE' : ''
 }
 
 /** The command was not written as it should be. Exit code 2. */

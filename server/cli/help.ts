@@ -35,11 +35,11 @@ export const version: Described = {
 /** All commands on one page. */
 export function generalHelp(commands: readonly Described[]): string {
   const lines = commands.map(({ usages, summary }) => `  ${usages.join('\n  ')}\n      ${summary}\n`)
-  return `lockstep <command> [--json]
+  return `lockstep <command> [--json] [--app FILE]
 
 ${lines.join('')}
 The commands read the same environment as the server, and are run where the server was started, so that they find its
-data directory. With --json the outcome is one line of JSON. Exit code 0: done; 1: it failed, and why is said; 2: the
+data directory. With --app they know the settings, roles, limits and variables of the application in FILE. With --json the outcome is one line of JSON. Exit code 0: done; 1: it failed, and why is said; 2: the
 command was not understood; 130: Ctrl-C where a password was asked for.
 `
 }

@@ -1,6 +1,8 @@
 /** The entry of the `lockstep` command, and the only place of it that knows the environment and exit codes. */
+import type { App } from '../../shared/app/app.ts'
 import { loadConfig } from '../../shared/config/config.ts'
 import { ConfigurationError, messageOf } from '../../shared/kernel/errors.ts'
+import { applicationFile } from '../../shared/process/assignment.ts'
 import { readEnvFile } from '../../shared/process/env-file.ts'
 import { availableCpus } from '../cluster/boot/available-cpus.ts'
 import { CommandFailed, Interrupted, UsageError, type Command } from './command.ts'
@@ -21,7 +23,7 @@ for (const stream of [process.stdout, process.stderr])
 
 const described: readonly Described[] = [start, dev, ...commands, help, version]
 
-const { name, args, json, asksHelp } = readCommandLine(process.argv.slice(2))
+const { name, args, json, asksHelp, app: named } = readCommandLine(process.argv.slice(2))
 const output = createOutput({ json, stdout: process.stdout, stderr: process.stderr })
 
 process.exitCode = await run()
@@ -41,10 +43,18 @@ async function run(): Promise<number> {
 async function carryOut(command: Command): Promise<number> {
   try {
     readEnvFile()
+    const app = await findApplication()
     const outcome = await command.run({
       args,
       environment: process.env,
-      config: () => loadConfig(process.env, { cpus: availableCpus(), cwd: process.cwd() }),
+      app,
+      config: () =>
+        loadConfig(process.env, {
+          cpus: availableCpus(),
+          cwd: process.cwd(),
+          applicationName: app?.name ?? null,
+          applicationVariables: Object.keys(app?.env?.shape ?? {}),
+        }),
       searchPath: process.env.PATH ?? '',
       output,
       questions: createQuestions(process.stdin, process.stderr),
@@ -53,6 +63,15 @@ async function carryOut(command: Command): Promise<number> {
   } catch (cause) {
     return failure(command, cause)
   }
+}
+
+/** An application has settings, roles, limits and variables of its own, which nothing but its module knows. */
+async function findApplication(): Promise<App | null> {
+  const file = named ?? applicationFile(process.env)
+  if (file === null) return null
+  // It takes modules that the other calls need not wait for.
+  const { loadApp } = await import('../../shared/app/load-app.ts')
+  return (await loadApp(file)).app
 }
 
 function failure(command: Command, cause: unknown): number {

@@ -4,6 +4,7 @@
  */
 import { stat } from 'node:fs/promises'
 import type { Redis } from 'ioredis'
+import type { App } from '../../shared/app/app.ts'
 import { createAuditIds } from '../../shared/accounts/audit.ts'
 import type { Account, AccountStore, Passwords } from '../../shared/accounts/accounts.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
@@ -59,7 +60,7 @@ const closingMs = 2_000
 export async function withStores(
   config: Config,
   work: (stores: Stores) => Promise<void>,
-  searchPath = '',
+  { searchPath = '', app = null }: { readonly searchPath?: string; readonly app?: App | null } = {},
 ): Promise<void> {
   await requireAccounts(config.database)
   const services = createServiceStack()
@@ -73,8 +74,8 @@ export async function withStores(
       accounts,
       passwords: createPasswords(),
       sessions: () => openSessions(config, accounts, services),
-      settings: async () => openSettings(config, await findCluster()),
-      limits: async () => openLimitsOf(config, await findCluster(), services),
+      settings: async () => openSettings(config, await findCluster(), app),
+      limits: async () => openLimitsOf(config, await findCluster(), { services, app }),
       async account(email) {
         return (await accounts.findByEmail(email)) ?? noSuchUser(email)
       },
@@ -180,6 +181,7 @@ async function startCoherence(
 async function openSettings(
   config: Config,
   { redis, coherence, keys }: Cluster,
+  app: App | null,
 ): Promise<Settings<RuntimeSettings>> {
   const followers: Follower[] = []
   const settings = followRuntimeSettings({
@@ -189,6 +191,7 @@ async function openSettings(
     coherence: { ...coherence, follow: (_kind, follower) => void followers.push(follower) },
     sessions: { setCacheMode() {} },
     log: createLogger({ level: 'silent', pretty: false }),
+    ...(app?.settings ? { own: app.settings } : {}),
   })
   for (const follower of followers) await follower.refresh()
   return settings
@@ -197,9 +200,9 @@ async function openSettings(
 async function openLimitsOf(
   config: Config,
   cluster: Cluster,
-  services: ServiceStack,
+  { services, app }: { readonly services: ServiceStack; readonly app: App | null },
 ): Promise<Pick<Limits, 'limiter' | 'guard'>> {
-  const settings = await openSettings(config, cluster)
+  const settings = await openSettings(config, cluster, app)
   const redis = openRedis(config.limitsRedis ?? cluster.target, 'commands', { name: 'cli-limits' })
   await services.start(redisService(redis))
   return services.start(
@@ -207,6 +210,7 @@ async function openLimitsOf(
       redis,
       coherence: cluster.coherence,
       limits: limitsOf(settings.current().values),
+      policies: app?.limits ?? [],
       prefix: cluster.keys.limits,
     }),
   )

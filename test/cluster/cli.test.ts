@@ -383,7 +383,7 @@ describe('the lockstep command', function () {
       [['user', 'add', 'a@example.com', '--name', ' '], /--name: must not be empty\n/],
       [
         ['user', 'add', 'a@example.com', '--roles', 'user,nosuch'],
-        /: there is no role "nosuch": user, viewer, operator or admin\nUsage: lockstep user add/,
+        /: there is no role "nosuch": user, viewer, operator or admin\. Those of an application [^\n]+\nUsage: lockstep user add/,
       ],
       [['user', 'roles', 'a@example.com', 'king'], /there is no role "king": user, viewer/],
       [['user', 'roles', 'a@example.com', 'user,user'], /the role "user" is named twice/],

@@ -23,11 +23,7 @@ export const limits: Command = {
     const names = action === 'show' || action === 'reset' ? ['POLICY', 'KEY'] : []
     const { positionals } = readArguments(args, {}, { required: names })
     const [policy = '', key = ''] = positionals
-    await withStores(
-      call.config(),
-      (stores) => actions[action](call, stores, { policy, key }),
-      call.searchPath,
-    )
+    await withStores(call.config(), (stores) => actions[action](call, stores, { policy, key }), call)
   },
 }
 

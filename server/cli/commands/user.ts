@@ -1,11 +1,11 @@
 import type { z } from 'zod'
 import { passwordProblem } from '../../../shared/accounts/password-rules.ts'
-import { builtInRoles, defaultRoles, type Role } from '../../../shared/accounts/roles.ts'
+import { defaultRoles, rolesWith, type Role } from '../../../shared/accounts/roles.ts'
 import type { Config } from '../../../shared/config/config.ts'
 import { listed } from '../../../shared/config/grammar.ts'
 import { email as emailField, line } from '../../web/routing/fields.ts'
 import { createEffectiveAccounts } from '../../../shared/accounts/effective-account.ts'
-import { CommandFailed, UsageError, type Command, type CommandCall } from '../command.ts'
+import { CommandFailed, UsageError, whereOthersAre, type Command, type CommandCall } from '../command.ts'
 import { readArguments } from '../read-arguments.ts'
 import { requireConfirmed } from '../require-confirmed.ts'
 import type { Stores } from '../stores.ts'
@@ -41,7 +41,8 @@ function isAction(text: string): text is keyof typeof actions {
   return Object.hasOwn(actions, text)
 }
 
-async function add({ args, config, output, questions }: CommandCall): Promise<void> {
+async function add(call: CommandCall): Promise<void> {
+  const { args, config, output, questions } = call
   const options = {
     name: { type: 'string' },
     roles: { type: 'string', default: defaultRoles.join() },
@@ -49,7 +50,7 @@ async function add({ args, config, output, questions }: CommandCall): Promise<vo
   const { values, positionals } = readArguments(args, options, { required: ['EMAIL'] })
   const email = checked(emailField, positionals[0], 'EMAIL')
   const name = checked(line(100), values.name ?? email.slice(0, email.indexOf('@')), '--name')
-  const roles = rolesIn(values.roles)
+  const roles = rolesIn(call, values.roles)
   await withStores(config(), async ({ accounts, passwords, note }) => {
     const password = await questions.password((typed) => requireAcceptable(typed, { email, name }))
     const passwordHash = await passwords.hash(password)
@@ -77,9 +78,10 @@ async function passwd({ args, config, output, questions }: CommandCall): Promise
   })
 }
 
-async function changeRoles({ args, config, output }: CommandCall): Promise<void> {
+async function changeRoles(call: CommandCall): Promise<void> {
+  const { args, config, output } = call
   const { positionals } = readArguments(args, {}, { required: ['EMAIL', 'ROLES'] })
-  const roles = rolesIn(positionals[1] ?? '')
+  const roles = rolesIn(call, positionals[1] ?? '')
   await change({ config, email: positionals[0] ?? '', changes: { roles } }, ({ id, email }) => {
     output.result({ id, email, roles }, `${email} has the roles ${roles.join(', ')} now, on every worker`)
   })
@@ -132,17 +134,17 @@ async function withStores(config: Config, work: (stores: Stores) => Promise<void
   await stores.withStores(config, work)
 }
 
-function rolesIn(text: string): Role[] {
-  const found = text.split(',').map(roleNamed)
+function rolesIn(call: CommandCall, text: string): Role[] {
+  const found = text.split(',').map((word) => roleNamed(call, word))
   const twice = found.find((role, index) => found.indexOf(role) !== index)
   if (twice !== undefined) throw new UsageError(`the role ${JSON.stringify(twice)} is named twice`)
   return found
 }
 
-function roleNamed(text: string): Role {
-  const role = builtInRoles.find((known) => known === text)
-  if (role !== undefined) return role
-  throw new UsageError(`there is no role ${JSON.stringify(text)}: ${listed(builtInRoles)}`)
+function roleNamed(call: CommandCall, text: string): Role {
+  const roles = rolesWith(call.app?.roles)
+  if (roles.includes(text)) return text
+  throw new UsageError(`there is no role ${JSON.stringify(text)}: ${listed(roles)}${whereOthersAre(call)}`)
 }
 
 function checked<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
