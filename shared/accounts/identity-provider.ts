@@ -5,7 +5,7 @@ export type VerifiedUser = Pick<Subject, 'id' | 'roles'> & Partial<Pick<Subject,
 
 /**
  * Who may sign in: the two questions of a login. Our accounts are one implementation; an application may bring its
- * own. One contract suite runs on all of them (test/contracts/identity-provider.ts).
+ * own. One contract suite runs on all of them (server/testing/accounts-contract.ts).
  *
  * The login takes its ticket between the two calls. If the sessions of that user are ended after the ticket, nothing
  * is created, so `verify` has to read the secret and the roles when it is called, and not go by what `identify` read.

@@ -7,8 +7,9 @@ import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { createPasswords } from '../../shared/accounts/passwords.ts'
 import type { DatabaseTarget } from '../../shared/config/config.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
+import { expect } from 'chai'
+import { accountsContract, type AccountsUnderTest } from 'lockstep/testing'
 import { startPostgres, type TestPostgres } from '../support/postgres.ts'
-import { describeIdentityProvider, type IdentitySubject } from './identity-provider.ts'
 
 const stores: AccountStore[] = []
 
@@ -16,7 +17,7 @@ afterEach(async () => {
   await Promise.all(stores.splice(0).map((store) => store.stop(deadlineIn(5_000))))
 })
 
-async function ourAccounts(target: DatabaseTarget): Promise<IdentitySubject> {
+async function ourAccounts(target: DatabaseTarget): Promise<AccountsUnderTest> {
   const accounts = openAccounts(target, { timeoutMs: 10_000 })
   stores.push(accounts)
   await accounts.migrate()
@@ -52,6 +53,67 @@ async function ourAccounts(target: DatabaseTarget): Promise<IdentitySubject> {
   }
 }
 
+function describeAccounts(name: string, prepare: () => Promise<AccountsUnderTest> | AccountsUnderTest): void {
+  describe(`who may sign in, by ${name}`, () => {
+    for (const check of accountsContract(prepare)) it(check.name, check.run)
+  })
+}
+
+/** As an application may have them. `flaw` is what it does wrong. */
+function usersInMemory(flaw?: 'forgets nobody' | 'answers an outage' | 'reads too early'): AccountsUnderTest {
+  const user = { name: 'ada@example.com', secret: 'four wooden spoons', roles: ['customer'] }
+  let { secret } = user
+  let early = secret
+  let isAway = false
+  let compared = 0
+  const ask = () => {
+    if (isAway && flaw !== 'answers an outage') throw new Error('the table is away')
+  }
+  return {
+    user,
+    unknownName: 'nobody@example.com',
+    comparisons: () => compared,
+    changeSecret: (next) => void (secret = next),
+    breakDown: () => void (isAway = true),
+    provider: {
+      identify(name) {
+        ask()
+        early = secret
+        return name === user.name ? '42' : null
+      },
+      verify(id, given) {
+        ask()
+        if (id === null && flaw === 'forgets nobody') return null
+        compared++
+        const matches = given === (flaw === 'reads too early' ? early : secret)
+        return id === '42' && matches ? { id, roles: user.roles } : null
+      },
+    },
+  }
+}
+
+async function failuresOf(flaw?: Parameters<typeof usersInMemory>[0]): Promise<string[]> {
+  const failed: string[] = []
+  for (const { name, run } of accountsContract(() => usersInMemory(flaw))) {
+    await run().catch(() => failed.push(name))
+  }
+  return failed
+}
+
+describe('The contract of accounts', () => {
+  describeAccounts('the users of an application', () => usersInMemory())
+
+  for (const [flaw, found] of [
+    ['forgets nobody', 'nobody costs the same work as somebody, so that the time tells nothing'],
+    ['answers an outage', 'an outage is thrown, and never taken for a name or a secret that is wrong'],
+    ['reads too early', 'a secret that was changed after the name was identified is the one that counts'],
+  ] as const) {
+    it(`finds an implementation that ${flaw}`, async () => {
+      expect(await failuresOf(flaw)).to.deep.equal([found])
+    })
+  }
+})
+
 describe('identity providers', function () {
   this.timeout(60_000)
   let directory: string
@@ -69,11 +131,11 @@ describe('identity providers', function () {
     await rm(directory, { recursive: true, force: true })
   })
 
-  describeIdentityProvider('our accounts in SQLite', () =>
+  describeAccounts('our accounts in SQLite', () =>
     ourAccounts({ kind: 'sqlite', file: join(directory, `${files++}.sqlite`) }),
   )
 
-  describeIdentityProvider('our accounts in Postgres', async () =>
+  describeAccounts('our accounts in Postgres', async () =>
     ourAccounts({ kind: 'postgres', url: await postgres.createDatabase() }),
   )
 })
