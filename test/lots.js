@@ -13,6 +13,17 @@ import { join } from 'node:path'
  * @typedef {{ lanes: number, lots: Lot[] }} Stage lots are taken in order by whichever lane is free
  */
 
+/** The slowest files. Each is a lot of its own, and they begin first. */
+const slowest = [
+  'cluster/primary.test.ts',
+  'cluster/pm2.test.ts',
+  'chaos/model.test.ts',
+  'cluster/zero-loss.test.ts',
+  'cluster/cli.test.ts',
+  'cluster/deployments.test.ts',
+  'cluster/tracing.test.ts',
+]
+
 /** Folders of `test/`, in the order in which their lots begin; `size` files make a lot. */
 const sideBySide = [
   { folder: 'cluster', size: 3 },
@@ -48,8 +59,9 @@ export function everyLot(root) {
   const known = [...sideBySide.map(({ folder }) => folder), ...alone]
   const others = foldersWithTests(root).filter((folder) => !known.includes(folder))
   const folders = [...sideBySide, ...others.map((folder) => ({ folder, size: 4 }))]
+  const first = slowest.map((file) => ({ name: file.replace('.test.ts', ''), files: [`test/${file}`] }))
   return [
-    { lanes, lots: folders.flatMap(({ folder, size }) => lotsOf(root, folder, size)) },
+    { lanes, lots: [...first, ...folders.flatMap(({ folder, size }) => lotsOf(root, folder, size))] },
     { lanes: 1, lots: alone.flatMap((folder) => lotsOf(root, folder, Infinity)) },
     { lanes: 1, lots: [secrets] },
   ]
@@ -94,7 +106,7 @@ function foldersWithTests(root) {
 function testsIn(root, folder) {
   const directory = join(root, 'test', folder)
   return readdirSync(directory, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.test.ts'))
+    .filter((name) => name.endsWith('.test.ts') && !slowest.includes(`${folder}/${name}`))
     .sort()
     .map((name) => `test/${folder}/${name.replaceAll('\\', '/')}`)
 }

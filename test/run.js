@@ -122,7 +122,7 @@ async function runAgain(directory) {
  * @param {string} directory where the reporter leaves the outcomes
  */
 async function runMocha({ name, files }, directory) {
-  const outcomeFile = join(directory, `${name}.json`)
+  const outcomeFile = join(directory, `${name.replaceAll('/', ' ')}.json`)
   rmSync(outcomeFile, { force: true })
   const code = await run([
     ...(coverage ? coverageCommand : []),
