@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { everyFault, sessionsAfter, type Fault, type Shard } from './faults.ts'
+import { everyFault, type Fault, type Shard } from './faults.ts'
 import { noteOutage, writeOutages } from './outages.ts'
 import { runFault } from './run-fault.ts'
 
@@ -31,13 +31,13 @@ export function describeFailovers(kind: Shard['kind'], start: () => Promise<Shar
 async function expectSafe(shard: Shard, fault: Fault): Promise<void> {
   const orders = { durability: 'failover', flaw: null, leaseMs: 1_000 } as const
   const outcome = await runFault(shard, fault, orders, seed)
-  const { verdict, watched, signIns, story } = outcome
+  const { verdict, watched, sessions, signIns, story } = outcome
   const context = `\nCHAOS_SEED=${seed}\n${JSON.stringify(watched)}\n${story}\n`
   expect(verdict.staleAccepts.length, `stale accepts${context}`).to.equal(0)
   expect(verdict.spuriousRefusals.length, `spurious refusals${context}`).to.equal(0)
   expect(verdict.confirmedRevocations, `confirmed revocations${context}`).to.be.above(3)
   expect(signIns, `sign-ins${context}`).to.be.above(3)
-  const expected = { 'live on': [200], end: [401], 'live on or end': [200, 401] }[sessionsAfter(fault, shard)]
+  const expected = { 'live on': [200], end: [401], 'live on or end': [200, 401] }[sessions]
   const answers = new Set(watched.map(({ status }) => status))
   expect([...answers], `all workers agree about someone who had signed in before${context}`).to.have.lengthOf(
     1,

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeReport } from '../../bench/support/report.ts'
-import { sessionsAfter, type Fault, type Shard } from './faults.ts'
+import type { Fault, Shard } from './faults.ts'
 import type { FaultOutcome } from './run-fault.ts'
 
 interface Outage {
@@ -17,15 +17,15 @@ interface Outage {
 
 const seen: Outage[] = []
 
-export function noteOutage(shard: Shard, fault: Fault, { watched, verdict }: FaultOutcome): void {
+export function noteOutage(shard: Shard, fault: Fault, outcome: FaultOutcome): void {
+  const { watched, verdict } = outcome
   const seconds = watched.map(({ outageMs }) => Math.round(outageMs / 100) / 10).toSorted((a, b) => a - b)
   const answers = new Set(watched.map(({ status }) => status))
   const sessions = answers.has(401) ? 'ended' : 'live on'
-  const expected = sessionsAfter(fault, shard)
   seen.push({
     kind: shard.kind,
     fault: fault.name,
-    sessions: expected === 'live on or end' ? `${sessions} (either is right)` : sessions,
+    sessions: outcome.sessions === 'live on or end' ? `${sessions} (either is right)` : sessions,
     seconds,
     refusedDead: verdict.refusedDead,
   })

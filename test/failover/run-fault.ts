@@ -6,7 +6,7 @@ import type { Door } from '../chaos/target.ts'
 import { startWorkerPool } from '../chaos/worker-pool.ts'
 import type { WorkerOrders } from '../chaos/worker-process.ts'
 import { eventually } from '../support/eventually.ts'
-import { sessionsAfter, type Fault, type Shard } from './faults.ts'
+import { sessionsAfter, type Fault, type Sessions, type Shard } from './faults.ts'
 
 /** Few enough people that nine servers and as many as three workers have room beside them. */
 const load: Load = {
@@ -21,6 +21,8 @@ export interface FaultOutcome {
   readonly verdict: Verdict
   /** What each worker answered in the end to somebody who signed in before, and for how long it did not serve him. */
   readonly watched: readonly { readonly worker: string; readonly status: number; readonly outageMs: number }[]
+  /** What must be true of those who were signed in, after what happened. */
+  readonly sessions: Sessions
   /** Sign-ins that succeeded after the fault had begun. */
   readonly signIns: number
   readonly story: string
@@ -50,6 +52,7 @@ export async function runFault(
     const visiting = clients.run(Infinity, () => over)
     await wait(settleMs)
     const from = performance.now()
+    const log = await logOf(shard)
     changes.push(`${(from / 1_000).toFixed(1)} ${fault.name}`)
     try {
       await fault.run(shard, { target, served })
@@ -59,12 +62,14 @@ export async function runFault(
       over = true
     }
     const history = clients.history
-    if (sessionsAfter(fault, shard) !== 'live on')
-      history.push({ kind: 'flush', sentAt: from, receivedAt: performance.now() })
+    const planned = sessionsAfter(fault, shard)
+    const sessions = planned === 'live on' && !(await hasProof(shard, log)) ? 'live on or end' : planned
+    if (sessions !== 'live on') history.push({ kind: 'flush', sentAt: from, receivedAt: performance.now() })
     await visiting
     const verdict = judge(history)
     return {
       verdict,
+      sessions,
       watched: await watched.ended,
       signIns: history.filter((event) => event.kind === 'login' && event.sentAt > from).length,
       story: `${changes.join('\n')}\n${storyOf(verdict, history)}`,
@@ -120,6 +125,22 @@ async function ask(port: number, token: string): Promise<number> {
   } catch {
     return 0
   }
+}
+
+/** The replication id of the log that the primary writes. */
+async function logOf(shard: Shard): Promise<string> {
+  return (await (await shard.primary()).info('replication')).get('master_replid') ?? ''
+}
+
+/**
+ * Whether the rules say that sessions go on: the primary is the one that it was, or it followed that log itself until it
+ * was promoted, and another node has joined it by a partial resynchronisation. On a busy machine Sentinels may promote
+ * one replica after the other, or the one that has less: then everybody signs in again, rightly.
+ */
+async function hasProof(shard: Shard, log: string): Promise<boolean> {
+  const info = await (await shard.primary()).info()
+  if (info.get('master_replid') === log) return true
+  return info.get('master_replid2') === log && Number(info.get('sync_partial_ok')) > 0
 }
 
 function storyOf(verdict: Verdict, history: readonly ChaosEvent[]): string {
