@@ -257,6 +257,17 @@ describe('The rate limiter', () => {
     }
   })
 
+  it('takes no number for a ledger that is to stay for ever', async () => {
+    const policies = [policy('p', tenAMinute)]
+    const limiter = await world.worker({ policies })
+    await limiter.take('p', 'alice')
+    const [ledger = ''] = await ledgersIn(world.redis)
+    const number = await world.redis.get(ledger)
+    expect(number).to.match(/^\d+$/)
+    await world.redis.set(ledger, number ?? '')
+    expect(await admitted(await world.worker({ policies }), 'p', 'alice', 20)).to.equal(10)
+  })
+
   it('goes on over values in Redis that it has not written', async () => {
     const limiter = await world.worker({ policies: [policy('p', tenAMinute)] })
     await limiter.take('p', 'alice')

@@ -20,8 +20,11 @@ local function life_ms(slot, now, slot_ms, keep_ms)
 end
 
 -- The slot of a single token. Where a clock was set since it was written the expiry is off by that, but not the digits.
+-- Nil where the key does not expire: each that was written here does.
 local function slot_of_single(key, digits, now, slot_ms, keep_ms)
-  local about = math.floor((redis.call('PTTL', key) + now - keep_ms - step_slack_ms) / slot_ms) - 2
+  local left = redis.call('PTTL', key)
+  if left < 0 then return nil end
+  local about = math.floor((left + now - keep_ms - step_slack_ms) / slot_ms) - 2
   return about + (digits - about + 500) % 1000 - 500
 end
 
@@ -37,7 +40,7 @@ local function read_ledger(key, epoch, now, slot_ms, keep_ms, pardoned)
     local number = whole_number(value)
     if size > 4 or not number or number < 0 or number % 10 ~= epoch.tag % 10 then return 0 end
     local slot = slot_of_single(key, math.floor(number / 10), now, slot_ms, keep_ms)
-    if (slot + 1) * slot_ms <= since then return 0 end
+    if not slot or (slot + 1) * slot_ms <= since then return 0 end
     return 1, 0, slot, 0, 0, 1, ''
   end
   local tag, birth, base, charged, last, of_last, first = struct.unpack(header, value)
