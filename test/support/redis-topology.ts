@@ -156,8 +156,11 @@ export async function startSentinelSet(options: SentinelSetOptions = {}): Promis
       replicas: () => nodesOf(nodes, async (node) => (await roleOf(node)) === 'slave'),
       async failover() {
         const before = await primary()
-        await eventually(() => sentinels[0]!.command('SENTINEL', 'FAILOVER', name))
+        const asked = sentinels[0]!
         await eventually(async () => {
+          // One that came to nothing has to be asked for again; beside one in progress it is refused.
+          if (byPort.get(await namedBy(asked)) === before)
+            await asked.command('SENTINEL', 'FAILOVER', name).catch(() => {})
           if ((await primary()) === before) throw new Error('the Sentinels still name the old primary')
         }, 30_000)
       },
@@ -181,7 +184,7 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
     const nodes = members.map(({ node }) => node)
     await joinCluster(members, masters)
     const ids = new Map<string, RedisNode>()
-    for (const node of nodes) ids.set(String(await node.command('CLUSTER', 'MYID')), node)
+    for (const node of nodes) ids.set(String(await eventually(() => node.command('CLUSTER', 'MYID'))), node)
     const idOf = (node: RedisNode) => [...ids].find(([, other]) => other === node)?.[0] ?? ''
 
     return {
@@ -194,7 +197,7 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
         for (const node of nodes) {
           const slot = Number(await node.command('CLUSTER', 'KEYSLOT', key).catch(() => -1))
           if (slot < 0) continue
-          const ranges = (await node.command('CLUSTER', 'SLOTS')) as [
+          const ranges = (await node.command('CLUSTER', 'SLOTS').catch(() => [])) as [
             number,
             number,
             [string, number, string],
@@ -211,7 +214,8 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
           return myself.split(' ')[3] === idOf(primary)
         }),
       async failover(replica, mode) {
-        await replica.command('CLUSTER', 'FAILOVER', ...(mode ? [mode] : []))
+        // A second one would interrupt the first, which a late answer does not say anything about.
+        await replica.command('CLUSTER', 'FAILOVER', ...(mode ? [mode] : [])).catch(unless(/timed out/))
         await eventually(async () => {
           if ((await roleOf(replica)) !== 'master') throw new Error('the replica was not promoted')
         })
@@ -232,13 +236,17 @@ async function joinCluster(members: readonly ClusterMember[], masters: number): 
   const slots = 16_384
   const first = members[0]!
   for (const [index, { node }] of members.entries()) {
-    if (index > 0) await node.command('CLUSTER', 'MEET', host, first.node.port, first.busPort)
+    if (index > 0) {
+      await eventually(() => node.command('CLUSTER', 'MEET', host, first.node.port, first.busPort))
+    }
     if (index >= masters) continue
     const [from, to] = [index, index + 1].map((part) => Math.floor((part * slots) / masters)) as [
       number,
       number,
     ]
-    await node.command('CLUSTER', 'ADDSLOTSRANGE', from, to - 1)
+    await eventually(() =>
+      node.command('CLUSTER', 'ADDSLOTSRANGE', from, to - 1).catch(unless(/already busy/)),
+    )
     // Distinct from the start: nodes with equal epochs would first have to find that out.
     await node.command('CLUSTER', 'SET-CONFIG-EPOCH', index + 1).catch(() => {})
   }
@@ -250,8 +258,10 @@ async function joinCluster(members: readonly ClusterMember[], masters: number): 
   }, 30_000)
   for (const [index, { node }] of members.entries()) {
     if (index < masters) continue
-    const id = await members[(index - masters) % masters]!.node.command('CLUSTER', 'MYID')
-    await node.command('CLUSTER', 'REPLICATE', String(id))
+    const primary = members[(index - masters) % masters]!.node
+    await eventually(async () =>
+      node.command('CLUSTER', 'REPLICATE', String(await primary.command('CLUSTER', 'MYID'))),
+    )
   }
   await eventually(async () => {
     for (const { node } of members) {
@@ -262,6 +272,13 @@ async function joinCluster(members: readonly ClusterMember[], masters: number): 
       await expectReplicas(node, members.length / masters - 1)
     }
   }, 30_000)
+}
+
+/** For failures that mean nothing: the command was carried out before, or may still be. */
+function unless(harmless: RegExp) {
+  return (cause: unknown): void => {
+    if (!harmless.test(String(cause))) throw cause
+  }
 }
 
 async function clusterNodes(node: RedisNode): Promise<string[]> {
