@@ -164,8 +164,10 @@ describe('Mode failover', function () {
     })
 
     it('E: a logged-out session comes back with the replica that is promoted, as in keep', async () => {
-      const { seen } = await promoteALaggard('E')
-      expect([...seen]).to.include('accepted')
+      await eventually(async () => {
+        const { seen } = await promoteALaggard('E')
+        expect([...seen]).to.include('accepted')
+      }, 45_000)
     })
   })
 })
