@@ -3,7 +3,7 @@
  *
  * Most tests wait for processes, timers and Redis, so several lots at once make use of both cores. Files that start
  * the real server are the slow ones: they begin first, in small lots, so that no lane ends long after the others.
- * What measures windows or plays with the clock gets the machine for itself.
+ * What measures windows, plays with the clock or waits for elections comes after them, with a core for each.
  */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -33,7 +33,9 @@ const sideBySide = [
   { folder: 'contracts', size: 4 },
   { folder: 'unit', size: 12 },
 ]
-const alone = ['chaos', 'failover', 'limits']
+/** The longest first: the two others take as long as it. */
+const calm = ['failover', 'chaos', 'limits']
+const calmLanes = 2
 
 /** What a developer runs before each commit: within a minute, and with a look at every layer. */
 const fast = [
@@ -56,13 +58,13 @@ const lanes = 3
  * @returns {Stage[]}
  */
 export function everyLot(root) {
-  const known = [...sideBySide.map(({ folder }) => folder), ...alone]
+  const known = [...sideBySide.map(({ folder }) => folder), ...calm]
   const others = foldersWithTests(root).filter((folder) => !known.includes(folder))
   const folders = [...sideBySide, ...others.map((folder) => ({ folder, size: 4 }))]
   const first = slowest.map((file) => ({ name: file.replace('.test.ts', ''), files: [`test/${file}`] }))
   return [
     { lanes, lots: [...first, ...folders.flatMap(({ folder, size }) => lotsOf(root, folder, size))] },
-    { lanes: 1, lots: alone.flatMap((folder) => lotsOf(root, folder, Infinity)) },
+    { lanes: calmLanes, lots: calm.flatMap((folder) => lotsOf(root, folder, Infinity)) },
     { lanes: 1, lots: [secrets] },
   ]
 }
