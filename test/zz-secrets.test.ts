@@ -139,7 +139,11 @@ describe('secrets', function () {
     const { output, secrets } = recordsOfRun()
     for (const planted of [secrets[0] ?? '', secrets.at(-1) ?? '']) {
       const line = JSON.stringify({ msg: 'request', cookie: `sid=${planted}` })
-      expect(leaksIn(`${withoutAnnouncement(output)}${line}\n`, secrets)).to.deep.equal([planted])
+      // One secret may be the beginning of another.
+      const within = secrets.filter((secret) => planted.includes(secret))
+      expect(leaksIn(`${withoutAnnouncement(output)}${line}\n`, secrets))
+        .to.include(planted)
+        .and.to.have.members(within)
     }
     expect(leaksIn('GET /?password=half%20a%20%22word%22', ['half a "word"'])).to.have.length(1)
     expect(leaksIn('{"body":"half a \\"word\\""}', ['half a "word"'])).to.have.length(1)
