@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { hashToken } from '../../shared/sessions/token.ts'
 import { Unavailable } from '../../shared/kernel/errors.ts'
 import type { RedisNode } from '../support/redis-topology.ts'
 import { cleanUpAfterEach } from '../support/clean-up.ts'
@@ -94,6 +95,9 @@ describe('Mode failover', function () {
     const { token } = await signIn(old)
     const other = await signIn(old)
     if (without === null) await noted([P, A, B])
+    // The sign-in was confirmed by A, and would be lost with it.
+    const session = `{sx}:s:${hashToken(other.token)}`
+    await eventually(async () => expect(await B.command('EXISTS', session)).to.equal(1))
     cut([P], [B])
     expect(await old.sessions.revoke(token)).to.deep.equal({ outcome: 'revoked', count: 1 })
     await P.kill()
