@@ -137,7 +137,9 @@ describe('secrets', function () {
 
   it('would be found if they did', () => {
     const { output, secrets } = recordsOfRun()
-    for (const planted of [secrets[0] ?? '', secrets.at(-1) ?? '']) {
+    // Some secrets hold others, such as a token with something behind it.
+    const alone = secrets.filter((one) => !secrets.some((other) => other !== one && one.includes(other)))
+    for (const planted of [alone[0] ?? '', alone.at(-1) ?? '']) {
       const line = JSON.stringify({ msg: 'request', cookie: `sid=${planted}` })
       // One secret may be the beginning of another.
       const within = secrets.filter((secret) => planted.includes(secret))
