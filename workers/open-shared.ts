@@ -6,7 +6,7 @@ import type { Redis } from 'ioredis'
 import type { App } from '../shared/app/app.ts'
 import { createParts } from '../shared/app/create-parts.ts'
 import type { Parts } from '../shared/app/parts.ts'
-import { openCoherence, type DurabilityMode, type Follower } from '../shared/coherence/index.ts'
+import { assignedDurability, openCoherence, type Follower } from '../shared/coherence/index.ts'
 import type { Config } from '../shared/config/config.ts'
 import type { DeploymentKeys } from '../shared/deployment/deployment-keys.ts'
 import type { Service } from '../shared/kernel/lifecycle.ts'
@@ -35,7 +35,7 @@ export interface Shared {
 }
 
 export function openShared({ config, keys, redis, queues, app, log }: SharedOptions): Shared {
-  const durability = resolved(config.sessions.durability)
+  const durability = assignedDurability(config.sessions.durability)
   const coherence = openCoherence({ ...config.sessions, redis, durability, domain: keys.sessions })
   const sessions = createSessions({ ...config.sessions, redis, coherence, cache: 'redis' })
   const limits = openLimits({
@@ -72,9 +72,4 @@ export function openShared({ config, keys, redis, queues, app, log }: SharedOpti
     },
     services: [coherence, sessions, limits],
   }
-}
-
-/** The primary has found out what Redis keeps; not knowing, nobody stays signed in over its restart. */
-function resolved(durability: Config['sessions']['durability']): DurabilityMode {
-  return durability === 'keep' || durability === 'failover' ? durability : 'fence'
 }

@@ -6,7 +6,7 @@ import { createEffectiveAccounts } from '../../shared/accounts/effective-account
 import { createPasswords } from '../../shared/accounts/passwords.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { passwordProblem } from '../../shared/accounts/password-rules.ts'
-import type { Config, Durability } from '../../shared/config/config.ts'
+import type { Config } from '../../shared/config/config.ts'
 import type { DeploymentKeys } from '../../shared/deployment/deployment-keys.ts'
 import { group, type Service } from '../../shared/kernel/lifecycle.ts'
 import type { Logger } from '../../shared/telemetry/log.ts'
@@ -19,7 +19,7 @@ import { createProcessMeter } from '../../shared/telemetry/metrics/process-meter
 import { createSessionMeter } from '../../shared/telemetry/metrics/session-meter.ts'
 import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
 import { openFailover } from '../../shared/kernel/redis/failover.ts'
-import { openCoherence, type Coherence, type DurabilityMode } from '../../shared/coherence/index.ts'
+import { assignedDurability, openCoherence, type Coherence } from '../../shared/coherence/index.ts'
 import { createSessions, type SessionService } from '../../shared/sessions/create-sessions.ts'
 import type { Tracing } from '../../shared/telemetry/tracing/tracing.ts'
 import type { AskPrimary } from '../../shared/process/primary-handle.ts'
@@ -109,7 +109,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
 
   const redis = openRedis(config.redis, 'commands', { name: workerId })
   const subscriber = openRedis(config.redis, 'subscriber', { name: `${workerId}-subscriber` })
-  const durability = resolvedDurability(config.sessions.durability)
+  const durability = assignedDurability(config.sessions.durability)
   const failover =
     durability === 'failover'
       ? openFailover(config.redis, config.redisNodes ?? 0, { name: workerId })
@@ -315,11 +315,6 @@ function tellBehind(log: Logger) {
       { user: id, version, known },
       'sessions knew a newer version of an account: the accounts were put back from a backup, and what they say now counts',
     )
-}
-
-/** The primary has found out what Redis keeps; not knowing, nobody stays signed in over its restart. */
-function resolvedDurability(durability: Durability): DurabilityMode {
-  return durability === 'keep' || durability === 'failover' ? durability : 'fence'
 }
 
 /** Our own accounts, unless the application brings others or signs people in by itself. */

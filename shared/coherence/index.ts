@@ -12,6 +12,7 @@ export type {
   Waited,
 } from './coherence.ts'
 export type { Failover, NodeAddress } from './failover.ts'
+export { assignedDurability } from './assigned-durability.ts'
 export { maximumLeaseMs } from './constants.ts'
 export { freshValue } from './fresh-value.ts'
 export { coherenceKeys, type CoherenceKeys } from './keys.ts'
