@@ -6,6 +6,9 @@
  *
  * `npm run bench:logout [-- --sessions=1000,1000000] [--logouts=300]`
  */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { openRedis } from '../shared/kernel/redis/connections.ts'
@@ -45,7 +48,10 @@ async function measureWith(sessions: number): Promise<Result[]> {
   const redis = await startRedis()
   // Not bounded: it fills.
   const client = openRedis({ kind: 'single', url: redis.url }, 'blocking')
+  // All clusters are one deployment: sessions are created under its keys, which the first start chooses.
+  const place = { redisUrl: redis.url, dataDir: await mkdtemp(path.join(tmpdir(), 'lockstep-bench-')) }
   try {
+    await (await startCluster({ ...place, workers: 1 })).stop()
     process.stderr.write(`creating ${sessions} sessions ...\n`)
     await fillSessions(client, 'user', { users: (sessions - logouts) / 10, sessionsEach: 10 })
     let cohort = 0
@@ -54,27 +60,35 @@ async function measureWith(sessions: number): Promise<Result[]> {
 
     const measured: Result[] = []
     for (const workers of workerCounts) {
-      const ms = await withCluster(redis.url, workers, async (_, all) => healthy(all, await signIn(logouts)))
+      const ms = await withCluster(place, workers, async (_, all) => healthy(all, await signIn(logouts)))
       measured.push({ sessions, workers, hung: 0, ms })
     }
-    const ms = await withCluster(redis.url, withHungWorker, async (cluster, all) =>
+    const ms = await withCluster(place, withHungWorker, async (cluster, all) =>
       oneHung(cluster, all, await signIn(hangs)),
     )
     return [...measured, { sessions, workers: withHungWorker, hung: 1, ms }]
   } finally {
     client.disconnect()
     await redis.stop()
+    await rm(place.dataDir, { recursive: true, force: true })
   }
 }
 
 async function withCluster<T>(
-  redisUrl: string,
+  place: { redisUrl: string; dataDir: string },
   workers: number,
   use: (cluster: TestCluster, connections: WorkerConnection[]) => Promise<T>,
 ): Promise<T> {
   process.stderr.write(`${workers} workers ...\n`)
-  const env = { NODE_ENV: 'production', EXPOSE_WORKER: 'on', LEASE: `${leaseMs}ms`, LIMIT_API: 'off' }
-  const cluster = await startCluster({ workers, redisUrl, env })
+  const env = {
+    NODE_ENV: 'production',
+    EXPOSE_WORKER: 'on',
+    LEASE: `${leaseMs}ms`,
+    LIMIT_API: 'off',
+    TRUST_PROXY: '1',
+    DRAIN_DELAY: '0s',
+  }
+  const cluster = await startCluster({ ...place, workers, env })
   try {
     const connections = await connectToEveryWorker(cluster.url, workers)
     // An incarnation that is new to all workers must settle before anything is confirmed.
