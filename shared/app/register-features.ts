@@ -37,6 +37,8 @@ export interface RegisteredFeatures {
   readonly roles: readonly string[]
   /** What the handler of a route, a page, a stream or a socket, or a job, works with. */
   partsOf(entry: Entry): Parts
+  /** The name of the feature that it belongs to. */
+  featureOf(entry: Entry): string
   /** Calls this hook of every feature, one after the other. */
   each<Hook extends keyof Hooks>(
     hook: Hook,
@@ -48,10 +50,17 @@ export interface RegisteredFeatures {
 
 export function registerFeatures(registrations: readonly Registration[]): RegisteredFeatures {
   const features = registrations.map(({ feature }) => feature)
-  const owners = new Map<Entry, Parts>()
-  for (const { feature, parts } of registrations) {
-    for (const entry of entriesOf(feature)) owners.set(entry, parts)
+  const owners = new Map<Entry, Registration>()
+  for (const registration of registrations) {
+    for (const entry of entriesOf(registration.feature)) owners.set(entry, registration)
   }
+
+  function ownerOf(entry: Entry): Registration {
+    const owner = owners.get(entry)
+    if (owner === undefined) throw new Error('this belongs to no feature that was registered')
+    return owner
+  }
+
   const all = {
     routes: features.flatMap(routesOf),
     documented: features.flatMap(({ routes = [] }) => routes).filter(({ page }) => !page),
@@ -67,11 +76,8 @@ export function registerFeatures(registrations: readonly Registration[]): Regist
   }
   return {
     ...all,
-    partsOf(entry) {
-      const parts = owners.get(entry)
-      if (parts === undefined) throw new Error('this belongs to no feature that was registered')
-      return parts
-    },
+    partsOf: (entry) => ownerOf(entry).parts,
+    featureOf: (entry) => ownerOf(entry).feature.name,
     async each(name, call) {
       for (const { feature, parts } of registrations) {
         const hook = feature.hooks?.[name]

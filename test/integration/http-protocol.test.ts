@@ -382,6 +382,41 @@ describe('HTTP', () => {
       }
     })
 
+    it('names every operation once, tags it with its feature, and names the schemas that answers share', async () => {
+      const { paths, tags, components } = (await app.request('GET', '/openapi.json')).json()
+      const operations = Object.values<Record<string, any>>(paths).flatMap((each) => Object.values(each))
+      const ids = operations.map(({ operationId }) => operationId)
+      expect(ids).to.include.members(['postAuthLogin', 'getAuthMe', 'deleteAuthSessionsById', 'getLivez'])
+      expect(new Set(ids).size).to.equal(ids.length)
+      for (const id of ids) expect(id).to.match(/^[a-z][A-Za-z0-9]+$/)
+      const known = tags.map(({ name }: { name: string }) => name)
+      for (const { operationId, tags: own } of operations) {
+        expect(own, operationId).to.have.lengthOf(1)
+        expect(known, operationId).to.include(own[0])
+      }
+      expect(paths[login].post.tags).to.deep.equal(['auth'])
+
+      const named = [
+        'User',
+        'Session',
+        'Account',
+        'Worker',
+        'Job',
+        'Schedule',
+        'Settings',
+        'AuditEntry',
+        'Problem',
+      ]
+      expect(components.schemas).to.include.keys(named)
+      const { user } = paths[me].get.responses[200].content['application/json'].schema.properties
+      expect(user).to.deep.equal({ $ref: '#/components/schemas/User' })
+      const text = JSON.stringify({ paths, components })
+      expect(text).not.to.include('$defs')
+      for (const [, name] of text.matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
+        expect(components.schemas).to.include.keys(name as string)
+      }
+    })
+
     it('documents 429, and the headers that say what is left and when to come back', async () => {
       const answer = await app.request('GET', '/openapi.json')
       expect(answer.headers).to.include.keys('ratelimit', 'ratelimit-policy')

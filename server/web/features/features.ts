@@ -31,7 +31,13 @@ const builtIn: readonly ServerFeature[] = [
 /** The features of a server that runs this application, but for those that it leaves out. */
 export function composeFeatures(server: ServerParts, app: App, parts: Parts): RegisteredFeatures {
   const registered: RegisteredFeatures = registerFeatures([
-    ...leftIn([...builtIn.map((feature) => feature(server)), docs(() => registered.documented)], app)
+    ...leftIn(
+      [
+        ...builtIn.map((feature) => feature(server)),
+        docs(() => ({ routes: registered.documented, tagOf: registered.featureOf })),
+      ],
+      app,
+    )
       // What handlers of built-in features need is in their hands by now; the argument is the same for all.
       .map((feature) => ({ feature, parts })),
     { feature: app, parts },

@@ -9,17 +9,19 @@ export interface AuditRouteParts {
   readonly accounts: Pick<AccountStore, 'audit'>
 }
 
-const entrySchema = z.strictObject({
-  id: z.string(),
-  at: z.iso.datetime(),
-  actor: z.string().nullable().describe('the id of the user who did it; null for a stranger'),
-  action: z.string(),
-  subject: z.string().nullable().describe('what it was done to: the id of a user, or queue/job'),
-  session: z.string().nullable().describe('public id of the session it was done with, or done to'),
-  ip: z.string().nullable(),
-  requestId: z.string().nullable(),
-  details: z.record(z.string(), z.unknown()),
-})
+const entrySchema = z
+  .strictObject({
+    id: z.string(),
+    at: z.iso.datetime(),
+    actor: z.string().nullable().describe('the id of the user who did it; null for a stranger'),
+    action: z.string(),
+    subject: z.string().nullable().describe('what it was done to: the id of a user, or queue/job'),
+    session: z.string().nullable().describe('public id of the session it was done with, or done to'),
+    ip: z.string().nullable(),
+    requestId: z.string().nullable(),
+    details: z.record(z.string(), z.unknown()),
+  })
+  .meta({ id: 'AuditEntry' })
 
 /** Who did what, when and from where, for administrators. */
 export function auditRoutes({ accounts }: AuditRouteParts): Route[] {

@@ -17,7 +17,7 @@ export function userSchemaWith<Shape extends z.ZodRawShape>(profile: z.ZodObject
   return profile.extend({ id: z.string(), roles: z.array(z.string()) })
 }
 
-export const userSchema = userSchemaWith(profileSchema)
+export const userSchema = userSchemaWith(profileSchema).meta({ id: 'User' })
 
 /** Of our own accounts, or of the users that an application brings, with what it says of their profile. */
 export function userSchemaOf({ accounts, profile }: Pick<App, 'accounts' | 'profile'>): z.ZodObject {
@@ -28,11 +28,13 @@ export function presentUser({ id, roles, profile }: Subject) {
   return { ...profile, id, roles }
 }
 
-export const accountSchema = userSchema.extend({
-  disabled: z.boolean(),
-  createdAt: z.iso.datetime(),
-  updatedAt: z.iso.datetime(),
-})
+export const accountSchema = userSchema
+  .extend({
+    disabled: z.boolean(),
+    createdAt: z.iso.datetime(),
+    updatedAt: z.iso.datetime(),
+  })
+  .meta({ id: 'Account' })
 
 export function presentAccount(account: Account) {
   const { disabled, createdAt, updatedAt } = account
@@ -44,30 +46,34 @@ export function presentAccount(account: Account) {
   }
 }
 
-export const listedAccountSchema = accountSchema.extend({
-  damaged: z
-    .array(z.string())
-    .optional()
-    .describe(
-      'what is wrong with the record; safe values stand for what is not readable, until a change repairs it',
-    ),
-})
+export const listedAccountSchema = accountSchema
+  .extend({
+    damaged: z
+      .array(z.string())
+      .optional()
+      .describe(
+        'what is wrong with the record; safe values stand for what is not readable, until a change repairs it',
+      ),
+  })
+  .meta({ id: 'ListedAccount' })
 
 export function presentListed(account: ListedAccount) {
   return { ...presentAccount(account), ...(account.damaged ? { damaged: account.damaged } : {}) }
 }
 
-export const sessionSchema = z.strictObject({
-  id: z.string().describe('public: opens nothing'),
-  label: z.string().nullable(),
-  userAgent: z.string().nullable(),
-  ip: z.string().nullable(),
-  createdAt: z.iso.datetime(),
-  lastSeenAt: z.iso.datetime(),
-  expiresAt: z.iso.datetime().describe('when it ends whatever its use'),
-  remember: z.boolean(),
-  current: z.boolean(),
-})
+export const sessionSchema = z
+  .strictObject({
+    id: z.string().describe('public: opens nothing'),
+    label: z.string().nullable(),
+    userAgent: z.string().nullable(),
+    ip: z.string().nullable(),
+    createdAt: z.iso.datetime(),
+    lastSeenAt: z.iso.datetime(),
+    expiresAt: z.iso.datetime().describe('when it ends whatever its use'),
+    remember: z.boolean(),
+    current: z.boolean(),
+  })
+  .meta({ id: 'Session' })
 
 /** @param currentId the session that asks */
 export function presentSession(session: SessionInfo, currentId: string) {

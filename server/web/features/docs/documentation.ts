@@ -2,8 +2,14 @@ import { z } from 'zod'
 import { describeRoutes } from './openapi.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 
-/** Where to start reading, and `/openapi.json`, which describes `routes`. */
-export function documentationRoutes(routes: () => readonly Route[]): Route[] {
+/** The routes that programs call, and what each of them belongs to. */
+export interface Documented {
+  readonly routes: readonly Route[]
+  tagOf(route: Route): string
+}
+
+/** Where to start reading, and `/openapi.json`, which describes what is `documented`. */
+export function documentationRoutes(documented: () => Documented): Route[] {
   let document: string | undefined
 
   return [
@@ -30,10 +36,14 @@ export function documentationRoutes(routes: () => readonly Route[]): Route[] {
       summary: 'This API as an OpenAPI document',
       replies: { 200: { description: 'OpenAPI 3.1', body: z.looseObject({ openapi: z.string() }) } },
       handler(ctx) {
-        document ??= JSON.stringify(describeRoutes(routes()))
+        document ??= JSON.stringify(describe(documented()))
         ctx.type = 'application/json'
         ctx.body = document
       },
     }),
   ]
+}
+
+function describe({ routes, tagOf }: Documented) {
+  return describeRoutes(routes, tagOf)
 }

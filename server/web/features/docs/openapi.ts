@@ -8,11 +8,22 @@ type Json = Record<string, unknown>
 /** How a server like this one is known from outside. */
 export const documentTitle = 'Lockstep'
 
-export function describeRoutes(routes: readonly Route[]): Json {
+/** @param tagOf what a route belongs to: the name of its feature */
+export function describeRoutes(routes: readonly Route[], tagOf: (route: Route) => string = () => ''): Json {
   const paths: Record<string, Json> = {}
+  const schemas = collectSchemas()
+  const tags = [...new Set(routes.map(tagOf))].filter((tag) => tag !== '')
   for (const route of routes) {
-    const path = route.path.replace(/[:*]([^/]+)/g, '{$1}')
-    paths[path] = { ...paths[path], [route.method.toLowerCase()]: describeRoute(route) }
+    const path = documentedPath(route)
+    const tag = tagOf(route)
+    paths[path] = {
+      ...paths[path],
+      [route.method.toLowerCase()]: {
+        operationId: operationIdOf(route),
+        ...(tag === '' ? {} : { tags: [tag] }),
+        ...describeRoute(route, schemas),
+      },
+    }
   }
   return {
     openapi: '3.1.0',
@@ -23,6 +34,7 @@ export function describeRoutes(routes: readonly Route[]): Json {
         'Errors are problem details (RFC 9457); switch on `type`. Requests with the session cookie that change ' +
         'something need `Sec-Fetch-Site: same-origin` or a matching `Origin`.',
     },
+    ...(tags.length > 0 ? { tags: tags.map((name) => ({ name })) } : {}),
     paths,
     components: {
       securitySchemes: {
@@ -35,7 +47,7 @@ export function describeRoutes(routes: readonly Route[]): Json {
           { description, schema: { type: name === 'Retry-After' ? 'integer' : 'string' } },
         ]),
       ),
-      schemas: { Problem: schemaOf(problemSchema, 'output') },
+      schemas: { ...schemas.named(), Problem: schemas.of(problemSchema, 'output') },
     },
   }
 }
@@ -57,9 +69,9 @@ const problemSchema = z.looseObject({
   errors: z.array(z.strictObject({ field: z.string(), message: z.string() })).optional(),
 })
 
-function describeRoute(route: Route): Json {
+function describeRoute(route: Route, schemas: Schemas): Json {
   const { summary, access, params, query, body, bodyOptional } = route
-  const parameters = [...parametersOf(params, 'path'), ...parametersOf(query, 'query')]
+  const parameters = [...parametersOf(params, 'path', schemas), ...parametersOf(query, 'query', schemas)]
   return {
     summary,
     ...(typeof access === 'object' ? { description: `Needs the role ${access.roles.join(' or ')}.` } : {}),
@@ -67,14 +79,14 @@ function describeRoute(route: Route): Json {
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(body === null
       ? {}
-      : { requestBody: { required: !bodyOptional, content: json(schemaOf(body, 'input')) } }),
-    responses: responsesOf(route),
+      : { requestBody: { required: !bodyOptional, content: json(schemas.of(body, 'input')) } }),
+    responses: responsesOf(route, schemas),
   }
 }
 
-function parametersOf(schema: z.ZodType | null, place: 'path' | 'query'): Json[] {
+function parametersOf(schema: z.ZodType | null, place: 'path' | 'query', schemas: Schemas): Json[] {
   if (schema === null) return []
-  const { properties = {}, required = [] } = schemaOf(schema, 'input') as {
+  const { properties = {}, required = [] } = schemas.of(schema, 'input') as {
     properties?: Record<string, Json>
     required?: string[]
   }
@@ -87,7 +99,8 @@ function parametersOf(schema: z.ZodType | null, place: 'path' | 'query'): Json[]
 }
 
 /** What the route says, and what every route of its kind may answer. */
-function responsesOf({ method, replies, access, body, params, query, limits }: Route): Json {
+function responsesOf(route: Route, schemas: Schemas): Json {
+  const { method, replies, access, body, params, query, limits } = route
   const isLimited = limits === undefined || limits.length > 0
   const usual: Partial<Record<number, Reply>> = {
     400: { description: 'Malformed' },
@@ -111,7 +124,7 @@ function responsesOf({ method, replies, access, body, params, query, limits }: R
   return Object.fromEntries(
     Object.entries<Reply>({ ...usual, ...replies } as Record<number, Reply>).map(
       ([status, { description, body }]) => {
-        const content = Number(status) >= 400 ? problem : body && json(schemaOf(body, 'output'))
+        const content = Number(status) >= 400 ? problem : body && json(schemas.of(body, 'output'))
         const sent = headersOf(Number(status), isLimited)
         return [
           status,
@@ -142,9 +155,56 @@ function json(schema: Json): Json {
   return { 'application/json': { schema } }
 }
 
-function schemaOf(schema: z.ZodType, io: 'input' | 'output'): Json {
-  const { $schema: _dialect, ...rest } = z.toJSONSchema(schema, { io, target: 'draft-2020-12' })
-  return rest
+interface Schemas {
+  /** A schema, in which those with a name of their own (`.meta({ id })`) are references. */
+  of(schema: z.ZodType, io: 'input' | 'output'): Json
+  /** Those that were referred to so far. */
+  named(): Json
+}
+
+const definitions = '#/$defs/'
+
+function collectSchemas(): Schemas {
+  const byName = new Map<string, Json>()
+  return {
+    of(schema, io) {
+      const {
+        $schema: _dialect,
+        $defs = {},
+        ...rest
+      } = z.toJSONSchema(schema, { io, target: 'draft-2020-12' })
+      for (const [name, definition] of Object.entries($defs)) {
+        const { id: _id, ...described } = definition as Json
+        byName.set(name, withReferences(described))
+      }
+      return withReferences(rest)
+    },
+    named: () => Object.fromEntries([...byName].sort(([one], [other]) => (one < other ? -1 : 1))),
+  }
+}
+
+/** What the schema refers to is among the components of the document. */
+function withReferences(schema: Json): Json {
+  return JSON.parse(JSON.stringify(schema), (key, value: unknown) =>
+    key === '$ref' && typeof value === 'string' && value.startsWith(definitions)
+      ? `#/components/schemas/${value.slice(definitions.length)}`
+      : value,
+  ) as Json
+}
+
+export function documentedPath({ path }: Pick<Route, 'path'>): string {
+  return path.replace(/[:*]([^/]+)/g, '{$1}')
+}
+
+/** What generated clients call it: `getAuthSessions`, `deleteAuthSessionsById`. One method and path has one. */
+export function operationIdOf({ method, path }: Pick<Route, 'method' | 'path'>): string {
+  const words = path
+    .replace(/^\/api\/v\d+(?=\/)/, '')
+    .replace(/[:*]/g, 'by-')
+    .split(/[^A-Za-z0-9]+/)
+    .filter((word) => word !== '')
+    .map((word) => `${word.charAt(0).toUpperCase()}${word.slice(1)}`)
+  return `${method.toLowerCase()}${words.length === 0 ? 'Start' : words.join('')}`
 }
 
 function mediaType(contentType: string): string {

@@ -31,14 +31,16 @@ type NewJob = z.output<typeof newJob>
 const jobId = z.string().regex(/^[\w@.-]{1,200}$/, 'is not the id of a job')
 const jobName = z.string().max(64)
 
-const jobSchema = z.strictObject({
-  id: z.string(),
-  name: z.string(),
-  state: z.string().describe("BullMQ's word: waiting, prioritized, delayed, active, completed or failed"),
-  progress: z.unknown(),
-  result: z.unknown().optional(),
-  failedReason: z.string().optional(),
-})
+const jobSchema = z
+  .strictObject({
+    id: z.string(),
+    name: z.string(),
+    state: z.string().describe("BullMQ's word: waiting, prioritized, delayed, active, completed or failed"),
+    progress: z.unknown(),
+    result: z.unknown().optional(),
+    failedReason: z.string().optional(),
+  })
+  .meta({ id: 'Job' })
 
 const noSuchKind = 'there is no such job, or none that can be asked for here'
 const noSuchJob = 'there is no such job (any more), or it is not yours'

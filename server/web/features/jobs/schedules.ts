@@ -12,17 +12,19 @@ export interface ScheduleRouteParts {
   readonly recordAuthEvent: RecordAuthEvent
 }
 
-const scheduleSchema = z.strictObject({
-  name: z.string(),
-  job: z.string(),
-  pattern: z.string().describe('cron, or the interval'),
-  timezone: z.string(),
-  next: z.array(z.iso.datetime()).describe('the next five runs'),
-  lastRun: z.iso.datetime().nullable(),
-  misfire: z.string(),
-  overlap: z.enum(['allow', 'forbid']),
-  paused: z.boolean().describe('whether its ticks get no run until it is resumed'),
-})
+const scheduleSchema = z
+  .strictObject({
+    name: z.string(),
+    job: z.string(),
+    pattern: z.string().describe('cron, or the interval'),
+    timezone: z.string(),
+    next: z.array(z.iso.datetime()).describe('the next five runs'),
+    lastRun: z.iso.datetime().nullable(),
+    misfire: z.string(),
+    overlap: z.enum(['allow', 'forbid']),
+    paused: z.boolean().describe('whether its ticks get no run until it is resumed'),
+  })
+  .meta({ id: 'Schedule' })
 const params = z.strictObject({ name: z.string().max(64) })
 const noSuchSchedule = { description: 'No such schedule' }
 

@@ -23,15 +23,17 @@ const params = z.strictObject({
       'user:<id> or ip:<address>; an address for login-ip, an e-mail address for login-account and reset-mails',
     ),
 })
-const standing = z.strictObject({
-  policy: z.string(),
-  key: z.string(),
-  limit: z.int().nullable().describe('null: not limited'),
-  windowMs: z.int().nullable(),
-  charged: z.int().min(0),
-  remaining: z.int().nullable(),
-  retryAfterMs: z.number().min(0),
-})
+const standing = z
+  .strictObject({
+    policy: z.string(),
+    key: z.string(),
+    limit: z.int().nullable().describe('null: not limited'),
+    windowMs: z.int().nullable(),
+    charged: z.int().min(0),
+    remaining: z.int().nullable(),
+    retryAfterMs: z.number().min(0),
+  })
+  .meta({ id: 'LimitStanding' })
 
 /** What stands against whom, and how to lift it. */
 export function limitRoutesForAdmins({ limits, recordAuthEvent }: LimitRouteParts): Route[] {

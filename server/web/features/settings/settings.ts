@@ -33,12 +33,14 @@ const limitChanges = z.strictObject({
 
 /** All settings, the application's own under the names that it gave them. */
 function viewOf(own: z.ZodObject | undefined) {
-  return z.strictObject({
-    ...ownFields(own),
-    ...builtIn,
-    overridden: z.array(z.string()).describe('those that differ from the configuration'),
-    version: z.int(),
-  })
+  return z
+    .strictObject({
+      ...ownFields(own),
+      ...builtIn,
+      overridden: z.array(z.string()).describe('those that differ from the configuration'),
+      version: z.int(),
+    })
+    .meta({ id: 'Settings' })
 }
 
 function changesOf(own: z.ZodObject | undefined) {

@@ -22,18 +22,20 @@ const access: Access = { roles: administrators }
 const path = '/api/v1/admin/workers'
 
 const measure = z.number().min(0).nullable()
-const workerSchema = z.strictObject({
-  id: z.string().describe('as in X-Worker; while a worker is being replaced two processes have one id'),
-  kind: z.enum(workerRoles),
-  pid: z.int().nullable(),
-  host: z.string(),
-  state: z.enum(workerStates),
-  startedAt: z.iso.datetime().nullable(),
-  leaseMs: measure.describe('what is left of the lease on sessions in memory'),
-  cachedSessions: measure,
-  eventLoopLagMs: measure.describe('the longest within the last second'),
-  rssBytes: measure,
-})
+const workerSchema = z
+  .strictObject({
+    id: z.string().describe('as in X-Worker; while a worker is being replaced two processes have one id'),
+    kind: z.enum(workerRoles),
+    pid: z.int().nullable(),
+    host: z.string(),
+    state: z.enum(workerStates),
+    startedAt: z.iso.datetime().nullable(),
+    leaseMs: measure.describe('what is left of the lease on sessions in memory'),
+    cachedSessions: measure,
+    eventLoopLagMs: measure.describe('the longest within the last second'),
+    rssBytes: measure,
+  })
+  .meta({ id: 'Worker' })
 const counts = z.strictObject({ web: z.int(), jobs: z.int() })
 const begun = z.strictObject({ message: z.string() })
 const wanted = z
