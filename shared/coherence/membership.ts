@@ -11,6 +11,7 @@ import type { Redis } from 'ioredis'
 import type { Clock } from '../kernel/clock.ts'
 import { ConfigurationError } from '../kernel/errors.ts'
 import type { Deadline, Service } from '../kernel/lifecycle.ts'
+import { silentEvent } from '../kernel/redis/subscriber-pulse.ts'
 import type { Coherence, CoherenceCounters, DurabilityMode, Stamp } from './coherence.ts'
 import { catchUpMs, maximumLeaseMs, surely } from './constants.ts'
 import { createFollowers } from './followers.ts'
@@ -107,7 +108,6 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
   let lastConfirmed = { order: 0, inc: '' }
   let renewalTimer: NodeJS.Timeout | undefined
   let catchUpTimer: NodeJS.Timeout | undefined
-  let pulseTimer: NodeJS.Timeout | undefined
 
   function apply({ kind, id }: Invalidation): void {
     if (followers.apply(kind, id) === 'unknown') counters.flushes++
@@ -232,23 +232,9 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
     }, catchUpMs)
   }
 
-  /** A subscriber whose peer is silently gone is made again; until then every renewal finds what it missed. */
-  async function checkPulse(): Promise<void> {
-    // Connected but not ready: a peer that vanished before it greeted us would be waited for without end.
-    if (subscriber.status !== 'ready' && subscriber.status !== 'connect') return
-    let late: NodeJS.Timeout | undefined
-    const silence = new Promise<never>((_resolve, reject) => {
-      late = setTimeout(() => reject(new Error('no answer to PING')), maximumLeaseMs)
-    })
-    try {
-      await Promise.race([subscriber.ping(), silence])
-    } catch {
-      if (!running) return
-      counters.subscriberResets++
-      subscriber.disconnect(true)
-    } finally {
-      clearTimeout(late)
-    }
+  /** Whoever opened it noticed (kernel/redis/subscriber-pulse.ts); until it hears again every renewal finds what it missed. */
+  function onSubscriberSilent(): void {
+    counters.subscriberResets++
   }
 
   function onSubscriberReady(): void {
@@ -275,21 +261,21 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
       running = true
       subscriber.on('message', onMessage)
       subscriber.on('ready', onSubscriberReady)
+      subscriber.on(silentEvent, onSubscriberSilent)
       await subscriber.subscribe(channel)
       await sync()
       // The first one registered it; with the second it has acknowledged what it found.
       if (!state.leaseOk()) await sync()
       renewalTimer = setInterval(renewRegularly, leaseMs / 4)
-      pulseTimer = setInterval(() => void checkPulse(), maximumLeaseMs)
     },
     async stop(_deadline: Deadline) {
       if (!running) return
       running = false
       clearInterval(renewalTimer)
-      clearInterval(pulseTimer)
       clearTimeout(catchUpTimer)
       subscriber.off('message', onMessage)
       subscriber.off('ready', onSubscriberReady)
+      subscriber.off(silentEvent, onSubscriberSilent)
       state.dropLease()
       await syncing
       await scripts.leave(memberId).catch(() => {})

@@ -12,6 +12,7 @@
 import type { Redis } from 'ioredis'
 import { Unavailable } from '../kernel/errors.ts'
 import type { Service } from '../kernel/lifecycle.ts'
+import { hearFrom } from '../kernel/redis/subscriber-pulse.ts'
 import { checkChannel, isAfter, parseEvent, parseMessage, type Arrived } from './room-event.ts'
 import { roomKeys } from './room-keys.ts'
 
@@ -137,7 +138,7 @@ export function openRooms(options: RoomsOptions): Rooms {
     const early: Arrived[] = (room.early = [])
     try {
       // Answered after the subscriptions have been made again.
-      await subscriber.ping()
+      await hearFrom(subscriber)
       for await (const missed of keptAfter(room.name, room.last)) pass(room, missed)
     } finally {
       room.early = null

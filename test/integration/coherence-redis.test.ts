@@ -1,3 +1,5 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect } from 'chai'
 import { Redis } from 'ioredis'
 import { ConfigurationError } from '../../shared/kernel/errors.ts'
@@ -91,6 +93,25 @@ describe('A logout on a Redis that', () => {
     expect(again).to.be.oneOf(['revoked', 'gone'])
     expect(await second.sessions.authenticate(token)).to.equal(null)
   }).timeout(60_000)
+
+  it('can not write its file is heard all the same: a refused PING is an answer', async () => {
+    const { redis, operator, first } = await setUp({ config: { save: '3600 1' } })
+    await mkdir(join(redis.dir, 'dump.rdb'))
+    await operator.bgsave()
+    await eventually(async () => expect(await operator.info('persistence')).to.contain('bgsave_status:err'))
+    expect(await operator.ping().catch(String)).to.contain('MISCONF')
+    const refused = async () =>
+      Number(/cmdstat_ping:.*rejected_calls=(\d+)/.exec(await operator.info('commandstats'))?.[1] ?? 0)
+    const subscribers = async () => {
+      const list = String(await operator.call('CLIENT', 'LIST', 'TYPE', 'PUBSUB'))
+      return [...list.matchAll(/^id=(\d+)/gm)].map(([, id]) => id)
+    }
+    const [known, asked] = [await subscribers(), await refused()]
+    // Each of them was asked twice.
+    await eventually(async () => expect(await refused()).to.be.at.least(asked + 2 * known.length), 15_000)
+    expect(await subscribers()).to.deep.equal(known)
+    expect(first.coherence.counters.subscriberResets).to.equal(0)
+  }).timeout(30_000)
 
   /** All that the domain keeps, to be put back as a snapshot of the machine would. */
   async function snapshot(operator: Redis): Promise<() => Promise<void>> {
