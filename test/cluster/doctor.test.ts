@@ -144,6 +144,37 @@ describe('the doctor', function () {
     client.disconnect()
   })
 
+  it('finds a Redis whose disk is full: it can not append, and can not rewrite what it has', async () => {
+    const server = await redis({ persistence: 'everysec', mayRunFull: true })
+    const client = new Redis(server.url)
+    const persistence = () => client.info('persistence')
+    await client.set('kept', 'before')
+    await server.fillDisk()
+    await eventually(async () => {
+      await client.set('lost', 'afterwards').catch(() => {})
+      expect(await persistence()).to.contain('aof_last_write_status:err')
+    }, 10_000)
+    const text = about(await findings({ REDIS_URL: server.url }), 'redis').join('\n')
+    expect(text).to.match(
+      /problem: it can not append to its file \(aof_last_write_status:err\), .*disk is full/,
+    )
+
+    // Refused, since the next file can not be begun either.
+    await client.bgrewriteaof().catch(() => {})
+    await eventually(
+      async () => expect(await persistence()).to.contain('aof_last_bgrewrite_status:err'),
+      10_000,
+    )
+    const both = about(await findings({ REDIS_URL: server.url }), 'redis').join('\n')
+    expect(both).to.match(/warning: its append-only file could not be rewritten .*: give it room/)
+
+    await server.freeDisk()
+    await eventually(async () => expect(await persistence()).to.contain('aof_last_write_status:ok'), 10_000)
+    const well = about(await findings({ REDIS_URL: server.url }), 'redis').join('\n')
+    expect(well).not.to.contain('can not append')
+    client.disconnect()
+  })
+
   it('knows which migrations are missing, and runs none', async () => {
     const file = path.join(directory, 'accounts.sqlite')
     const accounts = openAccounts({ kind: 'sqlite', file })
