@@ -11,6 +11,8 @@ export interface SessionKeys {
   session(hash: string): string
   user(id: string): string
   index(userId: string): string
+  /** `{sx}:e:` + user id + `:` + session id: it was ended by its id, and whoever asked for that was not answered yet. */
+  ended(userId: string, sessionId: string): string
 }
 
 /** The keys of the sessions of one coherence domain. */
@@ -22,5 +24,6 @@ export function sessionKeys({ at }: Pick<CoherenceKeys, 'at'>): SessionKeys {
     session: (hash) => at(`s:${hash}`),
     user: (id) => at(`u:${id}`),
     index: (userId) => at(`i:${userId}`),
+    ended: (userId, sessionId) => at(`e:${userId}:${sessionId}`),
   }
 }

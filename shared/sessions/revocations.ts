@@ -61,7 +61,12 @@ export function createRevocations(dependencies: RevocationDependencies): Revocat
       )
     },
 
-    revokeById: (userId, sessionId) => ofUser(userId, () => scripts.revokeById(userId, sessionId)),
+    async revokeById(userId, sessionId) {
+      const ended = await ofUser(userId, () => scripts.revokeById(userId, sessionId))
+      // It expires by itself, and until then somebody who asks once more is answered as before.
+      if (ended.outcome === 'revoked') await scripts.forgetEnded(userId, sessionId).catch(() => {})
+      return ended
+    },
 
     revokeUser(userId, { keep } = {}) {
       const request = freshValue()

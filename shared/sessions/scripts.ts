@@ -51,6 +51,8 @@ export type SessionScripts = ReturnType<typeof createSessionScripts>
 
 const lua = new URL('./lua/', import.meta.url)
 const dayMs = 86_400_000
+/** How long somebody who was not answered may take to ask again. */
+const unansweredMs = 3_600_000
 const listedAtOnce = 50
 const defaultMostDataBytes = 32 * 1024
 
@@ -191,9 +193,14 @@ export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
     },
 
     async revokeById(userId: string, sessionId: string): Promise<Recorded> {
-      const args = [keys.sessionPrefix, keys.userPrefix, channel, userId, sessionId]
-      const names = [keys.user(userId), keys.index(userId)]
+      const args = [keys.sessionPrefix, keys.userPrefix, channel, userId, sessionId, unansweredMs]
+      const names = [keys.user(userId), keys.index(userId), keys.ended(userId, sessionId)]
       return parseRecorded(await run('revoke_by_id', names, args), 'revoke_by_id')
+    },
+
+    /** Whoever ended a session by its id is about to be answered: asking again finds none. */
+    async forgetEnded(userId: string, sessionId: string): Promise<void> {
+      await redis.del(keys.ended(userId, sessionId))
     },
 
     /** `request` recognises a repeat: the same for each attempt. `keep` goes on under the hash `become` (the same: under its own token). */

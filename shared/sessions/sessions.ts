@@ -147,7 +147,7 @@ export interface Sessions {
 
   /** Ends the session of this token. */
   revoke(token: string): Promise<Revocation>
-  /** Ends one session of this user, by public id. */
+  /** Ends one session of this user, by public id. Asking again after `unconfirmed` answers `revoked`, once that is true. */
   revokeById(userId: string, sessionId: string): Promise<Revocation>
   /** Ends all sessions of the user but that of `keep`, in constant time. Later logins are welcome. */
   revokeUser(userId: string, options?: { keep?: string }): Promise<Revocation>

@@ -113,6 +113,26 @@ describe('A logout on a Redis that', () => {
     expect(first.coherence.counters.subscriberResets).to.equal(0)
   }).timeout(30_000)
 
+  it('can not write its file did not end a session by its id for good: asking again confirms that there was one', async () => {
+    const { redis, first, second } = await setUp({ persistence: 'everysec', mayRunFull: true })
+    const { token, identity } = await signIn(first)
+    await first.sessions.revokeUser('nobody')
+    const end = () => second.sessions.revokeById('alice', identity.session.id)
+
+    await redis.fillDisk()
+    expect((await end()).outcome).to.equal('unconfirmed')
+    await redis.freeDisk()
+
+    const again = await eventually(async () => {
+      const ended = await end()
+      expect(ended.outcome).not.to.equal('unconfirmed')
+      return ended
+    }, 10_000)
+    expect(again).to.deep.equal({ outcome: 'revoked', count: 1 })
+    expect(await first.sessions.authenticate(token)).to.equal(null)
+    expect(await end(), 'it was answered').to.deep.equal({ outcome: 'gone' })
+  }).timeout(60_000)
+
   /** All that the domain keeps, to be put back as a snapshot of the machine would. */
   async function snapshot(operator: Redis): Promise<() => Promise<void>> {
     const keys = await operator.keys('*')
