@@ -4,6 +4,8 @@
  */
 import { checkApplication } from './check-application.ts'
 
+// As in the workers: places in the application name its sources.
+process.setSourceMapsEnabled(true)
 const [file] = process.argv.slice(2)
 const checked = await checkApplication({ file, environment: process.env, cwd: process.cwd() })
 process.send?.(checked, () => process.exit(0))

@@ -14,11 +14,11 @@ interface Broken {
 
 /** The declaration, or what is wrong with it and where it was written. */
 export function declare<Declared extends object>(make: () => Declared): Declared {
-  const { stack } = new Error('here')
+  const here = new Error('here')
   try {
     return make()
   } catch (cause) {
-    const broken: Broken = { '~broken': `${messageOf(cause)}${writtenAt(stack)}` }
+    const broken: Broken = { '~broken': `${messageOf(cause)}${writtenAt(here.stack)}` }
     return broken as unknown as Declared
   }
 }
@@ -29,9 +29,10 @@ export function brokenness(declaration: unknown): string | null {
   return typeof broken === 'string' ? broken : null
 }
 
-/** ` (app.js:12)`, of the first line in the stack that is not ours. */
+/** ` (app.js:12)`: the innermost frame outside this directory. The first frame is `declare`, in the source or the build. */
 function writtenAt(stack: string | undefined): string {
-  const place = placesIn(stack).find(({ file }) => path.dirname(file) !== import.meta.dirname)
+  const [own, ...callers] = placesIn(stack)
+  const place = callers.find(({ file }) => path.dirname(file) !== path.dirname(own?.file ?? ''))
   return place === undefined ? '' : ` (${path.basename(place.file)}:${place.line})`
 }
 

@@ -18,6 +18,8 @@ export interface Entry {
 }
 
 export function openEntry(): Entry {
+  // Stack traces name lines of the sources. A map is read only when a stack is printed: starting costs nothing.
+  process.setSourceMapsEnabled(true)
   let fatal = (cause: unknown): void => {
     process.stderr.write(`${cause instanceof Error ? cause.stack : String(cause)}\n`)
     process.exit(exitCode.failed)
