@@ -352,6 +352,30 @@ describe('Finding a Redis server', () => {
     expect(await readdir(directory)).to.deep.equal(['cache'])
   })
 
+  it('fetches one where apt counts it as installed, but it is not on the search path', async () => {
+    const programs = join(directory, 'programs')
+    await mkdir(programs)
+    // apt plans nothing for what is installed, unless it is asked to install it once more.
+    const apt = `case "$*" in
+      *download*) touch redis-server.deb ;;
+      *--reinstall*) echo 'Inst redis-server [5:7.0.15] (5:7.0.15 Debian [amd64])' ;;
+    esac`
+    const version = 'Redis server v=7.0.15 sha=00000000:0 malloc=libc bits=64 build=0'
+    const dpkg = `mkdir -p "$3/usr/bin"
+      printf '#!/bin/sh\\necho "${version}"\\n' > "$3/usr/bin/redis-server"
+      chmod +x "$3/usr/bin/redis-server"`
+    for (const [name, text] of Object.entries({ 'apt-get': apt, 'dpkg-deb': dpkg })) {
+      await writeFile(join(programs, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 })
+    }
+    const { PATH } = process.env
+    process.env.PATH = `${programs}:${PATH}`
+    try {
+      expect((await find({ searchPath: '' })).source).to.equal('fetched')
+    } finally {
+      process.env.PATH = PATH
+    }
+  })
+
   it('replaces a fetched one that runs no more', async function () {
     this.timeout(120_000)
     const broken = join(directory, 'cache', 'usr', 'bin')

@@ -15,6 +15,8 @@ import { askVersion, isSupported, type RedisServer, type ServerVersion } from '.
 const run = promisify(execFile)
 
 const packageNames = ['redis-server', 'valkey-server'] as const
+/** Where the archive keeps the program itself: Debian's redis-server is a link into redis-tools. */
+const toolsOf = { 'redis-server': 'redis-tools', 'valkey-server': 'valkey-tools' } as const
 
 /** The server in a directory that `fetchServer` filled, or null when there is none that runs. */
 export async function cachedServer(directory: string): Promise<(RedisServer & ServerVersion) | null> {
@@ -77,10 +79,15 @@ async function ownLists(workshop: string): Promise<string[]> {
   return options
 }
 
-async function unpack(name: string, target: string, aptOptions: string[]): Promise<void> {
-  const plan = await apt([...aptOptions, 'install', '-s', '--no-install-recommends', name], dirname(target))
-  const packages = missingPackages(plan)
-  if (packages.length === 0) throw new Error(`apt counts ${name} as installed, though it is not on the PATH`)
+async function unpack(
+  name: (typeof packageNames)[number],
+  target: string,
+  aptOptions: string[],
+): Promise<void> {
+  // Reinstalled, so that the plan names the server also where it is installed, but not on the search path.
+  const wanted = ['install', '-s', '--reinstall', '--no-install-recommends', name, toolsOf[name]]
+  const packages = missingPackages(await apt([...aptOptions, ...wanted], dirname(target)))
+  if (packages.length === 0) throw new Error(`apt can't download ${name}`)
 
   const downloads = `${target}-packages`
   await mkdir(downloads)
