@@ -15,12 +15,12 @@ const dev = join(import.meta.dirname, 'dev.js')
 const output = join(import.meta.dirname, 'bootstrap', 'build-output.js')
 
 if (command === 'dev' && isStart(rest) && existsSync(dev)) {
-  if (rest.length === 0 && !isHere()) refuseWithoutFile('dev')
+  if (rest.length === 0 && !isHere() && !isNamed()) refuseWithoutFile('dev')
   else await import(pathToFileURL(dev).href)
 } else if (command === 'start' && isStart(rest)) {
   // An image has the build alone.
   const main = existsSync(start) ? start : join(built, 'main.js')
-  if (main === start && rest.length === 0 && !isHere()) refuseWithoutFile('start')
+  if (rest.length === 0 && !isHere() && !isNamed()) refuseWithoutFile('start')
   else await import(pathToFileURL(main).href)
 } else if (existsSync(cli)) {
   if (command === 'reload') await warnOfStaleBuild()
@@ -46,16 +46,26 @@ function isStart(words) {
   return words.length <= 1 && !words.some((word) => word.startsWith('-'))
 }
 
-/** In the checkout itself the built-in application is meant; elsewhere somebody forgot to name theirs. */
+/**
+ * In the checkout and in the image the built-in application is meant. In a folder of their own users expect theirs: the
+ * built-in one in its place would create accounts and a data directory that they never asked for.
+ */
 function isHere() {
   const path = relative(join(import.meta.dirname, '..'), process.cwd())
   return !path.startsWith('..') && !isAbsolute(path)
 }
 
+/** By the environment, or by `.env` in the working directory. */
+function isNamed() {
+  if (existsSync('.env')) process.loadEnvFile?.()
+  // oxlint-disable-next-line node/no-process-env -- decides what is started, before anything is loaded
+  return Boolean(process.env.LOCKSTEP_APP)
+}
+
 /** @param {string} command */
 function refuseWithoutFile(command) {
   process.stderr.write(
-    `lockstep: no application was named. Give its file: npx lockstep ${command} ./app.js\n`,
+    `lockstep: no application was named. Give its file: npx lockstep ${command} ./app.js, or set LOCKSTEP_APP\n`,
   )
   process.exitCode = 78
 }

@@ -1,7 +1,7 @@
 /** Loads the module of an application. What can be wrong with it is told by its file and its entry. */
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
-import { realpathSync, statSync } from 'node:fs'
+import { readFileSync, realpathSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { ConfigurationError } from '../kernel/errors.ts'
@@ -40,9 +40,7 @@ export async function readApp(file: string | undefined, cwd = '.'): Promise<Load
   if (missing !== null) throw refused(`${file}: ${missing}`)
   const exported = await importFile(absolute, file)
   const app = exported['default']
-  const wrong = isCommonJs(absolute)
-    ? 'it is a CommonJS module: write it with import and export default, and "type": "module" in its package.json'
-    : whyNoApp(app)
+  const wrong = isCommonJs(absolute) ? whyCommonJs(absolute) : whyNoApp(app)
   if (wrong !== null) throw refused(`${file}: ${wrong}`)
   return { app: app as App, file, release: Math.floor(statSync(absolute).mtimeMs) }
 }
@@ -65,7 +63,12 @@ async function importFile(absolute: string, file: string): Promise<Record<string
     return (await Promise.race([import(pathToFileURL(absolute).href), patience])) as Record<string, unknown>
   } catch (cause) {
     if (cause instanceof ConfigurationError) throw cause
-    throw refused(`${file}: it can't be loaded: ${describeFault(cause, absolute)}`)
+    // TypeScript that is taken for CommonJS fails for reasons of its own, such as a top-level await.
+    const reason =
+      isTypeScript(absolute) && packageOf(absolute).type !== 'module' ? whyCommonJs(absolute) : null
+    throw refused(
+      `${file}: it can't be loaded: ${describeFault(cause, absolute)}${reason === null ? '' : `; ${reason}`}`,
+    )
   } finally {
     clearTimeout(timer)
   }
@@ -97,6 +100,39 @@ function placeOfSyntax(absolute: string): string {
 function isCommonJs(absolute: string): boolean {
   const { cache } = createRequire(import.meta.url)
   return cache[realpathSync(absolute)] !== undefined
+}
+
+/** What makes Node take the file for CommonJS, and what to change. */
+function whyCommonJs(absolute: string): string {
+  if (/\.c[jt]s$/.test(absolute)) {
+    return 'it is a CommonJS module: write it with import and export default, in a file that ends in .js, .mjs or .ts'
+  }
+  const { file } = packageOf(absolute)
+  const change =
+    file === null
+      ? `put a package.json with { "type": "module" } beside it`
+      : `add "type": "module" to ${file}`
+  return isTypeScript(absolute)
+    ? `Node takes it for a CommonJS module: ${change}`
+    : `it is a CommonJS module: write it with import and export default, and ${change}`
+}
+
+function isTypeScript(file: string): boolean {
+  return /\.tsx?$/.test(file)
+}
+
+/** The nearest package.json above the file, as Node looks for it, and its `type`. */
+function packageOf(absolute: string): { readonly file: string | null; readonly type?: unknown } {
+  for (let directory = path.dirname(absolute); ; directory = path.dirname(directory)) {
+    const file = path.join(directory, 'package.json')
+    try {
+      const { type } = JSON.parse(readFileSync(file, 'utf8')) as { type?: unknown }
+      return { file, type }
+    } catch (cause) {
+      if (cause instanceof SyntaxError) return { file }
+      if (directory === path.dirname(directory)) return { file: null }
+    }
+  }
 }
 
 function whyNoApp(app: unknown): string | null {

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { execFile } from 'node:child_process'
+import { cp, mkdir, readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { makeApplicationFolder, type ApplicationFolder } from '../support/application-folder.ts'
 
@@ -27,7 +28,7 @@ export default defineApp({
   jobs: [job()],
 })`
 
-describe('the command of somebody who has an application', function () {
+describe('lockstep check and lockstep start, in the folder of an application', function () {
   this.timeout(60_000)
   let folder: ApplicationFolder
   before(async () => {
@@ -40,19 +41,19 @@ describe('the command of somebody who has an application', function () {
   })
   after(() => folder?.remove())
 
-  function run(args: readonly string[], env: Record<string, string> = {}) {
+  function run(args: readonly string[], env: Record<string, string> = {}, program = lockstep) {
     const { PATH, HOME } = process.env
     return new Promise<{ code: number; output: string }>((resolve) => {
       execFile(
         process.execPath,
-        [lockstep, ...args],
+        [program, ...args],
         { cwd: folder.path, env: { PATH, HOME, PORT: '0', ...env }, timeout: 45_000 },
         (failure, stdout, stderr) => resolve({ code: Number(failure?.code ?? 0), output: stdout + stderr }),
       )
     })
   }
 
-  it('checks it without starting it', async () => {
+  it('check describes it without starting it', async () => {
     const { code, output } = await run(['check', './sound.js'], { SESSION_SECRET: 'long enough' })
     expect(output).to.match(
       /^sound can be started\.\n {2}variables +SESSION_SECRET\n {2}routes +GET \/hello\n$/,
@@ -61,7 +62,7 @@ describe('the command of somebody who has an application', function () {
   })
 
   for (const command of ['check', 'start']) {
-    it(`is told everything that is wrong at once by ${command}, by file and entry, with exit code 78`, async () => {
+    it(`${command} reports every problem at once, by file and entry, with exit code 78`, async () => {
       const { code, output } = await run([command, './contradictory.js'], { WORKERS: 'many' })
       expect(code).to.equal(78)
       for (const said of [
@@ -79,7 +80,7 @@ describe('the command of somebody who has an application', function () {
       }
     })
 
-    it(`is refused by ${command} without a file, and with one that is none`, async () => {
+    it(`${command} is refused without a file, and with one that is no application`, async () => {
       for (const [file, reason] of [
         ['./missing.js', 'there is no such file'],
         ['.', 'this is a directory'],
@@ -92,6 +93,20 @@ describe('the command of somebody who has an application', function () {
       }
       const { code } = await run([command])
       expect(code).to.equal(command === 'start' ? 78 : 2)
+    })
+  }
+
+  for (const command of ['start', 'dev']) {
+    it(`${command} of an installed package is refused without a file: the built-in application is not what was meant`, async () => {
+      const installed = path.join(folder.path, 'node_modules', 'packed', 'server')
+      await mkdir(installed, { recursive: true })
+      // As in the package: the command, without the bootstrap and the sources.
+      for (const name of ['lockstep.js', 'dev.js'])
+        await cp(path.join(path.dirname(lockstep), name), path.join(installed, name))
+      const { code, output } = await run([command], {}, path.join(installed, 'lockstep.js'))
+      expect(output).to.include(`npx lockstep ${command} ./app.js`)
+      expect(code).to.equal(78)
+      expect(await readdir(folder.path)).not.to.include('.lockstep')
     })
   }
 })

@@ -53,6 +53,16 @@ describe('The module of an application', () => {
     expect(await problemsOf('app.cjs', 'module.exports = {}')).to.include('app.cjs: it is a CommonJS module')
   })
 
+  it('in TypeScript says where "type": "module" is missing', async () => {
+    const text = "import { defineApp } from 'lockstep'\nexport default defineApp({ name: 'typed' })"
+    await folder.write({ 'untyped/package.json': '{ "name": "untyped" }' })
+    const missing = `add "type": "module" to ${folder.path}/untyped/package.json`
+    expect(await problemsOf('untyped/app.ts', text)).to.include(missing)
+    expect(await problemsOf('untyped/late.ts', `await null\n${text}`)).to.include(missing)
+    expect(await problemsOf('untyped/common.js', 'module.exports = {}')).to.include(missing)
+    await loadApp('app.mts', (await folder.write({ 'app.mts': text }), folder.path))
+  })
+
   it('must export an application', async () => {
     expect(await problemsOf('none.js', 'export const app = 1')).to.include(
       'its default export is not an application',
