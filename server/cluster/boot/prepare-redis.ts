@@ -14,9 +14,9 @@ import {
   type DomainSettings,
   type DurabilityMode,
 } from '../../../shared/coherence/index.ts'
-import { chooseDurability } from './durability.ts'
-import { probeRedis } from './probe-redis.ts'
-import { askRedis, redisProblems, type RedisFacts } from './redis-facts.ts'
+import { chooseDurability } from '../../../shared/domain/durability.ts'
+import { probeRedis } from '../../../shared/domain/probe-redis.ts'
+import { askRedis, redisProblems, type RedisFacts } from '../../../shared/domain/redis-facts.ts'
 
 export interface PreparedRedis {
   /** In the form of REDIS_URL, also for the embedded one. */

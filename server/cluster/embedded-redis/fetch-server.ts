@@ -10,7 +10,8 @@ import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { askVersion, isSupported, type RedisServer, type ServerVersion } from './server-version.ts'
+import { isSupported, type ServerVersion } from '../../../shared/domain/server-version.ts'
+import { askVersion, type RedisServer } from './server-version.ts'
 
 const run = promisify(execFile)
 

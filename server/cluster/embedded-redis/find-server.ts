@@ -2,8 +2,8 @@ import { access, constants, readFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { ConfigurationError, messageOf } from '../../../shared/kernel/errors.ts'
 import { cachedServer, fetchServer } from './fetch-server.ts'
-import { askVersion, isSupported, supportedVersions } from './server-version.ts'
-import type { RedisServer, ServerVersion } from './server-version.ts'
+import { isSupported, supportedVersions, type ServerVersion } from '../../../shared/domain/server-version.ts'
+import { askVersion, type RedisServer } from './server-version.ts'
 
 export interface FoundServer extends RedisServer, ServerVersion {
   readonly source: 'REDIS_SERVER_BIN' | 'path' | 'cache' | 'fetched'

@@ -1,14 +1,8 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import type { ServerVersion } from '../../../shared/domain/server-version.ts'
 
 const run = promisify(execFile)
-
-/** Which server a binary is, as it says itself. */
-export interface ServerVersion {
-  readonly product: 'redis' | 'valkey'
-  /** Like `7.0.15`. */
-  readonly version: string
-}
 
 /** A server program that can be run: the binary, and where its libraries are when the system has none of them. */
 export interface RedisServer {
@@ -22,14 +16,6 @@ export function parseServerVersion(output: string): ServerVersion | null {
   if (!match?.[1] || !match[2]) return null
   return { product: match[1].toLowerCase() as ServerVersion['product'], version: match[2] }
 }
-
-/** Scripts that free memory while memory is full (`allow-oom`) need Redis 7.0 or Valkey 7.2. */
-export function isSupported({ product, version }: ServerVersion): boolean {
-  const [major = 0, minor = 0] = version.split('.').map(Number)
-  return product === 'redis' ? major >= 7 : major > 7 || (major === 7 && minor >= 2)
-}
-
-export const supportedVersions = 'Redis 7.0 or Valkey 7.2'
 
 /** Runs the binary to ask for its version; null when it cannot be run or is not a Redis server. */
 export async function askVersion(server: RedisServer): Promise<ServerVersion | null> {

@@ -2,8 +2,8 @@
  * What a restart or a failover of Redis does to sessions: found out from what Redis is, or chosen, and then held
  * against what Redis says of itself.
  */
-import type { Durability, RedisTarget } from '../../../shared/config/config.ts'
-import type { DurabilityMode } from '../../../shared/coherence/index.ts'
+import type { Durability, RedisTarget } from '../config/config.ts'
+import type { DurabilityMode } from '../coherence/index.ts'
 import type { RedisFacts } from './redis-facts.ts'
 
 export interface DurabilityChoice {

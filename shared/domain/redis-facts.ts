@@ -1,9 +1,9 @@
 /** What the primary finds out about Redis before it lets workers depend on it. */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
-import { ConfigurationError, messageOf } from '../../../shared/kernel/errors.ts'
-import { deadlineIn, remaining } from '../../../shared/kernel/lifecycle.ts'
-import { isSupported, supportedVersions, type ServerVersion } from '../embedded-redis/server-version.ts'
+import { ConfigurationError, messageOf } from '../kernel/errors.ts'
+import { deadlineIn, remaining } from '../kernel/lifecycle.ts'
+import { isSupported, supportedVersions, type ServerVersion } from './server-version.ts'
 
 export interface RedisFacts {
   readonly server: ServerVersion

@@ -5,9 +5,9 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Redis } from 'ioredis'
-import type { RedisIdentity } from '../../../shared/config/config.ts'
-import { coherenceKeys, type DurabilityMode } from '../../../shared/coherence/index.ts'
-import { messageOf } from '../../../shared/kernel/errors.ts'
+import type { RedisIdentity } from '../config/config.ts'
+import { coherenceKeys, type DurabilityMode } from '../coherence/index.ts'
+import { messageOf } from '../kernel/errors.ts'
 import { RedisUnreachable } from './redis-facts.ts'
 
 export interface ProbeOptions {
