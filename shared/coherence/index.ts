@@ -13,6 +13,7 @@ export type {
 } from './coherence.ts'
 export type { Failover, NodeAddress } from './failover.ts'
 export { assignedDurability } from './assigned-durability.ts'
+export { durabilities, type Durability } from './durability-words.ts'
 export { maximumLeaseMs } from './constants.ts'
 export { freshValue } from './fresh-value.ts'
 export { coherenceKeys, type CoherenceKeys } from './keys.ts'

@@ -1,4 +1,4 @@
-import { Cluster, type Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import { identityOf } from '../kernel/redis/identity.ts'
 
 /** To the script: it asks its server itself. */
@@ -15,7 +15,8 @@ export function watchServer(redis: Redis) {
 
   /** The connection that a command is written to now, at once; null when it would wait for one. */
   function currentStream(): unknown {
-    if (redis instanceof Cluster || redis.status !== 'ready') return null
+    // Told by its property: an application may bring clients of another version of ioredis.
+    if (redis.isCluster || redis.status !== 'ready') return null
     const { stream } = redis as unknown as { stream?: { writable: boolean } }
     return stream?.writable ? stream : null
   }

@@ -1,7 +1,8 @@
 /** The grammars of everything that names a place: hosts, origins, mail addresses, Redis, the database. */
 import { isIP } from 'node:net'
 import path from 'node:path'
-import type { DatabaseTarget, RedisTarget } from './config.ts'
+import type { LocatedRedis } from '../kernel/redis/target.ts'
+import type { DatabaseTarget } from './config.ts'
 import { refuse, type Grammar } from './grammar.ts'
 
 function parseUrl(text: string): URL | null {
@@ -82,7 +83,7 @@ export const mailServer: Grammar<string> = {
   },
 }
 
-export const redisAddress: Grammar<Exclude<RedisTarget, { kind: 'embedded' }>> = {
+export const redisAddress: Grammar<LocatedRedis> = {
   accepts:
     'redis://host:port/db, rediss:// (TLS), unix:///path/to/socket, ' +
     'redis+sentinel://host:port,host:port/name/db?sentinelPassword=… or redis+cluster://host:port,host:port (rediss+… for TLS)',

@@ -29,27 +29,18 @@ import {
 import { limitRule } from './limit-rule.ts'
 import { readTracing, type TracingConfig } from './tracing.ts'
 import { misspelt } from './unknown-variables.ts'
+import { durabilities, type Durability } from '../coherence/durability-words.ts'
 import { ConfigurationError } from '../kernel/errors.ts'
+import { redisIdentities, type RedisIdentity, type RedisTarget } from '../kernel/redis/target.ts'
+
+export { redisIdentities, type RedisIdentity, type RedisTarget } from '../kernel/redis/target.ts'
+export { durabilities, type Durability } from '../coherence/durability-words.ts'
 
 export const cacheModes = ['coherent', 'redis', 'memory', 'none'] as const
 export type CacheMode = (typeof cacheModes)[number]
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
-
-export const durabilities = ['auto', 'keep', 'fence', 'failover', 'durable'] as const
-export type Durability = (typeof durabilities)[number]
-
-/** Who asks Redis which run of it this is: each script, or each new connection where scripts may not call INFO. */
-export const redisIdentities = ['script', 'connection'] as const
-export type RedisIdentity = (typeof redisIdentities)[number]
-
-/** Where Redis is. `embedded` is resolved to a `unix` URL by the primary before any worker starts. */
-export type RedisTarget =
-  | { readonly kind: 'embedded' }
-  | { readonly kind: 'single'; readonly url: string; readonly identity?: 'connection' }
-  | { readonly kind: 'sentinel'; readonly url: string; readonly identity?: 'connection' }
-  | { readonly kind: 'cluster'; readonly url: string }
 
 export type DatabaseTarget =
   { readonly kind: 'sqlite'; readonly file: string } | { readonly kind: 'postgres'; readonly url: string }

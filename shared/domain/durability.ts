@@ -2,9 +2,10 @@
  * What a restart or a failover of Redis does to sessions: found out from what Redis is, or chosen, and then held
  * against what Redis says of itself.
  */
-import type { Durability, RedisTarget } from '../config/config.ts'
-import type { DurabilityMode } from '../coherence/index.ts'
+import type { Durability, DurabilityMode } from '../coherence/index.ts'
+import type { RedisTarget } from '../kernel/redis/target.ts'
 import type { RedisFacts } from './redis-facts.ts'
+import { variables, type Wording } from './wording.ts'
 
 export interface DurabilityChoice {
   readonly mode: DurabilityMode
@@ -21,6 +22,7 @@ export interface DurabilityQuestion {
   readonly nodes: number | null
   readonly kind: RedisTarget['kind']
   readonly facts: Pick<RedisFacts, 'syncsEveryWrite' | 'replicas' | 'clustered'>
+  readonly wording?: Wording
 }
 
 /**
@@ -29,18 +31,20 @@ export interface DurabilityQuestion {
  */
 export function chooseDurability(question: DurabilityQuestion): DurabilityChoice {
   const choice =
-    question.wanted === 'auto' ? guess(question) : { ...declared(question.wanted), ...judge(question) }
+    question.wanted === 'auto'
+      ? guess(question)
+      : { ...declared(question.wanted, question), ...judge(question) }
   return { problems: [], doubts: [], ...choice }
 }
 
 type Guess = Pick<DurabilityChoice, 'mode' | 'because'> & Partial<DurabilityChoice>
 
 function guess(question: DurabilityQuestion): Guess {
-  const { kind, nodes, facts } = question
+  const { kind, nodes, facts, wording = variables } = question
   if (kind === 'embedded')
     return { mode: 'keep', because: 'the file of the embedded Redis survives its own crash' }
   if (nodes !== null && nodes >= leastNodes) {
-    return { mode: 'failover', because: `REDIS_NODES=${nodes}`, ...judgeFailover(question, nodes) }
+    return { mode: 'failover', because: wording.nodes(nodes), ...judgeFailover(question, nodes) }
   }
   const successor = successorOf(question)
   if (successor !== null) {
@@ -61,9 +65,9 @@ function guess(question: DurabilityQuestion): Guess {
 /** Three: with fewer, nobody is left to confirm what a promoted node has. */
 export const leastNodes = 3
 
-function declared(wanted: Exclude<Durability, 'auto'>): Guess {
+function declared(wanted: Exclude<Durability, 'auto'>, { wording = variables }: DurabilityQuestion): Guess {
   // A service that keeps what it acknowledged is kept by its word alone.
-  return { mode: wanted === 'durable' ? 'keep' : wanted, because: `SESSION_DURABILITY=${wanted}` }
+  return { mode: wanted === 'durable' ? 'keep' : wanted, because: wording.durability(wanted) }
 }
 
 /** Who may take the place of the server that acknowledged; null: nobody. */
@@ -84,12 +88,13 @@ function judge(question: DurabilityQuestion): Partial<DurabilityChoice> {
 
 function judgeKeep(question: DurabilityQuestion): Partial<DurabilityChoice> {
   if (question.kind === 'embedded') return {}
+  const { durability, nodes, unsetDurability } = question.wording ?? variables
   const successor = successorOf(question)
   if (successor !== null) {
     return {
       problems: [
-        `SESSION_DURABILITY=keep can't be kept: ${successor}, and the one that takes over may lack the last ` +
-          'logouts, which would sign those people in again. Set SESSION_DURABILITY=failover with REDIS_NODES ' +
+        `${durability('keep')} can't be kept: ${successor}, and the one that takes over may lack the last ` +
+          `logouts, which would sign those people in again. Set ${durability('failover')} with ${nodes(leastNodes)} ` +
           '(three data nodes or more), fence, or durable where a service promises to keep what it acknowledged.',
       ],
     }
@@ -97,19 +102,22 @@ function judgeKeep(question: DurabilityQuestion): Partial<DurabilityChoice> {
   if (question.facts.syncsEveryWrite === true) return {}
   return {
     doubts: [
-      'SESSION_DURABILITY=keep, but Redis may lose its last writes in a restart, and a logout with them: set ' +
-        'appendonly yes and appendfsync always there, or unset SESSION_DURABILITY',
+      `${durability('keep')}, but Redis may lose its last writes in a restart, and a logout with them: set ` +
+        `appendonly yes and appendfsync always there, or ${unsetDurability}`,
     ],
   }
 }
 
-function judgeFailover({ facts }: DurabilityQuestion, nodes: number): Partial<DurabilityChoice> {
+function judgeFailover(
+  { facts, wording = variables }: DurabilityQuestion,
+  nodes: number,
+): Partial<DurabilityChoice> {
   const seen = facts.replicas + 1
   if (seen > nodes) {
     return {
       problems: [
-        `REDIS_NODES=${nodes}, but Redis has ${counted(facts.replicas)}: with more nodes than declared, those that ` +
-          `confirm a logout need not include one that takes over. Set REDIS_NODES=${seen}.`,
+        `${wording.nodes(nodes)}, but Redis has ${counted(facts.replicas)}: with more nodes than declared, those that ` +
+          `confirm a logout need not include one that takes over. Set ${wording.nodes(seen)}.`,
       ],
     }
   }
@@ -117,17 +125,17 @@ function judgeFailover({ facts }: DurabilityQuestion, nodes: number): Partial<Du
   if (facts.replicas >= needed) return {}
   return {
     doubts: [
-      `REDIS_NODES=${nodes}, but Redis has ${counted(facts.replicas)}: until ${needed} follow, nothing can be ` +
+      `${wording.nodes(nodes)}, but Redis has ${counted(facts.replicas)}: until ${needed} follow, nothing can be ` +
         'confirmed and requests are answered with 503',
     ],
   }
 }
 
-function judgeDurable({ facts }: DurabilityQuestion): Partial<DurabilityChoice> {
+function judgeDurable({ facts, wording = variables }: DurabilityQuestion): Partial<DurabilityChoice> {
   if (facts.syncsEveryWrite !== false) return {}
   return {
     doubts: [
-      'SESSION_DURABILITY=durable, but Redis says that it may lose its last writes (it lacks appendonly yes with ' +
+      `${wording.durability('durable')}, but Redis says that it may lose its last writes (it lacks appendonly yes with ` +
         'appendfsync always): make sure that this service keeps what it acknowledged through its failovers',
     ],
   }

@@ -5,10 +5,11 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Redis } from 'ioredis'
-import type { RedisIdentity } from '../config/config.ts'
 import { coherenceKeys, type DurabilityMode } from '../coherence/index.ts'
 import { messageOf } from '../kernel/errors.ts'
+import type { RedisIdentity } from '../kernel/redis/target.ts'
 import { RedisUnreachable } from './redis-facts.ts'
+import { variables, type Wording } from './wording.ts'
 
 export interface ProbeOptions {
   readonly redis: Redis
@@ -18,6 +19,7 @@ export interface ProbeOptions {
   readonly place: string
   readonly identity: RedisIdentity
   readonly durability: DurabilityMode
+  readonly wording?: Wording
 }
 
 interface Step {
@@ -37,6 +39,7 @@ const hearingMs = 2_000
  * away meanwhile, or can't decide now.
  */
 export async function probeRedis(options: ProbeOptions): Promise<string[]> {
+  const { wording = variables } = options
   const problems: string[] = []
   for (const { need, remedy, run, opensRest } of steps(options)) {
     try {
@@ -44,15 +47,15 @@ export async function probeRedis(options: ProbeOptions): Promise<string[]> {
     } catch (cause) {
       // It may not write at the moment, which is another matter, and decides nothing here.
       if (messageOf(cause).startsWith('MISCONF')) continue
-      if (!isRefusal(cause)) throw new RedisUnreachable(options.place, cause)
-      problems.push(`REDIS_URL=${options.place} ${need} (${reason(cause)}). ${remedy}`)
+      if (!isRefusal(cause)) throw new RedisUnreachable(options.place, cause, wording)
+      problems.push(`${wording.redis(options.place)} ${need} (${reason(cause)}). ${remedy}`)
       if (opensRest) break
     }
   }
   return problems
 }
 
-function steps({ redis, subscriber, identity, durability }: ProbeOptions): Step[] {
+function steps({ redis, subscriber, identity, durability, wording = variables }: ProbeOptions): Step[] {
   const { at } = coherenceKeys()
   const word = randomBytes(9).toString('base64url')
   const [key, channel] = [at(`probe:${word}`), at(`probe-channel:${word}`)]
@@ -69,8 +72,7 @@ function steps({ redis, subscriber, identity, durability }: ProbeOptions): Step[
   }
   const ownName: Step = {
     need: 'does not let a script ask for its run id (INFO server), by which a restart or a failover is noticed',
-    remedy:
-      'Allow the user +info. Where a service forbids it inside scripts only, set REDIS_IDENTITY=connection.',
+    remedy: `Allow the user +info. Where a service forbids it inside scripts only, ${wording.askOnConnection}.`,
     async run() {
       expectRunId(await script("return redis.call('INFO', 'server')"))
     },
@@ -100,8 +102,8 @@ function steps({ redis, subscriber, identity, durability }: ProbeOptions): Step[
       ),
   }
   const waiting: Step = {
-    need: 'does not confirm writes (WAIT), on which SESSION_DURABILITY=failover depends',
-    remedy: 'Allow the user +wait, or set SESSION_DURABILITY=fence.',
+    need: `does not confirm writes (WAIT), on which ${wording.durability('failover')} depends`,
+    remedy: `Allow the user +wait, or set ${wording.durability('fence')}.`,
     async run() {
       await redis.wait(0, 1)
     },

@@ -1,8 +1,9 @@
-/** What the primary finds out about Redis before it lets workers depend on it. */
+/** What is found out about Redis before anything depends on it. */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { ConfigurationError, messageOf } from '../kernel/errors.ts'
 import { deadlineIn, remaining } from '../kernel/lifecycle.ts'
+import { variables, type Wording } from './wording.ts'
 import { isSupported, supportedVersions, type ServerVersion } from './server-version.ts'
 
 export interface RedisFacts {
@@ -20,12 +21,8 @@ export interface RedisFacts {
 
 /** Redis does not answer: nothing is wrong with what we were told, so it may be worth trying again. */
 export class RedisUnreachable extends Error {
-  constructor(place: string, cause: unknown) {
-    super(
-      `Redis at ${place} does not answer (${messageOf(cause)}). ` +
-        'Start it, correct REDIS_URL, or unset REDIS_URL to have a private Redis started.',
-      { cause },
-    )
+  constructor(place: string, cause: unknown, { correct } = variables) {
+    super(`Redis at ${place} does not answer (${messageOf(cause)}). Start it, ${correct}.`, { cause })
     this.name = 'RedisUnreachable'
   }
 }
@@ -37,10 +34,11 @@ export interface AskRedisOptions {
   lastError(): Error | null
   /** Redis may be on its way up, or be loading its data. */
   readonly patienceMs: number
+  readonly wording?: Wording
 }
 
 export async function askRedis(redis: Redis, options: AskRedisOptions): Promise<RedisFacts> {
-  const info = parseInfo(await patiently(() => redis.info(), options))
+  const info = parseInfo(await patiently(redis, () => redis.info(), options))
   const product = info.has('valkey_version') ? 'valkey' : 'redis'
   const appendOnly = info.get('aof_enabled') === '1'
   return {
@@ -54,8 +52,9 @@ export async function askRedis(redis: Redis, options: AskRedisOptions): Promise<
 }
 
 async function patiently<T>(
+  redis: Redis,
   ask: () => Promise<T>,
-  { place, lastError, patienceMs }: AskRedisOptions,
+  { place, lastError, patienceMs, wording = variables }: AskRedisOptions,
 ): Promise<T> {
   const deadline = deadlineIn(patienceMs)
   for (;;) {
@@ -64,8 +63,9 @@ async function patiently<T>(
     } catch (failure) {
       const cause = lastError() ?? failure
       const refusal = refusalOf(cause) ?? refusalOf(failure)
-      if (refusal) throw new ConfigurationError([`REDIS_URL=${place} is refused by Redis: ${refusal}`])
-      if (remaining(deadline) === 0) throw new RedisUnreachable(place, cause)
+      if (refusal) throw new ConfigurationError([`${wording.redis(place)} is refused by Redis: ${refusal}`])
+      if (remaining(deadline) === 0 || redis.status === 'end')
+        throw new RedisUnreachable(place, cause, wording)
       await pause(100)
     }
   }
@@ -106,23 +106,27 @@ function parseInfo(text: string): Map<string, string> {
 }
 
 /** Why sessions cannot be kept safely there, each with the way out; empty: they can. */
-export function redisProblems({ server, evictionPolicy, isReplica }: RedisFacts, place: string): string[] {
+export function redisProblems(
+  { server, evictionPolicy, isReplica }: RedisFacts,
+  place: string,
+  { redis, otherwise } = variables,
+): string[] {
   const problems: string[] = []
   if (!isSupported(server)) {
     problems.push(
-      `REDIS_URL=${place} is ${server.product} ${server.version}, but ${supportedVersions} or later is needed: ` +
-        'older ones refuse a logout when their memory is full. Upgrade it, or unset REDIS_URL.',
+      `${redis(place)} is ${server.product} ${server.version}, but ${supportedVersions} or later is needed: ` +
+        `older ones refuse a logout when their memory is full. Upgrade it${otherwise}.`,
     )
   }
   if (evictionPolicy !== null && evictionPolicy !== 'noeviction') {
     problems.push(
-      `REDIS_URL=${place} has maxmemory-policy ${evictionPolicy}: it would silently throw away sessions, or the ` +
+      `${redis(place)} has maxmemory-policy ${evictionPolicy}: it would silently throw away sessions, or the ` +
         'record of a logout, when memory is short. Run CONFIG SET maxmemory-policy noeviction there, and put it ' +
         'into its configuration file.',
     )
   }
   if (isReplica) {
-    problems.push(`REDIS_URL=${place} is a read-only replica. Name the primary, or use redis+sentinel://.`)
+    problems.push(`${redis(place)} is a read-only replica. Name the primary, or use redis+sentinel://.`)
   }
   return problems
 }

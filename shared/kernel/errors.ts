@@ -30,6 +30,18 @@ export class ConfigurationError extends Error {
   }
 }
 
+/** It is used before `start()`, or after `stop()`: nothing was decided. A fault of the program, and never an absence. */
+export class NotStarted extends Error {
+  readonly status = 503
+
+  constructor(name: string) {
+    super(
+      `the sessions of ${JSON.stringify(name)} are not started: call and await start() before the first request`,
+    )
+    this.name = 'NotStarted'
+  }
+}
+
 /** What was thrown, in words: anything can be. */
 export function messageOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause)

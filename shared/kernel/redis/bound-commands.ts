@@ -34,12 +34,15 @@ export function boundCommands(client: Redis, timeoutMs: number): void {
   function isGivenUp(command: Command, batch: Batch | undefined): boolean {
     if (batch && command.isSettled) abandoned.add(batch)
     if (batch && abandoned.has(batch) && !command.isSettled) command.reject(new Error('Command timed out'))
-    return command.isSettled
+    return command.isSettled || (batch !== undefined && abandoned.has(batch))
   }
 
   function wait(entry: Waiting): void {
     waiting.add(entry)
-    entry.command.promise.catch(() => waiting.delete(entry))
+    entry.command.promise.catch(() => {
+      waiting.delete(entry)
+      if (entry.batch) abandoned.add(entry.batch)
+    })
   }
 
   function release(): void {

@@ -7,7 +7,6 @@
  * sent again: only its sender knows whether doing it twice is harmless.
  */
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
-import type { RedisTarget } from '../../config/config.ts'
 import { messageOf } from '../errors.ts'
 import { remaining, type Deadline, type Service } from '../lifecycle.ts'
 import { boundCommands } from './bound-commands.ts'
@@ -15,6 +14,7 @@ import { openClusterSubscriber } from './cluster-subscriber.ts'
 import { tellScripts } from './identity.ts'
 import { QuietSentinelConnector } from './sentinel-connector.ts'
 import { keepPulse } from './subscriber-pulse.ts'
+import type { LocatedRedis, RedisIdentity } from './target.ts'
 import { parseClusterUrl, parseNodeOptions, parseRedisUrl } from './url.ts'
 
 /** What a connection is for; decides its timeouts. */
@@ -47,7 +47,7 @@ const blockingSilenceMs = 15_000
  * so callers see one type.
  */
 export function openRedis(
-  target: Exclude<RedisTarget, { kind: 'embedded' }>,
+  target: LocatedRedis,
   purpose: RedisPurpose,
   options: RedisConnectionOptions = {},
 ): Redis {
@@ -62,11 +62,31 @@ export function openRedis(
   return client
 }
 
-function openKind(
-  target: Exclude<RedisTarget, { kind: 'embedded' }>,
-  purpose: RedisPurpose,
-  common: RedisOptions,
+/**
+ * Takes over a client that the application made, of whatever version of ioredis: from now on it keeps to the same rules as
+ * ours. What its own options say of retries is replaced, since a client that gives up, or sends again what was cut off,
+ * would break them.
+ */
+export function adoptClient(
+  client: Redis,
+  purpose: Exclude<RedisPurpose, 'blocking'>,
+  identity: RedisIdentity = 'script',
 ): Redis {
+  const { retryStrategy, reconnectOnError, autoResendUnfulfilledCommands, maxRetriesPerRequest } = optionsFor(
+    purpose,
+    defaultCommandTimeoutMs,
+    undefined,
+  )
+  const rules = { retryStrategy, reconnectOnError, autoResendUnfulfilledCommands, maxRetriesPerRequest }
+  Object.assign(client.options, rules)
+  client.on('error', () => {})
+  boundCommands(client, defaultCommandTimeoutMs)
+  if (purpose === 'subscriber') keepPulse(client, pulseMs)
+  if (purpose === 'commands' && identity === 'connection') tellScripts(client)
+  return client
+}
+
+function openKind(target: LocatedRedis, purpose: RedisPurpose, common: RedisOptions): Redis {
   if (target.kind === 'single') {
     return new Redis({ ...common, ...parseRedisUrl({ kind: 'single', url: target.url }) })
   }
@@ -84,7 +104,7 @@ function openKind(
  * same protection.
  */
 export function openNode(
-  target: Exclude<RedisTarget, { kind: 'embedded' }>,
+  target: LocatedRedis,
   { host, port }: { readonly host: string; readonly port: number },
   options: RedisConnectionOptions = {},
 ): Redis {

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
-import type { RedisTarget } from '../../config/config.ts'
 import type { Service } from '../lifecycle.ts'
 import { openNode, openRedis, redisService, type RedisConnectionOptions } from './connections.ts'
+import type { LocatedRedis } from './target.ts'
 
 /** The connections that mode `failover` needs besides; they close with it. */
 export interface FailoverConnections extends Service {
@@ -11,7 +11,7 @@ export interface FailoverConnections extends Service {
 }
 
 export function openFailover(
-  target: Exclude<RedisTarget, { kind: 'embedded' }>,
+  target: LocatedRedis,
   dataNodes: number,
   { name }: Pick<RedisConnectionOptions, 'name'> = {},
 ): FailoverConnections {
