@@ -15,6 +15,7 @@ import { claimPort } from './boot/claim-port.ts'
 import { createControl, type Control } from './control/control.ts'
 import { refusal, type ControlAnswer } from '../../shared/process/control-request.ts'
 import { serveControl } from './control/control-socket.ts'
+import { followRecent } from './control/recent.ts'
 import { createDataDirectory } from './boot/data-directory.ts'
 import { forgetDeparted, passOnJobs } from './supervision/departures.ts'
 import { foldAccounts } from './boot/fold-accounts.ts'
@@ -127,9 +128,12 @@ export function createPrimary({
     const own = hostname()
     const hosts = followHosts({ redis: connection, keys, own: () => workerStatuses(supervisor, own) })
     await services.start(hosts)
+    const recent = followRecent({ all: hosts.all })
+    await services.start(recent)
     control = createControl({
       supervisor,
       hosts,
+      recent,
       host: own,
       redis: {
         embeddedUrl: config.redis.kind === 'embedded' ? redis.url : null,

@@ -22,7 +22,9 @@ import { openFailover } from '../../shared/kernel/redis/failover.ts'
 import { assignedDurability, openCoherence, type Coherence } from '../../shared/coherence/index.ts'
 import { createSessions, type SessionService } from '../../shared/sessions/create-sessions.ts'
 import type { Tracing } from '../../shared/telemetry/tracing/tracing.ts'
+import type { Heartbeat } from '../../shared/process/messages.ts'
 import type { AskPrimary } from '../../shared/process/primary-handle.ts'
+import type { Vitals } from '../../shared/process/vitals.ts'
 import { builtInApplication } from '../../shared/app/built-in-application.ts'
 import type { App } from '../../shared/app/app.ts'
 import { createBroadcast } from '../../shared/live/broadcast.ts'
@@ -84,8 +86,8 @@ export interface WebWorker extends Service {
   readonly memberId: string
   /** From now on `/readyz` answers 503; everything is served as before. */
   announceStop(): void
-  /** What it holds of sessions. */
-  vitals(): { readonly leaseMs: number; readonly cachedSessions: number }
+  /** What it holds of sessions and has done so far. The slowest revocation is that since this was last asked. */
+  vitals(): Omit<Heartbeat, keyof Vitals>
 }
 
 /** A web worker: everything in one process that answers HTTP. */
@@ -299,7 +301,12 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     },
     memberId: coherence.memberId,
     announceStop: readiness.drain,
-    vitals: () => ({ leaseMs: coherence.leaseLeftMs(), cachedSessions: sessions.cachedSessions() }),
+    vitals: () => ({
+      leaseMs: coherence.leaseLeftMs(),
+      cachedSessions: sessions.cachedSessions(),
+      requests: requestMeter.answered(),
+      revocationMs: sessionMeter.takeSlowest(),
+    }),
   }
 }
 

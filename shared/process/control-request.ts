@@ -25,6 +25,8 @@ const requestSchema = z.discriminatedUnion('command', [
     wait,
   }),
   z.strictObject({ command: z.literal('drain'), id: z.string().max(300), wait }),
+  /** The status, with how the workers have been of late and what this host was told to do. */
+  z.strictObject({ command: z.literal('overview') }),
 ])
 
 /** As it is sent; `wait` may be left out. */
@@ -55,11 +57,60 @@ export interface WorkerStatus {
   readonly cachedSessions: number | null
   readonly eventLoopLagMs: number | null
   readonly rssBytes: number | null
+  /** Answered since the process started; null for those that answer none. */
+  readonly requests: number | null
+  /** The longest that a revocation asked of it took within the last seconds; null: there was none. */
+  readonly revocationMs: number | null
+  /** How often its place had to be filled again because a process ended unexpectedly. */
+  readonly restarts: number | null
+}
+
+/** A place and how the processes there have been, oldest first; null where nothing was known. */
+export interface RecentWorker extends Pick<WorkerStatus, 'id' | 'kind' | 'host'> {
+  readonly requestsPerSecond: readonly (number | null)[]
+  readonly eventLoopLagMs: readonly (number | null)[]
+  readonly rssBytes: readonly (number | null)[]
+  readonly cachedSessions: readonly (number | null)[]
+  readonly revocationMs: readonly (number | null)[]
+}
+
+/** `overtaken`: a stop or another change of numbers came first. */
+export const operationOutcomes = ['running', 'done', 'failed', 'overtaken'] as const
+export type OperationOutcome = (typeof operationOutcomes)[number]
+
+/** A reload, a change of numbers or a drain, for those who want to know what came of it. */
+export interface Operation {
+  readonly id: number
+  readonly command: 'reload' | 'scale' | 'drain'
+  /** The numbers, or the worker; null: all workers of the host. */
+  readonly about: string | null
+  /** How many workers it replaces; null for a change of numbers. */
+  readonly workers: number | null
+  /** Milliseconds since 1970. */
+  readonly startedAt: number
+  readonly endedAt: number | null
+  readonly outcome: OperationOutcome
+  /** Why it failed. */
+  readonly message: string | null
+  /** How many workers have ended so far. */
+  readonly replaced: number
+  readonly steps: readonly {
+    readonly at: number
+    readonly step: 'starting' | 'ready' | 'draining' | 'ended'
+    readonly worker: string
+  }[]
 }
 
 /** What each command answers. */
 export interface ControlResults {
   status: { readonly host: string; readonly workers: readonly WorkerStatus[] }
+  overview: {
+    readonly host: string
+    readonly workers: readonly WorkerStatus[]
+    readonly recent: { readonly everyMs: number; readonly workers: readonly RecentWorker[] }
+    /** Of this host, newest first. */
+    readonly operations: readonly Operation[]
+  }
   /** The address is that of the embedded Redis; null: everybody finds the external one in the environment. */
   redis: {
     readonly embeddedUrl: string | null

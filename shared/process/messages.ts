@@ -6,6 +6,10 @@ import type { ControlAnswer } from './control-request.ts'
 export interface Heartbeat extends Vitals {
   readonly leaseMs: number | null
   readonly cachedSessions: number | null
+  /** Answered since it started. */
+  readonly requests: number | null
+  /** The longest that a revocation took since the last heartbeat; null: there was none. */
+  readonly revocationMs: number | null
 }
 
 /** From a worker. */
@@ -79,7 +83,7 @@ export function parsePrimaryMessage(value: unknown): PrimaryMessage | null {
 }
 
 function parseHeartbeat(message: Record<string, unknown>): WorkerMessage | null {
-  const { eventLoopLagMs, rssBytes, leaseMs = null, cachedSessions = null } = message
+  const { eventLoopLagMs, rssBytes, leaseMs, cachedSessions, requests, revocationMs } = message
   if (!isCount(eventLoopLagMs) || !isCount(rssBytes)) return null
   return {
     type: 'heartbeat',
@@ -87,6 +91,8 @@ function parseHeartbeat(message: Record<string, unknown>): WorkerMessage | null 
     rssBytes,
     leaseMs: isCount(leaseMs) ? leaseMs : null,
     cachedSessions: isCount(cachedSessions) ? cachedSessions : null,
+    requests: isCount(requests) ? requests : null,
+    revocationMs: isCount(revocationMs) ? revocationMs : null,
   }
 }
 

@@ -5,10 +5,11 @@
 import { ConfigurationError, messageOf } from '../kernel/errors.ts'
 import type { Service } from '../kernel/lifecycle.ts'
 import type { Logger, LogOptions } from '../telemetry/log.ts'
+import type { Heartbeat } from './messages.ts'
 import { exitCode, ignoreSignals, type Entry } from './entry.ts'
 import { connectToPrimary, type AskPrimary } from './primary-handle.ts'
 import { watchForStalls } from './stalls/stall-watch.ts'
-import { startHeartbeat } from './vitals.ts'
+import { startHeartbeat, type Vitals } from './vitals.ts'
 
 export interface RunnableWorker extends Service {
   readonly port?: number
@@ -17,7 +18,8 @@ export interface RunnableWorker extends Service {
   announceStop?(): void
   /** A worker of this host has certainly died, and this one may go on with what it had. */
   takeOver?(worker: string): Promise<void>
-  vitals?(): { readonly leaseMs: number; readonly cachedSessions: number }
+  /** Asked with each heartbeat. */
+  vitals?(): Omit<Heartbeat, keyof Vitals>
 }
 
 export interface OpenedWorker {
@@ -84,6 +86,9 @@ export function codeOf(cause: unknown): number {
   return cause instanceof ConfigurationError ? exitCode.misconfigured : exitCode.failed
 }
 
+/** Of a worker that holds no sessions and answers no requests. */
+const nothingSpecial = { leaseMs: null, cachedSessions: null, requests: null, revocationMs: null }
+
 /** Our primary, which forked this process and says what it wants over a channel. */
 export function supervised(entry: Entry): Host & { readonly ask: AskPrimary } {
   const primary = connectToPrimary(process)
@@ -103,9 +108,7 @@ export function supervised(entry: Entry): Host & { readonly ask: AskPrimary } {
         entry.exit(exitCode.failed)
       })
       watchForStalls({ log: logOptions, afterMs: stallMs })
-      startHeartbeat((vitals) =>
-        primary.heartbeat({ leaseMs: null, cachedSessions: null, ...vitals, ...worker.vitals?.() }),
-      )
+      startHeartbeat((vitals) => primary.heartbeat({ ...nothingSpecial, ...vitals, ...worker.vitals?.() }))
       primary.onDeparted((name) => {
         worker.takeOver?.(name).catch((err: unknown) => {
           log.warn({ err, worker: name }, 'the jobs of a dead worker wait until its locks have run out')

@@ -18,6 +18,7 @@ function control({ web = 2, jobs = 0, refuses = (_web: number): string | null =>
       },
     },
     hosts: { all: async () => [] },
+    recent: { everyMs: 5_000, workers: () => [] },
     host: 'here',
     redis: { embeddedUrl: null, durability: 'fence', keySpace: '' },
     async objection(wanted) {

@@ -544,6 +544,8 @@ describe('a message between primary and worker', () => {
       rssBytes: 2,
       leaseMs: null,
       cachedSessions: null,
+      requests: null,
+      revocationMs: null,
     })
     expect(parsePrimaryMessage({ type: 'stop-ahead' })).to.deep.equal({ type: 'stop-ahead' })
     expect(parsePrimaryMessage({ type: 'stop', graceMs: 5 })).to.deep.equal({ type: 'stop', graceMs: 5 })

@@ -43,6 +43,10 @@ const noteSchema = z.array(
     cachedSessions: count,
     eventLoopLagMs: count,
     rssBytes: count,
+    // Absent where an earlier version of us wrote the note.
+    requests: count.default(null),
+    revocationMs: count.default(null),
+    restarts: count.default(null),
   }),
 )
 

@@ -8,15 +8,20 @@ import {
   type CheckedRequest,
   type ControlAnswer,
   type ControlResults,
+  type Operation,
   type WorkerCounts,
 } from '../../../shared/process/control-request.ts'
 import type { Hosts } from '../boot/hosts.ts'
+import { createOperations } from './operations.ts'
+import type { Recent } from './recent.ts'
 import { SlotRetired } from '../supervision/slot.ts'
 import { SupervisorStopping, type Supervisor, type TellProgress } from '../supervision/supervisor.ts'
 
 export interface ControlParts {
   readonly supervisor: Pick<Supervisor, 'reload' | 'scale' | 'drain' | 'count' | 'has'>
   readonly hosts: Pick<Hosts, 'all'>
+  /** How the workers have been of late. */
+  readonly recent: Pick<Recent, 'everyMs' | 'workers'>
   /** The name of this host. */
   readonly host: string
   readonly redis: ControlResults['redis']
@@ -40,17 +45,39 @@ export interface Control {
 
 type Counts = Partial<WorkerCounts>
 
-export function createControl({ supervisor, hosts, host, redis, objection, log }: ControlParts): Control {
+interface Work extends Pick<Operation, 'about' | 'workers'> {
+  readonly tell: TellProgress
+  readonly work: (tell: TellProgress) => Promise<unknown>
+}
+
+export function createControl(parts: ControlParts): Control {
+  const { supervisor, hosts, recent, host, redis, objection, log } = parts
+  const operations = createOperations()
+
   async function carryOut(request: CheckedRequest, tell: TellProgress): Promise<ControlAnswer> {
     switch (request.command) {
       case 'status':
         return done({ host, workers: await hosts.all() } satisfies ControlResults['status'])
+      case 'overview':
+        return done({
+          host,
+          workers: await hosts.all(),
+          recent: { everyMs: recent.everyMs, workers: recent.workers() },
+          operations: operations.list(),
+        } satisfies ControlResults['overview'])
       case 'redis':
         return done(redis)
       case 'reload':
-        return begun(request, { replaced: 0 }, async () => ({
-          replaced: await supervisor.reload(tell, request.parallel),
-        }))
+        return begun(
+          request,
+          { replaced: 0 },
+          {
+            about: null,
+            workers: supervisor.count('web') + supervisor.count('jobs'),
+            tell,
+            work: async (told) => ({ replaced: await supervisor.reload(told, request.parallel) }),
+          },
+        )
       case 'scale':
         return scale(request, () => ({ web: request.web, jobs: request.jobs }), tell)
       case 'drain': {
@@ -59,10 +86,19 @@ export function createControl({ supervisor, hosts, host, redis, objection, log }
           const where = `on this host (${host}); commands act on the host that answers them`
           return refusal('no-such-worker', `there is no worker ${JSON.stringify(id)} ${where}`)
         }
-        return begun(request, { id }, async () => {
-          await supervisor.drain(id, tell)
-          return { id }
-        })
+        return begun(
+          request,
+          { id },
+          {
+            about: id,
+            workers: 1,
+            tell,
+            async work(told) {
+              await supervisor.drain(id, told)
+              return { id }
+            },
+          },
+        )
       }
     }
   }
@@ -71,7 +107,7 @@ export function createControl({ supervisor, hosts, host, redis, objection, log }
   let deciding: Promise<unknown> = Promise.resolve()
 
   async function scale(
-    request: { command: string; wait: boolean },
+    request: { command: 'scale'; wait: boolean },
     wanted: () => Counts,
     tell: TellProgress,
   ): Promise<ControlAnswer> {
@@ -82,7 +118,7 @@ export function createControl({ supervisor, hosts, host, redis, objection, log }
 
   /** In an object, since whoever is next need not wait until it is done. */
   async function decide(
-    request: { command: string; wait: boolean },
+    request: { command: 'scale'; wait: boolean },
     { web, jobs }: Counts,
     tell: TellProgress,
   ): Promise<{ answer: Promise<ControlAnswer> | ControlAnswer }> {
@@ -91,24 +127,39 @@ export function createControl({ supervisor, hosts, host, redis, objection, log }
       if (reason !== null) return { answer: refusal('not-allowed', reason) }
     }
     const expected = { web: web ?? supervisor.count('web'), jobs: jobs ?? supervisor.count('jobs') }
-    const answer = begun(request, expected, async () => {
-      await Promise.all([
-        web === undefined ? null : supervisor.scale('web', web, tell),
-        jobs === undefined ? null : supervisor.scale('jobs', jobs, tell),
-      ])
-      return expected
+    const answer = begun(request, expected, {
+      about: [web === undefined ? [] : `web ${web}`, jobs === undefined ? [] : `jobs ${jobs}`]
+        .flat()
+        .join(', '),
+      workers: null,
+      tell,
+      async work(told) {
+        await Promise.all([
+          web === undefined ? null : supervisor.scale('web', web, told),
+          jobs === undefined ? null : supervisor.scale('jobs', jobs, told),
+        ])
+        return expected
+      },
     })
     return { answer }
   }
 
   /** What is asked for has begun; whoever does not wait for it learns from the log that it failed. */
   async function begun(
-    { command, wait }: { command: string; wait: boolean },
+    { command, wait }: { command: Operation['command']; wait: boolean },
     expected: unknown,
-    work: () => Promise<unknown>,
+    { about, workers, tell, work }: Work,
   ): Promise<ControlAnswer> {
     log.info({ command }, 'a command is carried out')
-    const working = work()
+    const operation = operations.begin({ command, about, workers })
+    const working = work((progress) => {
+      operation.step(progress)
+      tell(progress)
+    })
+    working.then(
+      () => operation.end('done'),
+      (cause: unknown) => operation.end(isEnding(cause) ? 'overtaken' : 'failed', messageOf(cause)),
+    )
     if (wait) return working.then(done, failed)
     working.catch((err: unknown) => {
       if (!isEnding(err)) log.error({ err, command }, 'a command failed')
@@ -130,7 +181,7 @@ export function createControl({ supervisor, hosts, host, redis, objection, log }
     },
     addWebWorkers(count) {
       const wanted = () => ({ web: Math.min(Math.max(1, supervisor.count('web') + count), mostWorkers) })
-      return scale({ command: 'scale', wait: false }, wanted, () => {}).catch(failed)
+      return scale({ command: 'scale' as const, wait: false }, wanted, () => {}).catch(failed)
     },
   }
 }

@@ -11,6 +11,15 @@ import type { AskPrimary } from '../../../shared/process/primary-handle.ts'
  */
 export function standInForPrimary(hosts: () => Pick<Hosts, 'all'>): AskPrimary {
   const answers = {
+    overview: async () => ({
+      ok: true,
+      result: {
+        host: hostname(),
+        workers: await hosts().all(),
+        recent: { everyMs: 1_000, workers: [] },
+        operations: [],
+      },
+    }),
     status: async () => ({ ok: true, result: { host: hostname(), workers: await hosts().all() } }),
     redis: async () => refusal('not-allowed', 'there is no primary here'),
     reload: async () => refusal('not-allowed', 'pm2 runs the workers here: pm2 reload lockstep'),
@@ -38,5 +47,6 @@ export function describeLoneWorker(
     ...worker.vitals(),
     eventLoopLagMs: vitals?.eventLoopLagMs ?? null,
     rssBytes: vitals?.rssBytes ?? process.memoryUsage.rss(),
+    restarts: null,
   })
 }

@@ -64,6 +64,7 @@ export class Slot {
   /** The part of a replacement in which nobody knows yet whether the new worker will take over. Never rejects. */
   #arriving: Promise<unknown> = Promise.resolve()
   #failures = 0
+  #restarts = 0
 
   constructor(options: SlotOptions) {
     this.#options = options
@@ -78,6 +79,11 @@ export class Slot {
 
   get current(): WorkerHandle | null {
     return this.#current
+  }
+
+  /** How often a process here ended unexpectedly and had to be replaced. */
+  get restarts(): number {
+    return this.#restarts
   }
 
   get isRetired(): boolean {
@@ -197,6 +203,7 @@ export class Slot {
     void worker.exited.then(async (exit) => {
       if (this.isRetired || this.#current !== worker) return
       this.#current = null
+      this.#restarts += 1
       const booted = await worker.ready.then(
         () => true,
         () => false,

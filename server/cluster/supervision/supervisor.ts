@@ -182,6 +182,11 @@ export class Supervisor implements Service {
     return this.#slots.filter((slot) => slot.workers().length === 0)
   }
 
+  /** How often the place of this id had to be filled again because a process ended unexpectedly. */
+  restarts(id: string): number {
+    return this.#slots.find((slot) => slot.id === id)?.restarts ?? 0
+  }
+
   count(role: WorkerRole): number {
     return this.#slots.filter((slot) => slot.role === role).length
   }

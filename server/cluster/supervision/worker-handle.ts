@@ -39,6 +39,9 @@ export class WorkerBootFailed extends Error {
   }
 }
 
+/** Heartbeats come once a second; what was slow is to be seen by whoever looks a moment later. */
+const heartbeatsOfLate = 5
+
 /** One worker as the primary sees it, from the fork to its end. */
 export class WorkerHandle {
   readonly role: WorkerRole
@@ -56,6 +59,8 @@ export class WorkerHandle {
   #memberId: string | null = null
   #vitals: Heartbeat | null = null
   #heartbeats = 0
+  /** Of the last heartbeats. */
+  #revocations: (number | null)[] = []
 
   static fork(
     place: Pick<WorkerAssignment, 'role' | 'slot'>,
@@ -110,6 +115,14 @@ export class WorkerHandle {
     return this.#vitals
   }
 
+  /** The longest that a revocation took of late; null when there was none. */
+  get revocationMs(): number | null {
+    return this.#revocations.reduce(
+      (slowest, ms) => (ms === null ? slowest : Math.max(slowest ?? 0, ms)),
+      null,
+    )
+  }
+
   /** How often it has shown that it is alive. */
   get heartbeats(): number {
     return this.#heartbeats
@@ -154,6 +167,7 @@ export class WorkerHandle {
           const { type: _type, ...vitals } = message
           this.#vitals = vitals
           this.#heartbeats += 1
+          this.#revocations = [...this.#revocations, vitals.revocationMs].slice(-heartbeatsOfLate)
           return
         }
         case 'leaving':

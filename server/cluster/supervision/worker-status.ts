@@ -5,7 +5,7 @@ import type { WorkerHandle } from './worker-handle.ts'
 
 /** The workers of this host as an administrator sees them: every process, and every place that waits for one. */
 export function workerStatuses(
-  supervisor: Pick<Supervisor, 'workers' | 'vacancies'>,
+  supervisor: Pick<Supervisor, 'workers' | 'vacancies' | 'restarts'>,
   host: string,
 ): WorkerStatus[] {
   const waiting = supervisor.vacancies().map(({ id, role }): WorkerStatus => ({
@@ -19,8 +19,12 @@ export function workerStatuses(
     cachedSessions: null,
     eventLoopLagMs: null,
     rssBytes: null,
+    requests: null,
+    revocationMs: null,
+    restarts: supervisor.restarts(id),
   }))
-  return [...supervisor.workers().map((worker) => statusOf(worker, host)), ...waiting]
+  const living = supervisor.workers().map((worker) => statusOf(worker, host, supervisor.restarts(worker.id)))
+  return [...living, ...waiting]
 }
 
 /** By host, then web workers before job workers, then by slot; of two in one slot the older one first. */
@@ -35,8 +39,8 @@ export function inOrder(workers: readonly WorkerStatus[]): WorkerStatus[] {
   )
 }
 
-function statusOf(worker: WorkerHandle, host: string): WorkerStatus {
-  const { id, role, pid = null, state, startedAt, vitals } = worker
+function statusOf(worker: WorkerHandle, host: string, restarts: number): WorkerStatus {
+  const { id, role, pid = null, state, startedAt, vitals, revocationMs } = worker
   return {
     id,
     kind: role,
@@ -48,5 +52,8 @@ function statusOf(worker: WorkerHandle, host: string): WorkerStatus {
     cachedSessions: vitals?.cachedSessions ?? null,
     eventLoopLagMs: vitals?.eventLoopLagMs ?? null,
     rssBytes: vitals?.rssBytes ?? null,
+    requests: vitals?.requests ?? null,
+    revocationMs,
+    restarts,
   }
 }

@@ -5,6 +5,8 @@ import { createHistogram, reading, type Reading } from './reading.ts'
 export interface SessionMeter {
   /** To be told how each revocation went: `onWaited` of the sessions. */
   waited(waited: Waited): void
+  /** The milliseconds of the slowest since this was last asked; null when there was none. */
+  takeSlowest(): number | null
   read(sessions: MeasuredSessions, coherence: MeasuredCoherence): Reading[]
 }
 
@@ -19,6 +21,7 @@ export function createSessionMeter(worker: string): SessionMeter {
   const durations = createHistogram('lockstep_revocation_duration_seconds')
   const silent = new Map<string, number>()
   let acks = 0
+  let slowest: number | null = null
 
   function countSilent(memberId: string): void {
     const place = placeOf(memberId)
@@ -30,7 +33,13 @@ export function createSessionMeter(worker: string): SessionMeter {
     waited(waited) {
       durations.observe(waited.ms / 1e3)
       acks += waited.acks
+      slowest = Math.max(slowest ?? 0, waited.ms)
       waited.silent.forEach(countSilent)
+    },
+    takeSlowest() {
+      const taken = slowest
+      slowest = null
+      return taken
     },
     read({ counters, cachedSessions }, { counters: coherence, leaseOk }) {
       return [

@@ -132,6 +132,13 @@ function granted<Result>(answer: ControlAnswer<Result>): Result {
   }
 }
 
-function present({ startedAt, ...worker }: WorkerStatus): z.output<typeof workerSchema> {
+/** What the overview of the console has beside it is not part of the contract. */
+function present({
+  startedAt,
+  requests: _requests,
+  revocationMs: _revocationMs,
+  restarts: _restarts,
+  ...worker
+}: WorkerStatus): z.output<typeof workerSchema> {
   return { ...worker, startedAt: startedAt === null ? null : new Date(startedAt).toISOString() }
 }
