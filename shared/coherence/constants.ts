@@ -10,6 +10,12 @@ export const driftFactor = 1.002
 export const catchUpMs = 30
 /** How long a revocation goes on asking a Redis that does not answer. */
 export const revocationPatienceMs = 5_000
+/** How often a member shows itself that its event loop turns. */
+export const turnMs = 50
+/** An event loop that has not turned for so long, as long as a renewal takes to be due, may belong to a machine that stood still. */
+export const stallMs = 250
+/** Beyond what clocks that are adjusted gain on each other between two renewals. */
+export const clockToleranceMs = 50
 /** The waits between two looks at the acknowledgements. */
 export const ackPollMs = [1, 2, 4, 8, 16] as const
 

@@ -5,12 +5,13 @@
  * It guarantees: while `leaseOk()`, nothing that was revoked with success is held, because a revoker waits until
  * this member has applied the revocation or its lease is over by any clock. It holds under lost, late and repeated
  * messages, a dead subscriber, late replies, a stalled or suspended process and a restarted Redis. It does not hold
- * when both clocks of the machine stand still together.
+ * when both clocks of the machine stand still together and nothing shows it.
  *
  * Source: the protocol model in docs/model (coherence.pml); the names there are `winc`, `applied`, `lease`.
  */
 import type { Clock } from '../kernel/clock.ts'
 import type { Stamp } from './coherence.ts'
+import { clockToleranceMs, stallMs } from './constants.ts'
 import type { Invalidation } from './invalidation.ts'
 
 /** The clocks as they stood before a renewal was sent, and the lease that it asked for. */
@@ -41,6 +42,10 @@ export class MemberState {
   #lease: Renewal | null = null
   /** A renewal whose reply named a number that is not applied yet. */
   #heldBack: { readonly renewal: Renewal; readonly reply: Stamp } | null = null
+  /** When the event loop was seen to turn last; nobody looks before the first time. */
+  #turnedAt = Infinity
+  /** Only a renewal that was sent since then counts. */
+  #trustedFrom = -Infinity
   #clock: Clock
   #effects: MemberEffects
 
@@ -53,13 +58,30 @@ export class MemberState {
    * Whether this member may decide from its memory now. Both clocks are read at every check: the wall clock catches
    * a machine that was suspended while its monotonic clock stood still. Never a flag that a timer clears: a stalled
    * process would read it before the timer runs.
+   *
+   * The two clocks must agree, and the event loop must have turned lately: otherwise the machine may have stood still
+   * for longer than either clock says, and only a renewal that is sent afterwards can tell, by the clock of Redis.
    */
   leaseOk(): boolean {
     const lease = this.#lease
-    if (lease === null) return false
-    if (this.#clock.mono() >= lease.mono + lease.leaseMs) return false
+    if (lease === null || lease.mono < this.#trustedFrom) return false
+    const now = this.#clock.mono()
+    if (now >= lease.mono + lease.leaseMs || now - this.#turnedAt > stallMs) return false
     const elapsed = this.#clock.wall() - lease.wall
-    return elapsed >= 0 && elapsed < lease.leaseMs
+    return elapsed >= 0 && elapsed < lease.leaseMs && agree(elapsed, now - lease.mono)
+  }
+
+  /**
+   * The event loop turns. To be called every `turnMs`; false when a renewal is needed before this member may decide
+   * again: it had not turned for too long, or the clocks have parted.
+   */
+  turned(): boolean {
+    const now = this.#clock.mono()
+    const stalled = now - this.#turnedAt > stallMs
+    this.#turnedAt = now
+    if (stalled) this.#trustedFrom = now
+    const lease = this.#lease
+    return !stalled && (lease === null || agree(this.#clock.wall() - lease.wall, now - lease.mono))
   }
 
   /** Milliseconds of the lease that are left, for those who watch. */
@@ -136,4 +158,9 @@ export class MemberState {
     this.#lease = null
     this.#heldBack = null
   }
+}
+
+/** Whether both clocks say that about as much time has passed. */
+function agree(byWall: number, byMono: number): boolean {
+  return Math.abs(byWall - byMono) <= clockToleranceMs
 }

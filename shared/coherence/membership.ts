@@ -13,7 +13,7 @@ import { ConfigurationError } from '../kernel/errors.ts'
 import type { Deadline, Service } from '../kernel/lifecycle.ts'
 import { silentEvent } from '../kernel/redis/subscriber-pulse.ts'
 import type { Coherence, CoherenceCounters, DurabilityMode, Stamp } from './coherence.ts'
-import { catchUpMs, maximumLeaseMs, surely } from './constants.ts'
+import { catchUpMs, maximumLeaseMs, surely, turnMs } from './constants.ts'
 import { createFollowers } from './followers.ts'
 import { freshValue } from './fresh-value.ts'
 import type { IncarnationWatch } from './incarnation-watch.ts'
@@ -107,6 +107,7 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
   let lastSync = 0
   let lastConfirmed = { order: 0, inc: '' }
   let renewalTimer: NodeJS.Timeout | undefined
+  let turnTimer: NodeJS.Timeout | undefined
   let catchUpTimer: NodeJS.Timeout | undefined
 
   function apply({ kind, id }: Invalidation): void {
@@ -207,6 +208,11 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
     void sync()
   }
 
+  /** A member that may have stood still asks at once; until it is answered, whoever asks it is told by Redis. */
+  function turn(): void {
+    if (!state.turned()) void sync()
+  }
+
   async function replicated(): Promise<string> {
     const wanted = lastSync + 1
     await sync()
@@ -267,11 +273,13 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
       // The first one registered it; with the second it has acknowledged what it found.
       if (!state.leaseOk()) await sync()
       renewalTimer = setInterval(renewRegularly, leaseMs / 4)
+      turnTimer = setInterval(turn, turnMs)
     },
     async stop(_deadline: Deadline) {
       if (!running) return
       running = false
       clearInterval(renewalTimer)
+      clearInterval(turnTimer)
       clearTimeout(catchUpTimer)
       subscriber.off('message', onMessage)
       subscriber.off('ready', onSubscriberReady)

@@ -1,7 +1,5 @@
 import type { Clock } from '../kernel/clock.ts'
-
-/** Beyond what clocks that are adjusted gain on each other between two renewals. */
-const toleratedMs = 50
+import { clockToleranceMs } from './constants.ts'
 
 /**
  * Notices afterwards that this machine stood still with both of its clocks, as a virtual machine that is paused or moved
@@ -19,7 +17,7 @@ export function watchSuspension(clock: Clock) {
       // Another server has another clock.
       if (before?.inc !== inc) return false
       // At Redis from script to script; here from before the one to after the other, which is longer.
-      return redisMs - before.redisMs > clock.mono() - before.sentAt + toleratedMs
+      return redisMs - before.redisMs > clock.mono() - before.sentAt + clockToleranceMs
     },
   }
 }

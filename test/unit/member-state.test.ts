@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { clockToleranceMs, stallMs } from '../../shared/coherence/constants.ts'
 import { MemberState } from '../../shared/coherence/member-state.ts'
 import { createManualClock } from '../support/manual-clock.ts'
 
@@ -51,6 +52,35 @@ describe('A member of the coherence domain', () => {
     const { clock, state } = joined()
     clock.stepWall(-1)
     expect(state.leaseOk()).to.equal(false)
+  })
+
+  it('has no lease while its clocks disagree on how much time has passed', () => {
+    const { clock, state, now } = joined()
+    clock.suspend(clockToleranceMs)
+    expect(state.leaseOk(), 'as much as clocks are adjusted').to.equal(true)
+    clock.suspend(1)
+    expect(state.leaseOk()).to.equal(false)
+    expect(state.turned(), 'it has to ask').to.equal(false)
+    state.renewed(now(), { inc: 'a', seq: 5 })
+    expect(state.leaseOk()).to.equal(true)
+    expect(state.turned()).to.equal(true)
+  })
+
+  it('decides nothing after its event loop stood still, until a renewal that it sent afterwards is answered', () => {
+    const { clock, state, now } = joined()
+    state.turned()
+    clock.advance(stallMs)
+    expect(state.leaseOk()).to.equal(true)
+    expect(state.turned()).to.equal(true)
+    const before = now()
+    clock.advance(stallMs + 1)
+    expect(state.leaseOk(), 'before any timer has run').to.equal(false)
+    expect(state.turned()).to.equal(false)
+    expect(state.leaseOk(), 'and after it').to.equal(false)
+    state.renewed(before, { inc: 'a', seq: 5 })
+    expect(state.leaseOk(), 'that one was sent before').to.equal(false)
+    state.renewed(now(), { inc: 'a', seq: 5 })
+    expect(state.leaseOk()).to.equal(true)
   })
 
   it('applies the message that is next, and ignores what it has applied already', () => {
