@@ -1,6 +1,6 @@
 /** What all pages have in common: the frame, and the headers that let a browser run nothing but our own files. */
 import type { AppContext } from '../../../../shared/app/context.ts'
-import { html, type Html } from './html.ts'
+import { html, type Html } from '../../../../shared/app/html.ts'
 import { relativeTo } from './local-path.ts'
 
 export interface Page {

@@ -1,6 +1,6 @@
 import type { AppContext } from '../../../../shared/app/context.ts'
 import type { Problem } from '../../../../shared/app/problem.ts'
-import { html } from './html.ts'
+import { html } from '../../../../shared/app/html.ts'
 import { relativeTo } from './local-path.ts'
 import { answerPage, redirect } from './page.ts'
 

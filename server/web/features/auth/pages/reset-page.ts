@@ -1,4 +1,4 @@
-import { html } from '../../pages/html.ts'
+import { html } from '../../../../../shared/app/html.ts'
 import { relativeTo } from '../../pages/local-path.ts'
 import { assetPaths, type Page } from '../../pages/page.ts'
 

@@ -1,7 +1,7 @@
 import { hasRole, viewers } from '../../../../../shared/accounts/roles.ts'
 import type { Identity } from '../../../../../shared/sessions/sessions.ts'
 import type { Profile } from '../../../../../shared/accounts/account-subject.ts'
-import { html, type Html } from '../../pages/html.ts'
+import { html, type Html } from '../../../../../shared/app/html.ts'
 import { relativeTo } from '../../pages/local-path.ts'
 import type { Page } from '../../pages/page.ts'
 import { signInPath } from '../../pages/problem-page.ts'
