@@ -12,6 +12,7 @@ import { answerProblems } from './pipeline/answer-problems.ts'
 import { admit } from './pipeline/admit.ts'
 import { authenticate } from './pipeline/authenticate.ts'
 import { crossOrigin } from './pipeline/cross-origin.ts'
+import { createSite } from './features/pages/site.ts'
 import { explainAbsence } from './pipeline/explain-absence.ts'
 import { gateAnswers } from './pipeline/gate-answers.ts'
 import { identifyRequests } from './pipeline/identify-request.ts'
@@ -32,7 +33,7 @@ import { routeRequests } from './routing/routers.ts'
 
 /** What the HTTP side of a worker is made of. */
 export interface AppParts {
-  readonly config: Pick<Config, 'http' | 'production'>
+  readonly config: Pick<Config, 'appName' | 'http' | 'production'>
   /** Shown on answers when the configuration says so. */
   readonly workerId: string
   readonly features: RegisteredFeatures
@@ -58,6 +59,8 @@ export function createApp(parts: AppParts): KoaApp {
   const { config, features, sessions, log } = parts
   const { trustProxy, exposeWorker, corsOrigins, publicUrl } = config.http
   const app = createKoa()
+  const { routes, stylesheet } = features
+  Object.assign(app.context, { site: createSite({ name: config.appName ?? 'Lockstep', stylesheet, routes }) })
   const use = (layer: AppMiddleware) => app.use(inTurn(layer))
 
   if (parts.tracing) use(traceRequests(parts.tracing))

@@ -87,6 +87,7 @@ const known: readonly string[] = [
   'settings',
   'hooks',
   'features',
+  'stylesheet',
   ...lists,
 ]
 const hookNames: readonly string[] = ['start', 'ready', 'stop', 'signedIn', 'signedOut', 'jobFailed']
@@ -101,6 +102,7 @@ function problemsOf(given: unknown): string[] {
     ...schemaProblems(given),
     ...shapeProblems(given),
     ...accountsProblems(given['accounts']),
+    ...stylesheetProblems(given['stylesheet']),
     ...lists.flatMap((list) => listProblems(list, given[list])),
   ]
 }
@@ -149,6 +151,12 @@ function accountsProblems(accounts: unknown): string[] {
   const { identify, verify } = accounts as Loose
   const works = typeof identify === 'function' && typeof verify === 'function'
   return works ? [] : ['accounts must be null or have identify and verify']
+}
+
+function stylesheetProblems(path: unknown): string[] {
+  if (path === undefined) return []
+  const wrong = pathProblem(path)
+  return wrong === null ? [] : [`stylesheet: ${wrong}`]
 }
 
 function functionsIn(

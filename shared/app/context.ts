@@ -2,6 +2,7 @@ import type Koa from 'koa'
 import type { SessionData, SessionInfo, Subject } from '../sessions/sessions.ts'
 import type { RegisteredProfile, RegisteredRole } from './register.ts'
 import type { Route } from './route.ts'
+import type { Site } from './site.ts'
 
 /** How the request says whose it is. */
 export type Credential = 'cookie' | 'bearer'
@@ -42,6 +43,8 @@ export interface RequestWork {
 interface AppExtras {
   /** The session's own data, on the routes that koa-session is mounted on. */
   session: SessionData
+  /** What all pages share: the name, the navigation, the frame. */
+  readonly site: Site
 }
 
 export type AppContext = Koa.ParameterizedContext<AppState, AppExtras>

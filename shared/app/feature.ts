@@ -84,6 +84,8 @@ export interface Feature {
   readonly streams?: readonly Stream[]
   readonly sockets?: readonly Socket[]
   readonly pages?: readonly Route[]
+  /** The path of a style sheet that changes the look of all pages; a route of its own serves it. */
+  readonly stylesheet?: string
   /** Each field has a default. */
   readonly settings?: z.ZodObject
   readonly hooks?: Hooks

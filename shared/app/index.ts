@@ -24,6 +24,8 @@ export { Problem, problem, invalidFields, type FieldError, type ProblemKind } fr
 export * from './register.ts'
 export type { Access, Input, Method, Reply, Route } from './route.ts'
 export type { Socket, SocketConnection, Stream, StreamConnection, StreamEvent } from './stream.ts'
+export { html, type Html } from './html.ts'
+export type { NavigationEntry, PageContent } from './site.ts'
 export { Unavailable } from '../kernel/errors.ts'
 export type { Broadcast, BroadcastOptions } from '../live/broadcast.ts'
 export type { RoomEvent, Target } from '../live/room-event.ts'

@@ -35,6 +35,8 @@ export interface RegisteredFeatures {
   readonly outer: readonly Middleware[]
   readonly identified: readonly Middleware[]
   readonly roles: readonly string[]
+  /** The last one that a feature names. */
+  readonly stylesheet: string | null
   /** What the handler of a route, a page, a stream or a socket, or a job, works with. */
   partsOf(entry: Entry): Parts
   /** The name of the feature that it belongs to. */
@@ -76,6 +78,7 @@ export function registerFeatures(registrations: readonly Registration[]): Regist
   }
   return {
     ...all,
+    stylesheet: features.findLast(({ stylesheet }) => stylesheet)?.stylesheet ?? null,
     partsOf: (entry) => ownerOf(entry).parts,
     featureOf: (entry) => ownerOf(entry).feature.name,
     async each(name, call) {

@@ -8,6 +8,7 @@ import { listsIn, namesItsFields, schemaProblem } from '../kernel/zod-schema.ts'
 import type { AppContext, AppMiddleware } from './context.ts'
 import type { Parts } from './parts.ts'
 import type { Problem } from './problem.ts'
+import type { NavigationEntry } from './site.ts'
 
 export const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 export type Method = (typeof methods)[number]
@@ -72,6 +73,8 @@ interface RouteDescription {
   readonly timeoutMs?: number
   /** For people: problems are told as pages, and `/openapi.json` leaves it out. */
   readonly page?: true
+  /** Where the navigation of all pages names this one. */
+  readonly navigation?: NavigationEntry
   /** How a problem is told, when not as JSON: this is a page. */
   readonly presentProblem?: (ctx: AppContext, problem: Problem) => void
 }

@@ -96,6 +96,9 @@ export interface HttpAppOptions {
   readonly redisUrl: string
   readonly env?: Readonly<Record<string, string>>
   readonly routes?: readonly Route[]
+  readonly pages?: readonly Route[]
+  /** The path of a style sheet of its own. */
+  readonly stylesheet?: string
   readonly streams?: readonly Stream[]
   readonly sockets?: readonly Socket[]
   readonly liveBounds?: Partial<ConnectionBounds>
@@ -172,8 +175,9 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     readinessNotes(limits.guard, proxyWatch, settings),
   )
 
-  const { routes = [], streams = [], sockets = [] } = options
-  const app = withLiveRoutes(defineApp({ name: 'test', routes, streams, sockets }), live, {
+  const { routes = [], pages = [], streams = [], sockets = [], stylesheet } = options
+  const look = stylesheet === undefined ? {} : { stylesheet }
+  const app = withLiveRoutes(defineApp({ name: 'test', routes, pages, streams, sockets, ...look }), live, {
     trustProxy: config.http.trustProxy,
     origins: config.http.corsOrigins,
   })
@@ -226,7 +230,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
   const koa = createApp({
     config,
     features,
-    ownRoutes: app.routes ?? [],
+    ownRoutes: [...(app.routes ?? []), ...pages],
     work: live.work,
     sessions: parts.sessions,
     limiter: limits.limiter,

@@ -5,8 +5,9 @@ import type { RecordAuthEvent } from './auth-events.ts'
 import type { Parts } from '../../../../shared/app/parts.ts'
 import type { AppContext } from '../../../../shared/app/context.ts'
 import { localPath } from '../pages/local-path.ts'
+import { textsOf } from '../pages/locale.ts'
 import { answerPage, redirect } from '../pages/page.ts'
-import { answerProblemAsPage, sentence } from '../pages/problem-page.ts'
+import { answerProblemAsPage } from '../pages/problem-page.ts'
 import { signedInPage, signInPage, type SignInFacts } from './pages/sign-in-page.ts'
 import { Problem } from '../../../../shared/app/problem.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
@@ -23,7 +24,7 @@ export interface SignInParts {
 
 const query = z.strictObject({
   next: z.string().optional().describe('where to go on, a path of this site; anything else is not followed'),
-  out: z.literal('1').optional(),
+  out: z.enum(['1', 'expired']).optional(),
 })
 type Query = z.output<typeof query>
 
@@ -37,11 +38,12 @@ export function signInRoutes(parts: SignInParts): Route[] {
   const logout = createLogout(parts)
 
   async function show(ctx: AppContext, { next, out }: Query): Promise<void> {
-    const facts = { path: ctx.path, next: localPath(next) }
+    const facts = { next: localPath(next) }
     const identity = await whoIsIt(ctx)
-    if (identity) return answerPage(ctx, signedInPage(identity, facts))
-    const notice = out ? { notice: 'You have signed out.' } : {}
-    answerPage(ctx, signInPage({ ...facts, ...notice }))
+    if (identity) return answerPage(ctx, signedInPage(ctx, identity, facts))
+    const { common, signIn } = textsOf(ctx)
+    const told = { '1': { notice: signIn.signedOut }, expired: { fault: common.expired } }
+    answerPage(ctx, signInPage(ctx, { ...facts, ...(out ? told[out] : {}) }))
   }
 
   /** Only for what the page says: it opens nothing, so an outage is no reason to say no. */
@@ -117,15 +119,15 @@ function answerRefusal(ctx: AppContext, problem: Problem, email?: string): void 
   const { 'WWW-Authenticate': _forPrograms, ...headers } = problem.headers
   ctx.set(headers)
   const facts: SignInFacts = {
-    path: ctx.path,
     next: localPath(new URLSearchParams(ctx.querystring).get('next') ?? undefined),
-    fault: faultOf(problem),
+    fault: faultOf(ctx, problem),
   }
-  answerPage(ctx, signInPage(email === undefined ? facts : { ...facts, email }), problem.status)
+  answerPage(ctx, signInPage(ctx, email === undefined ? facts : { ...facts, email }), problem.status)
 }
 
-function faultOf({ type, message }: Problem): string {
-  if (type === 'invalid-fields') return 'Please give your e-mail address and your password.'
-  if (type === 'csrf') return 'Please sign in on this page: the form came from another site.'
-  return sentence(message)
+function faultOf(ctx: AppContext, problem: Problem): string {
+  const { problems, signIn } = textsOf(ctx)
+  if (problem.type === 'invalid-fields') return signIn.missing
+  if (problem.type === 'csrf') return signIn.foreign
+  return problems.told(problem).text
 }

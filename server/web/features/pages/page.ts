@@ -1,13 +1,33 @@
-/** What all pages have in common: the frame, and the headers that let a browser run nothing but our own files. */
+/**
+ * Pages for people: how to make one.
+ *
+ *     definePage({                                   // shared/app/page.ts; in the feature's `pages`
+ *       path: '/admin/users', access: { roles: administrators }, summary: 'Accounts',
+ *       navigation: { label: (locale) => textsIn(locale as Locale).console.users, group: 'admin', order: 220 },
+ *       handler: async (ctx) => ({ title, main: html`…`, scripts: [assetPaths.times] }),
+ *     })
+ *     defineAction({                                 // action.ts: what a form does, then back to its page
+ *       path: '/admin/users/disable', back: '/admin/users', access, summary, body: z.strictObject({ id }),
+ *       async handler(ctx, { body }) { …; return { notice: { kind: 'done', text } } },
+ *     })
+ *
+ * The pieces: `form`, `field`, `hidden` (form.ts), `table` (table.ts), `pager` (pager.ts), `timeOf` (time.ts),
+ * `answerConfirmation` (confirmation.ts: asks before what can't be undone). `linksOf(ctx)` makes the relative links that
+ * work behind a proxy which serves us below a path. Texts: `textsOf(ctx)` (locale.ts, shared/locales). Everything is
+ * escaped by `html`, and there are no inline scripts or styles: a script is a file, registered by `asset` (assets.ts).
+ */
 import type { AppContext } from '../../../../shared/app/context.ts'
-import { html, type Html } from '../../../../shared/app/html.ts'
+import type { PageContent } from '../../../../shared/app/site.ts'
+import { frame, viewerOf, type Viewer } from './frame.ts'
+import { localeOf } from './locale.ts'
 import { relativeTo } from './local-path.ts'
+import { takeNotice } from './notice.ts'
 
-export interface Page {
-  readonly title: string
-  readonly main: Html
-  /** A script of ours that the page uses, by its path. */
-  readonly script?: string
+export { assetPaths } from './frame.ts'
+
+export interface Page extends PageContent {
+  /** Who is signed in, on pages that look it up themselves; else who the request says. */
+  readonly viewer?: Viewer | null
 }
 
 const contentSecurityPolicy = [
@@ -21,16 +41,20 @@ const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-export const assetPaths = {
-  style: '/assets/pages.css',
-  icon: '/assets/icon.svg',
-  reset: '/assets/reset.js',
-} as const
-
 export function answerPage(ctx: AppContext, page: Page, status = 200): void {
   ctx.status = status
   preparePage(ctx, contentSecurityPolicy)
-  ctx.body = frame(ctx.path, page).text
+  ctx.body = framed(ctx, page)
+}
+
+/** The document: for pages that have a policy of their own. */
+export function framed(ctx: AppContext, page: Page): string {
+  const { site, path } = ctx
+  const { viewer = viewerOf(ctx) } = page
+  const locale = localeOf(ctx)
+  ctx.vary('Accept-Language')
+  ctx.set('Content-Language', locale)
+  return frame(page, { site, path, locale, viewer, notice: takeNotice(ctx) }).text
 }
 
 /** The headers of an answer that is a page. */
@@ -43,32 +67,14 @@ export function preparePage(ctx: AppContext, policy: string): void {
   })
 }
 
+/** Links from this page to local paths, wherever a proxy puts us. */
+export function linksOf({ path }: AppContext): (target: string) => string {
+  return (target) => relativeTo(path, target)
+}
+
 /** Sends the browser to a local path, to be fetched with GET. */
 export function redirect(ctx: AppContext, target: string): void {
   ctx.status = 303
   ctx.set('Location', relativeTo(ctx.path, target))
   ctx.body = ''
-}
-
-function frame(path: string, { title, main, script }: Page): Html {
-  const link = (target: string) => relativeTo(path, target)
-  return html`<!doctype html>
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="robots" content="noindex" />
-        <title>${title} · Lockstep</title>
-        <link rel="icon" type="image/svg+xml" href="${link(assetPaths.icon)}" />
-        <link rel="stylesheet" href="${link(assetPaths.style)}" />
-        ${script === undefined ? null : html`<script src="${link(script)}" defer></script>`}
-      </head>
-      <body>
-        <header><img src="${link(assetPaths.icon)}" alt="" width="28" height="28" /> Lockstep</header>
-        <main>
-          <h1>${title}</h1>
-          ${main}
-        </main>
-      </body>
-    </html> `
 }

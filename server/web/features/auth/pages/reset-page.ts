@@ -1,23 +1,27 @@
+import type { AppContext } from '../../../../../shared/app/context.ts'
 import { html } from '../../../../../shared/app/html.ts'
-import { relativeTo } from '../../pages/local-path.ts'
-import { assetPaths, type Page } from '../../pages/page.ts'
+import { textsOf } from '../../pages/locale.ts'
+import { assetPaths, linksOf, type Page } from '../../pages/page.ts'
 
 /**
  * Where the links in mails lead. The token is in the fragment, which only a script can read, so this page needs one;
  * without a token it offers to send a mail.
  */
-export function resetPage(path: string): Page {
-  const api = (name: string) => relativeTo(path, `/api/v1/auth/password-reset/${name}`)
-  const main = html`<noscript><p role="alert">Setting a password by mail needs JavaScript.</p></noscript>
-    <p role="status" id="done" hidden></p>
-    <p role="alert" id="fault" hidden></p>
+export function resetPage(ctx: AppContext): Page {
+  const link = linksOf(ctx)
+  const { signIn } = textsOf(ctx)
+  const { reset } = signIn
+  const api = (name: string) => link(`/api/v1/auth/password-reset/${name}`)
+  const main = html`<noscript><p role="alert">${reset.needsScript}</p></noscript>
+    <p role="status" id="done" data-done="${reset.done}" hidden></p>
+    <p role="alert" id="fault" data-unreachable="${reset.unreachable}" hidden></p>
     <form id="request" data-api="${api('request')}" hidden>
-      <label for="email">E-mail address of your account</label>
+      <label for="email">${reset.emailOfAccount}</label>
       <input id="email" name="email" type="email" autocomplete="username" required maxlength="254" />
-      <button>Send me a link</button>
+      <button>${reset.send}</button>
     </form>
     <form id="confirm" data-api="${api('confirm')}" hidden>
-      <label for="new-password">New password</label>
+      <label for="new-password">${reset.newPassword}</label>
       <input
         id="new-password"
         name="newPassword"
@@ -27,11 +31,9 @@ export function resetPage(path: string): Page {
         maxlength="1024"
         aria-describedby="rules"
       />
-      <p class="fine-print" id="rules">
-        At least 8 characters; a few words that only you would put together. All your sessions end.
-      </p>
-      <button>Set the password</button>
+      <p class="fine-print" id="rules">${reset.rules}</p>
+      <button>${reset.button}</button>
     </form>
-    <p><a href="${relativeTo(path, '/sign-in')}">Sign in</a></p>`
-  return { title: 'Set a password', main, script: assetPaths.reset }
+    <p><a href="${link('/sign-in')}">${signIn.button}</a></p>`
+  return { title: reset.title, main, scripts: [assetPaths.reset], width: 'narrow' }
 }

@@ -17,7 +17,7 @@ form.addEventListener('submit', async (event) => {
   button.disabled = false
   if (outcome.fault) return say('fault', outcome.fault)
   form.hidden = true
-  say('done', token ? 'Your password is set. Sign in with it.' : outcome.message)
+  say('done', token ? element('done').dataset.done : outcome.message)
 })
 
 async function ask(fields) {
@@ -30,7 +30,7 @@ async function ask(fields) {
     const { message, detail } = answer.status === 204 ? {} : await answer.json()
     return answer.ok ? { message: sentence(message ?? '') } : { fault: sentence(detail) }
   } catch {
-    return { fault: 'The server could not be reached. Please try again.' }
+    return { fault: element('fault').dataset.unreachable }
   }
 }
 

@@ -1,13 +1,13 @@
 import { hasRole, viewers } from '../../../../../shared/accounts/roles.ts'
 import type { Identity } from '../../../../../shared/sessions/sessions.ts'
 import type { Profile } from '../../../../../shared/accounts/account-subject.ts'
+import type { AppContext } from '../../../../../shared/app/context.ts'
 import { html, type Html } from '../../../../../shared/app/html.ts'
-import { relativeTo } from '../../pages/local-path.ts'
-import type { Page } from '../../pages/page.ts'
+import { textsOf } from '../../pages/locale.ts'
+import { linksOf, type Page } from '../../pages/page.ts'
 import { signInPath } from '../../pages/problem-page.ts'
 
 export interface SignInFacts {
-  readonly path: string
   /** Where to go on, a local path. */
   readonly next: string | null
   /** What was typed before. */
@@ -18,12 +18,14 @@ export interface SignInFacts {
   readonly notice?: string
 }
 
-export function signInPage({ path, next, email = '', fault, notice }: SignInFacts): Page {
+export function signInPage(ctx: AppContext, { next, email = '', fault, notice }: SignInFacts): Page {
+  const link = linksOf(ctx)
+  const { signIn } = textsOf(ctx)
   const marked = fault === undefined ? null : html`aria-invalid="true" aria-describedby="fault"`
   const main = html`${fault === undefined ? null : html`<p role="alert" id="fault">${fault}</p>`}
     ${notice === undefined ? null : html`<p role="status">${notice}</p>`}
-    <form method="post" action="${relativeTo(path, signInPath(next))}">
-      <label for="email">E-mail address</label>
+    <form method="post" action="${link(signInPath(next))}">
+      <label for="email">${signIn.email}</label>
       <input
         id="email"
         name="email"
@@ -35,7 +37,7 @@ export function signInPage({ path, next, email = '', fault, notice }: SignInFact
         ${marked}
         ${autofocus(email === '')}
       />
-      <label for="password">Password</label>
+      <label for="password">${signIn.password}</label>
       <input
         id="password"
         name="password"
@@ -46,28 +48,28 @@ export function signInPage({ path, next, email = '', fault, notice }: SignInFact
         ${marked}
         ${autofocus(email !== '')}
       />
-      <label class="choice"><input name="remember" type="checkbox" /> Stay signed in on this device</label>
-      <button>Sign in</button>
+      <label class="choice"><input name="remember" type="checkbox" /> ${signIn.remember}</label>
+      <button>${signIn.button}</button>
     </form>
-    <p><a href="${relativeTo(path, '/reset')}">Forgot your password?</a></p>`
-  return { title: 'Sign in', main }
+    <p><a href="${link('/reset')}">${signIn.forgotten}</a></p>`
+  return { title: signIn.title, main, width: 'narrow', viewer: null }
 }
 
 /** For who is signed in already: who that is, where to go, and the way out. */
-export function signedInPage({ user }: Identity, { path, next }: Pick<SignInFacts, 'path' | 'next'>): Page {
+export function signedInPage(ctx: AppContext, { user }: Identity, { next }: Pick<SignInFacts, 'next'>): Page {
   const { name, email } = user.profile as Profile
-  const link = (target: string, text: string) =>
-    html`<li><a href="${relativeTo(path, target)}">${text}</a></li>`
+  const link = linksOf(ctx)
+  const item = (target: string, text: string) => html`<li><a href="${link(target)}">${text}</a></li>`
   const mayReadQueues = hasRole(user, viewers)
   const main = html`<p>You are signed in as <strong>${name}</strong> (${email}).</p>
     <ul>
-      ${next === null ? null : link(next, 'Go on to where you came from')}
-      ${mayReadQueues ? link('/admin/queues', 'Queues and jobs') : null} ${link('/openapi.json', 'The API')}
+      ${next === null ? null : item(next, 'Go on to where you came from')}
+      ${mayReadQueues ? item('/admin/queues', 'Queues and jobs') : null} ${item('/openapi.json', 'The API')}
     </ul>
-    <form method="post" action="${relativeTo(path, '/sign-out')}">
+    <form method="post" action="${link('/sign-out')}">
       <button>Sign out</button>
     </form>`
-  return { title: 'Your account', main }
+  return { title: 'Your account', main, width: 'narrow', viewer: null }
 }
 
 function autofocus(here: boolean): Html | null {

@@ -1,0 +1,5 @@
+import type { console as en } from '../en/console.ts'
+
+export const console: typeof en = {
+  navigation: 'Verwaltung',
+}

@@ -1,0 +1,7 @@
+import type { en } from '../en/index.ts'
+import { common } from './common.ts'
+import { console } from './console.ts'
+import { problems } from './problems.ts'
+import { signIn } from './sign-in.ts'
+
+export const de: typeof en = { common, console, problems, signIn }

@@ -1,0 +1,4 @@
+/** The pages below /admin, and /docs. */
+export const console = {
+  navigation: 'Administration',
+}

@@ -1,0 +1,6 @@
+import { common } from './common.ts'
+import { console } from './console.ts'
+import { problems } from './problems.ts'
+import { signIn } from './sign-in.ts'
+
+export const en = { common, console, problems, signIn }
