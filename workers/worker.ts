@@ -71,9 +71,25 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
     redis,
     prefix,
     jobs: firstByName([...jobs, ...(app.jobs ?? [])]),
+    stands: (behalf) => stands(behalf),
     ...telemetry,
   })
-  const { lockstep, beforeRun, services: shared } = openShared({ config, keys, redis, queues, app, log })
+  const {
+    lockstep,
+    beforeRun,
+    behalves,
+    stands,
+    services: shared,
+  } = openShared({
+    config,
+    target,
+    workerId,
+    keys,
+    redis,
+    queues,
+    app,
+    log,
+  })
   const application = openApplication({ app, env, role: 'jobs', lockstep })
   const services = {
     accounts,
@@ -105,6 +121,7 @@ export function createJobWorker(options: JobWorkerOptions): JobWorker {
     jobs: firstByName(features.jobs).map((job) => bindJob(job, features.partsOf(job), beforeRun)),
     services: undefined,
     onFailed: hooks.jobFailed,
+    behalves,
     ...telemetry,
   })
   const ticks = createTickWorker(consuming)

@@ -27,6 +27,7 @@ import type { AskPrimary } from '../../shared/process/primary-handle.ts'
 import type { Vitals } from '../../shared/process/vitals.ts'
 import { builtInApplication } from '../../shared/app/built-in-application.ts'
 import type { App } from '../../shared/app/app.ts'
+import { stands } from '../../shared/live/behalf-watch.ts'
 import { createBroadcast } from '../../shared/live/broadcast.ts'
 import { createParts } from '../../shared/app/create-parts.ts'
 import { openApplication, runHooks } from '../../shared/app/open-application.ts'
@@ -47,6 +48,7 @@ import { maintenanceOf, followRuntimeSettings, ownSettings } from '../../shared/
 import { createAuthEvents } from './features/auth/auth-events.ts'
 import { composeFeatures } from './features/features.ts'
 import { countWebWorkers } from './features/workers/workers.ts'
+import { withAskers } from './routing/ask-as.ts'
 import { shadowsAmong } from './routing/precedence.ts'
 import { userSchemaOf } from './features/auth/representations.ts'
 import { signInNotices } from './features/auth/sign-in-notices.ts'
@@ -128,6 +130,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     redis,
     prefix: keys.queues,
     jobs: firstByName([...allJobs, ...(app.jobs ?? [])]),
+    stands: (behalf) => stands(sessions, behalf),
     ...(tracing ? { telemetry: tracing.jobs } : {}),
   })
   const audit = createAuditWriter({ audit: accounts.audit, log })
@@ -213,7 +216,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     mailJob: mail,
   })
   const application = openApplication({ app, env, role: 'web', lockstep })
-  const served = withLiveRoutes(app, live, socketOptions(config.http))
+  const served = withAskers(withLiveRoutes(app, live, socketOptions(config.http)), sessions)
   const features = composeFeatures(
     {
       ...lockstep,

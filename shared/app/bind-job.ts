@@ -1,4 +1,5 @@
 import type { AnyJob, Handler } from '../queues/job.ts'
+import { askerOfJob, partsFor } from './on-behalf.ts'
 import type { Parts } from './parts.ts'
 
 /**
@@ -10,7 +11,7 @@ export function bindJob(job: AnyJob, parts: Parts, beforeRun: () => Promise<void
     (handler: Handler<unknown, never>): Handler<unknown, unknown> =>
     async (run) => {
       await beforeRun()
-      return handler(run, parts as never)
+      return handler(run, partsFor(askerOfJob(run.onBehalfOf), parts) as never)
     }
   const { work } = job
   switch (work.kind) {

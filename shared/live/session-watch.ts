@@ -24,13 +24,25 @@ import { hashToken } from '../sessions/token.ts'
 /** Why what depended on a session ends: it is over, or its user may not do this any more. */
 export type EndReason = 'session-ended' | 'access-lost'
 
-export interface Dependent {
+export interface Dependent extends Ends {
   readonly token: string
   readonly userId: string
   /** Whether the user as it is now may still have this. */
   allows(identity: Identity): boolean
+}
+
+interface Ends {
   /** Called once. What is delivered ends before this returns. */
   ended(reason: EndReason): void
+}
+
+/** What depends on something that only Redis can be asked about. */
+export interface Standing extends Ends {
+  /** Dependents of one key are asked about in one question. */
+  readonly key: string
+  readonly userId: string
+  /** Null when it has ended. `hash`: which session's end concerns it, beside what concerns its whole user. */
+  ask(): Promise<{ readonly leftMs: number; readonly hash: string | null } | null>
 }
 
 export interface Watched {
@@ -44,6 +56,8 @@ export interface Watched {
 
 export interface SessionWatch {
   watch(dependent: Dependent): Watched
+  /** The same for what no token is at hand for. */
+  watchStanding(standing: Standing): Watched
   /** For `onInvalidated` of the sessions: nothing is acknowledged before it resolves. */
   invalidated(ended: Invalidated): void | Promise<void>
   /** How many are watched. */
@@ -58,7 +72,10 @@ export interface SessionWatchOptions {
 }
 
 const usualBounds = {
-  /** How long an acknowledgement waits for the ends that Redis has to be asked about. They stay suspects after it. */
+  /**
+   * How long an acknowledgement waits for the ends that Redis has to be asked about. They stay suspects after it.
+   * `Infinity`: until they are known, or the lease is over.
+   */
   acknowledgeMs: 400,
   /** Questions to Redis at the same time. */
   questions: 64,
@@ -69,37 +86,53 @@ const usualBounds = {
 /** The longest that a timer of Node can wait. */
 const longestTimerMs = 2 ** 31 - 1
 
-/** All that depends on one session here; asked about in one question. */
+interface Answer {
+  readonly leftMs: number
+  /** Where the question was about a token. */
+  readonly identity?: Identity
+  readonly hash: string | null
+}
+
+interface Watching extends Ends {
+  allows?(identity: Identity): boolean
+}
+
+/** All that depends on one session (or user) here; asked about in one question. */
 class WatchedSession {
-  readonly token: string
+  readonly key: string
   readonly userId: string
-  readonly hash: string
-  readonly dependents = new Set<Dependent>()
+  readonly question: () => Promise<Answer | null>
+  readonly dependents = new Set<Watching>()
   suspect = true
   /** Grows with each invalidation: an answer to an earlier question clears nobody. */
   suspicion = 0
   asking: Promise<void> | null = null
   expiry: NodeJS.Timeout | undefined
 
-  constructor(token: string, userId: string) {
-    this.token = token
+  /** Of its token, as the last answer said: a password change gives a session another one. */
+  hash: string | null = null
+
+  constructor(key: string, userId: string, question: () => Promise<Answer | null>) {
+    this.key = key
     this.userId = userId
-    this.hash = hashToken(token)
+    this.question = question
   }
 }
 
 export function createSessionWatch(options: SessionWatchOptions): SessionWatch {
   const { sessions, coherence } = options
   const bounds = { ...usualBounds, ...options.bounds }
-  const byHash = new Map<string, WatchedSession>()
+  /** By the hash of the token, or the key of what is watched without one. */
+  const byKey = new Map<string, WatchedSession>()
   const byUser = new Map<string, Set<WatchedSession>>()
+  const withoutToken = new Set<WatchedSession>()
   const turns = createTurns(bounds.questions)
   let size = 0
   let stopped = false
 
-  function open(token: string, userId: string): WatchedSession {
-    const fresh = new WatchedSession(token, userId)
-    byHash.set(fresh.hash, fresh)
+  function open(key: string, userId: string, question: WatchedSession['question']): WatchedSession {
+    const fresh = new WatchedSession(key, userId, question)
+    byKey.set(key, fresh)
     const siblings = byUser.get(userId)
     if (siblings) siblings.add(fresh)
     else byUser.set(userId, new Set([fresh]))
@@ -108,19 +141,20 @@ export function createSessionWatch(options: SessionWatchOptions): SessionWatch {
 
   function close(session: WatchedSession): void {
     clearTimeout(session.expiry)
-    byHash.delete(session.hash)
+    byKey.delete(session.key)
+    withoutToken.delete(session)
     const siblings = byUser.get(session.userId)
     siblings?.delete(session)
     if (siblings?.size === 0) byUser.delete(session.userId)
   }
 
-  function release(session: WatchedSession, dependent: Dependent): void {
+  function release(session: WatchedSession, dependent: Watching): void {
     if (!session.dependents.delete(dependent)) return
     size--
     if (session.dependents.size === 0) close(session)
   }
 
-  function end(session: WatchedSession, dependent: Dependent, reason: EndReason): void {
+  function end(session: WatchedSession, dependent: Watching, reason: EndReason): void {
     if (!session.dependents.has(dependent)) return
     release(session, dependent)
     dependent.ended(reason)
@@ -128,29 +162,39 @@ export function createSessionWatch(options: SessionWatchOptions): SessionWatch {
 
   /** One question at a time about each session; asked for during one, another follows it. */
   function ask(session: WatchedSession): Promise<void> {
-    session.asking ??= askUntilClear(session).finally(() => (session.asking = null))
-    return session.asking
+    if (session.asking !== null) return session.asking
+    let open = true
+    // At once, not a turn later: a suspicion that came in between would be asked about by nobody.
+    const asking = askUntilClear(session, () => {
+      open = false
+      session.asking = null
+    })
+    if (open) session.asking = asking
+    return asking
   }
 
-  async function askUntilClear(session: WatchedSession): Promise<void> {
+  async function askUntilClear(session: WatchedSession, over: () => void): Promise<void> {
     while (session.dependents.size > 0 && session.suspect && !stopped) {
       const { suspicion } = session
       try {
-        const found = await turns.take(() => sessions.peek(session.token))
+        const found = await turns.take(session.question)
         if (suspicion === session.suspicion) judge(session, found)
       } catch {
         // Redis can't be asked. They stay suspects, and nothing is delivered meanwhile.
         await new Promise((resolve) => setTimeout(resolve, bounds.againMs).unref())
       }
     }
+    over()
   }
 
-  function judge(session: WatchedSession, found: Awaited<ReturnType<Sessions['peek']>>): void {
+  function judge(session: WatchedSession, found: Answer | null): void {
     for (const dependent of Array.from(session.dependents)) {
       if (found === null) end(session, dependent, 'session-ended')
-      else if (!dependent.allows(found.identity)) end(session, dependent, 'access-lost')
+      else if (found.identity && dependent.allows?.(found.identity) === false)
+        end(session, dependent, 'access-lost')
     }
     session.suspect = false
+    session.hash = found?.hash ?? null
     if (found === null || session.dependents.size === 0) return
     clearTimeout(session.expiry)
     session.expiry = setTimeout(() => suspect([session]), Math.min(found.leftMs, longestTimerMs)).unref()
@@ -167,10 +211,22 @@ export function createSessionWatch(options: SessionWatchOptions): SessionWatch {
   }
 
   function concernedBy(ended: Invalidated): Iterable<WatchedSession> {
-    if ('everybody' in ended) return byHash.values()
+    if ('everybody' in ended) return byKey.values()
     if ('user' in ended) return byUser.get(ended.user) ?? []
-    const session = byHash.get(ended.session)
-    return session ? [session] : []
+    const session = byKey.get(ended.session)
+    // While the question is open, the answer may be that it has this token by now.
+    const others = [...withoutToken].filter(({ asking, hash }) => asking !== null || hash === ended.session)
+    return session ? [session, ...others] : others
+  }
+
+  function add(session: WatchedSession, dependent: Watching): Watched {
+    session.dependents.add(dependent)
+    size++
+    return {
+      known: suspect([session]),
+      mayDeliver: () => coherence.leaseOk() && !session.suspect && session.dependents.has(dependent),
+      release: () => release(session, dependent),
+    }
   }
 
   return {
@@ -180,25 +236,32 @@ export function createSessionWatch(options: SessionWatchOptions): SessionWatch {
 
     watch(dependent) {
       const { token, userId } = dependent
-      const session = byHash.get(hashToken(token)) ?? open(token, userId)
-      session.dependents.add(dependent)
-      size++
-      return {
-        known: suspect([session]),
-        mayDeliver: () => coherence.leaseOk() && !session.suspect && session.dependents.has(dependent),
-        release: () => release(session, dependent),
+      const hash = hashToken(token)
+      const question = async () => {
+        const found = await sessions.peek(token)
+        return found && { ...found, hash }
       }
+      return add(byKey.get(hash) ?? open(hash, userId, question), dependent)
+    },
+
+    watchStanding(standing) {
+      const { key, userId } = standing
+      const session = byKey.get(key) ?? open(key, userId, () => standing.ask())
+      withoutToken.add(session)
+      return add(session, standing)
     },
 
     invalidated(ended) {
       const concerned = Array.from(concernedBy(ended))
       if (concerned.length === 0) return
-      return Promise.race([suspect(concerned), elapsed(bounds.acknowledgeMs)])
+      const answered = suspect(concerned)
+      if (bounds.acknowledgeMs === Infinity) return answered
+      return Promise.race([answered, elapsed(bounds.acknowledgeMs)])
     },
 
     stop() {
       stopped = true
-      for (const session of byHash.values()) clearTimeout(session.expiry)
+      for (const session of byKey.values()) clearTimeout(session.expiry)
     },
   }
 }

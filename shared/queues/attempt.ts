@@ -3,13 +3,15 @@
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import { UnrecoverableError, WaitingError, type Job as BullJob } from 'bullmq'
+import { endedBehalf, type BehalfWatch, type BehalfWatched } from './behalf.ts'
+import { Cancelled, cancelledText } from './cancellation.ts'
 import { childResults } from './flow.ts'
 import type { AnyJob, JobRun, Log } from './job.ts'
 import type { LoadedWork } from './load-work.ts'
 import { InvalidPayload, parsePayload } from './payload.ts'
 import { Interruption, type RunningJob } from './running-jobs.ts'
 import { runSandboxed, type ThreadOptions } from './sandbox.ts'
-import { parseStoredJob } from './stored-job.ts'
+import { parseStoredJob, type StoredJob } from './stored-job.ts'
 
 /** How long a handler may take to notice that its signal was aborted, before the job is given away. */
 export const settleMs = 250
@@ -20,6 +22,8 @@ export interface AttemptSurroundings<Services> {
   readonly services: Services
   readonly log: Log
   readonly threads: ThreadOptions
+  /** Without one, jobs on somebody's behalf are not done. */
+  readonly behalves?: BehalfWatch | undefined
 }
 
 /**
@@ -34,12 +38,16 @@ export async function runAttempt<Services>(
   running: RunningJob,
   surroundings: AttemptSurroundings<Services>,
 ): Promise<unknown> {
-  const timeout = setTimeout(
-    () => running.interrupt(new Interruption('timeout', `took longer than ${job.timeoutMs} ms`)),
-    job.timeoutMs,
-  )
+  let timeout: NodeJS.Timeout | undefined
+  const limitTime = () => {
+    timeout = setTimeout(
+      () => running.interrupt(new Interruption('timeout', `took longer than ${job.timeoutMs} ms`)),
+      job.timeoutMs,
+    )
+  }
   const log = lazily(() => surroundings.log.child({ job: job.name, jobId: bull.id }))
-  const work = startWork(job, bull, running, log, surroundings)
+  const watched = watchOver(bull, running, surroundings)
+  const work = startWork(job, bull, running, log, surroundings, watched, limitTime)
   const settled = work.then(ignore, ignore)
   try {
     const why = await Promise.race([settled, running.interrupted])
@@ -47,10 +55,11 @@ export async function runAttempt<Services>(
     if (why === undefined) return await work
     await Promise.race([settled, wait(settleMs, undefined, { ref: false })])
     if (why.kind === 'timeout') throw why
-    if (why.kind === 'cancelled') throw new UnrecoverableError(why.message)
+    if (why.kind === 'cancelled') throw await cancelledBy(why, bull)
     return await putBack(bull, token, why, log())
   } finally {
     clearTimeout(timeout)
+    watched?.release()
     running.end()
   }
 }
@@ -61,14 +70,22 @@ async function startWork<Services>(
   running: RunningJob,
   log: () => Log,
   { work, services, threads }: AttemptSurroundings<Services>,
+  watched: BehalfWatched | null,
+  limitTime: () => void,
 ): Promise<unknown> {
-  const { payload, tick, cancelled } = readStored(bull)
-  if (cancelled !== undefined) throw new UnrecoverableError(cancelledText(cancelled))
+  const { payload, tick, cancelled, behalf = null } = readStored(bull)
+  if (cancelled !== undefined) throw new Cancelled(cancelledText(cancelled))
+  if (watched !== null) {
+    await watched.known
+    running.signal.throwIfAborted()
+  } else if (behalf !== null) throw new Error('this process cannot tell whether the session has ended')
+  limitTime()
   const run: JobRun<unknown> = {
     id: bull.id as string,
     data: readPayload(job, payload),
     attempt: bull.attemptsMade + 1,
     scheduledFor: tick === undefined ? null : new Date(tick),
+    onBehalfOf: behalf,
     get signal() {
       return running.signal
     },
@@ -86,8 +103,33 @@ function lazily<T>(make: () => T): () => T {
   return () => (made ??= make())
 }
 
-export function cancelledText(reason: string): string {
-  return `cancelled: ${reason}`
+/** Null where the job is done on nobody's behalf, and where this process can't tell. */
+function watchOver<Services>(
+  bull: BullJob,
+  running: RunningJob,
+  { behalves }: AttemptSurroundings<Services>,
+): BehalfWatched | null {
+  const { behalf, cancelled } = storedOr(bull, {})
+  if (behalf === undefined || cancelled !== undefined || behalves === undefined) return null
+  const reason = endedBehalf[behalf.kind]
+  return behalves.watch(behalf, () =>
+    running.interrupt(new Interruption('cancelled', cancelledText(reason), reason)),
+  )
+}
+
+/** The reason is kept with the job, so that it is not done again either. */
+async function cancelledBy({ message, cancelled }: Interruption, bull: BullJob): Promise<Cancelled> {
+  // What can't be written now is found out again by whoever takes the job up: what has ended stays so.
+  if (cancelled !== null) await bull.updateData({ ...storedOr(bull, {}), cancelled }).catch(ignore)
+  return new Cancelled(message)
+}
+
+function storedOr(bull: BullJob, otherwise: StoredJob): StoredJob {
+  try {
+    return parseStoredJob(bull.data)
+  } catch {
+    return otherwise
+  }
 }
 
 /** Trying again would not make a wrong payload right. */

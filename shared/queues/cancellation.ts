@@ -3,7 +3,7 @@
  * without doing it. The workers that are at it are told by pub/sub; one that misses the message goes on with this
  * attempt, and no other follows.
  */
-import type { Job as BullJob, Queue } from 'bullmq'
+import { UnrecoverableError, type Job as BullJob, type Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { parseStoredJob, type StoredJob } from './stored-job.ts'
 
@@ -19,6 +19,13 @@ export function cancellationChannel(prefix: string): string {
  *  - `unknown`: there is no such job (any more).
  */
 export type Cancellation = 'cancelled' | 'stopping' | 'finished' | 'unknown'
+
+/** How the attempt at a job ends that was cancelled: it is not tried again, and nothing is wrong with it. */
+export class Cancelled extends UnrecoverableError {}
+
+export function cancelledText(reason: string): string {
+  return `cancelled: ${reason}`
+}
 
 export interface CancelledJob {
   readonly queue: string

@@ -11,6 +11,7 @@ import type { Job as BullJob, KeepJobs, Telemetry, Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { systemClock } from '../kernel/clock.ts'
 import { remaining, type Deadline, type Service } from '../kernel/lifecycle.ts'
+import { Cancelled } from './cancellation.ts'
 import { createSparingWarning } from '../telemetry/sparing-log.ts'
 import { JobWorker } from './bull.ts'
 import { mostAttempts, type Log } from './job.ts'
@@ -104,9 +105,11 @@ export function createConsumer(options: ConsumerOptions): Consumer {
     worker.on('failed', (job, cause) => {
       if (!job) return
       const final = job.finishedOn !== undefined
-      options.onEnd?.('failed', job, final)
+      options.onEnd?.('failed', job, final && !(cause instanceof Cancelled))
       const fields = { queue, jobId: job.id, attempt: job.attemptsMade, err: cause }
-      if (final) log.error(fields, 'a job has failed for good')
+      if (cause instanceof Cancelled)
+        log.info({ ...fields, err: undefined, reason: cause.message }, 'a job was cancelled')
+      else if (final) log.error(fields, 'a job has failed for good')
       else log.warn(fields, 'an attempt at a job has failed; it will be tried again')
     })
     return { worker, redis }

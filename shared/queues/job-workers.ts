@@ -3,6 +3,7 @@ import type { Job as BullJob, Telemetry } from 'bullmq'
 import type { Redis } from 'ioredis'
 import type { Deadline, Service } from '../kernel/lifecycle.ts'
 import { runAttempt } from './attempt.ts'
+import type { BehalfWatch } from './behalf.ts'
 import { cancellationChannel, parseCancelledJob } from './cancellation.ts'
 import { createConsumer, defaultRecovery, type RecoveryLimits } from './consumer.ts'
 import { createDurations, type Durations } from './durations.ts'
@@ -24,7 +25,7 @@ export interface JobFailure {
 export interface JobWorkersOptions<Services> {
   /**
    * Called for each job that has failed for good, in the process that was at it last. A job whose workers died too
-   * often fails without it.
+   * often fails without it, and one that was cancelled.
    */
   readonly onFailed?: (failure: JobFailure) => unknown
   /** Opens a connection for blocking commands, one for each queue. */
@@ -41,6 +42,8 @@ export interface JobWorkersOptions<Services> {
   /** For the jobs with a sandbox. */
   readonly threads?: ThreadOptions
   readonly telemetry?: Telemetry
+  /** For the jobs on behalf of a session or a user. */
+  readonly behalves?: BehalfWatch
 }
 
 export interface JobWorkers extends Service {
@@ -55,6 +58,7 @@ const limitsEveryMs = 30_000
 
 export function createJobWorkers<Services>(options: JobWorkersOptions<Services>): JobWorkers {
   const { connect, queues, services, log, prefix = defaultPrefix, threads = {}, telemetry } = options
+  const { behalves } = options
   const recovery = { ...defaultRecovery, ...options.recovery }
   const durations = createDurations()
   const jobs = [...jobsByName(options.jobs).values()]
@@ -74,7 +78,7 @@ export function createJobWorkers<Services>(options: JobWorkersOptions<Services>)
       ...(telemetry ? { telemetry } : {}),
       process(bull, token, running) {
         const work = loaded.get(job) as LoadedWork<Services>
-        return runAttempt(job, bull, token, running, { work, services, log, threads })
+        return runAttempt(job, bull, token, running, { work, services, log, threads, behalves })
       },
       onEnd(outcome, bull, forGood) {
         const { processedOn = Date.now(), finishedOn = Date.now() } = bull

@@ -6,6 +6,7 @@
  * must bear being run again with the same payload.
  */
 import type { z } from 'zod'
+import type { Behalf } from './behalf.ts'
 import type { ChildResult } from './flow.ts'
 import { isStrictObject } from '../kernel/zod-schema.ts'
 
@@ -27,11 +28,14 @@ export interface JobRun<Payload> {
   /** The tick that this is the run of; null when a schedule did not ask for it. */
   readonly scheduledFor: Date | null
   /**
-   * Aborted when the time is over, the process has to stop, or the job was given to another worker. What the
-   * handler returns or throws afterwards is not looked at.
+   * Aborted when the time is over, the process has to stop, the job was cancelled (also because the session that it is
+   * done for has ended), or it was given to another worker. What the handler returns or throws afterwards is not looked
+   * at.
    */
   readonly signal: AbortSignal
   readonly log: Log
+  /** Whose session, or which user's sessions, it ends with; null when it was not asked for like that. */
+  readonly onBehalfOf: Behalf | null
   /** In a flow: what the jobs that were done before this one resolved to. */
   childResults(): Promise<ChildResult[]>
   /** A number, or an object of JSON values; shown with the job's state. */

@@ -10,8 +10,9 @@ import { FlowProducer, type JobsOptions, type Queue, type Telemetry } from 'bull
 import type { Redis } from 'ioredis'
 import { Unavailable } from '../kernel/errors.ts'
 import type { Service } from '../kernel/lifecycle.ts'
+import { endedBehalf, type Behalf } from './behalf.ts'
 import { JobQueue } from './bull.ts'
-import { cancelJob, type Cancellation } from './cancellation.ts'
+import { cancelJob, cancelledText, type Cancellation } from './cancellation.ts'
 import { applyDeclaredLimits } from './declared-limits.ts'
 import { listFailed, retryFailed, type FailedFilter, type FailedJob, type Retried } from './failed-jobs.ts'
 import { bullFlow, enqueuedFlow, type EnqueuedFlow, type Flow } from './flow.ts'
@@ -40,13 +41,15 @@ export interface QueuesOptions {
   /** The longest that a call may take. Default 2 s. */
   readonly timeoutMs?: number
   readonly telemetry?: Telemetry
+  /** Whether those on whose behalf a job waits have not ended, so that one that will not be done is not shown as waiting. */
+  readonly stands?: (behalf: Behalf) => Promise<boolean>
 }
 
 /** A job as one may look at it. */
 export interface JobView {
   readonly id: string
   readonly name: string
-  /** BullMQ's word: waiting, prioritized, delayed, active, completed, failed. */
+  /** BullMQ's word: waiting, prioritized, delayed, active, completed, failed; or `cancelled`, which is not done. */
   readonly state: string
   readonly progress: unknown
   readonly result?: unknown
@@ -113,7 +116,7 @@ export interface Queues extends Service {
 const mostAtOnce = 10_000
 
 export function createQueues(options: QueuesOptions): Queues {
-  const { redis, prefix = defaultPrefix, timeoutMs = 2_000, telemetry } = options
+  const { redis, prefix = defaultPrefix, timeoutMs = 2_000, telemetry, stands } = options
   const jobs = jobsByName(options.jobs)
   const queues = new Map<string, Queue>()
   let flows: FlowProducer | null = null
@@ -152,6 +155,14 @@ export function createQueues(options: QueuesOptions): Queues {
   async function add(name: string, stored: StoredJob, jobOptions: JobsOptions): Promise<string> {
     const added = await ask(() => bull(name).add(name, stored, jobOptions))
     return added.id as string
+  }
+
+  /** Null when it was not. One that runs has been told, and one that was done before is done. */
+  async function whyCancelled(state: string, { cancelled, behalf }: StoredJob): Promise<string | null> {
+    if (state === 'active' || state === 'completed') return null
+    if (cancelled !== undefined) return cancelled
+    if (state === 'failed' || behalf === undefined || stands === undefined) return null
+    return (await stands(behalf)) ? null : endedBehalf[behalf.kind]
   }
 
   return {
@@ -207,6 +218,12 @@ export function createQueues(options: QueuesOptions): Queues {
       // The state first: a job that ends in between then looks unfinished, not finished without a result.
       const [state, job] = await ask(() => Promise.all([bull(name).getJobState(id), bull(name).getJob(id)]))
       if (!job || state === 'unknown') return null
+      const why = await whyCancelled(state, storedOf(job.data))
+      if (why !== null) {
+        const { progress, attemptsMade: attempts } = job
+        const failedReason = cancelledText(why)
+        return { id, name, state: 'cancelled', progress, failedReason, attempts, by: askerOf(job.data) }
+      }
       return {
         id,
         name,
@@ -292,10 +309,14 @@ async function measureQueue(queue: Queue): Promise<QueueNumbers> {
 
 /** Null also when what is stored is damaged: then it is nobody's. */
 function askerOf(data: unknown): string | null {
+  return storedOf(data).by ?? null
+}
+
+function storedOf(data: unknown): StoredJob {
   try {
-    return parseStoredJob(data).by ?? null
+    return parseStoredJob(data)
   } catch {
-    return null
+    return {}
   }
 }
 

@@ -1,5 +1,6 @@
 /** A request for a job: what may be said about it, and how BullMQ is told. */
 import type { JobsOptions } from 'bullmq'
+import { behalfKey, parseBehalf, type Behalf } from './behalf.ts'
 import { DedupeConflict, dedupeId, dedupeMs, isIdFor, keyedJobId } from './dedupe.ts'
 import { backoffProblem, isWhole, longestMs, mostAttempts, type AnyJob, type Backoff } from './job.ts'
 import { checkPayload } from './payload.ts'
@@ -21,6 +22,12 @@ export interface EnqueueOptions {
   readonly backoff?: Backoff
   /** The user who asks, who may then look at it. */
   readonly by?: string
+  /**
+   * Done only as long as the session, or all sessions of the user, of whoever asks have not been ended: cancelled
+   * otherwise, also while it runs. The words are for handlers of what is for signed-in users, and of jobs that are done
+   * on somebody's behalf themselves.
+   */
+  readonly onBehalfOf?: 'session' | 'user' | Behalf
 }
 
 export interface Enqueued {
@@ -45,7 +52,8 @@ export interface BullRequest {
 /** Throws `InvalidPayload` or `TypeError` for what the job does not take. */
 export function bullRequest(job: AnyJob, payload: unknown, options: EnqueueOptions = {}): BullRequest {
   refuseWrongOptions(options)
-  const { delayMs = 0, dedupeKey, by, priority = job.priority } = options
+  const { delayMs = 0, dedupeKey, by, onBehalfOf, priority = job.priority } = options
+  const behalf = onBehalfOf === undefined ? null : parseBehalf(onBehalfOf)
   const { attempts = job.attempts, backoff = job.backoff } = options
   const stored = checkPayload(job, payload)
   const opts: JobsOptions = { attempts, backoff: bullBackoff(backoff) }
@@ -53,9 +61,11 @@ export function bullRequest(job: AnyJob, payload: unknown, options: EnqueueOptio
   if (delayMs > 0) opts.delay = delayMs
   if (dedupeKey !== undefined) {
     opts.jobId = keyedJobId(stored)
-    opts.deduplication = { id: dedupeId(by, dedupeKey), ttl: dedupeMs }
+    const asker = behalf === null ? by : `${by ?? ''} ${behalfKey(behalf)}`
+    opts.deduplication = { id: dedupeId(asker, dedupeKey), ttl: dedupeMs }
   }
-  return { name: job.name, data: by === undefined ? { payload: stored } : { payload: stored, by }, opts }
+  const origin = { ...(by === undefined ? {} : { by }), ...(behalf === null ? {} : { behalf }) }
+  return { name: job.name, data: { payload: stored, ...origin }, opts }
 }
 
 /** What the id that BullMQ gave means. Throws `DedupeConflict` when it is that of a job with another payload. */
@@ -78,6 +88,10 @@ const checks: { readonly [Name in keyof Required<EnqueueOptions>]: (value: never
   attempts: (value) => (isWhole(value, 1, mostAttempts) ? null : `attempts must be 1 to ${mostAttempts}`),
   backoff: (value) => backoffProblem(value),
   by: (value: unknown) => (typeof value === 'string' ? null : 'by must be the id of a user'),
+  onBehalfOf(value: unknown) {
+    if (value === 'session' || value === 'user') return `onBehalfOf: nobody who has a ${value} asks here`
+    return parseBehalf(value) === null ? "onBehalfOf is 'session' or 'user'" : null
+  },
 }
 
 function refuseWrongOptions(options: EnqueueOptions): void {

@@ -10,10 +10,14 @@ import type { Clock } from '../kernel/clock.ts'
 export class Interruption extends Error {
   readonly kind: 'timeout' | 'hand-over' | 'lock-lost' | 'cancelled'
 
-  constructor(kind: Interruption['kind'], message: string) {
+  /** Why it was cancelled, where nothing is kept with the job that says so yet. */
+  readonly cancelled: string | null
+
+  constructor(kind: Interruption['kind'], message: string, cancelled: string | null = null) {
     super(message)
     this.name = 'Interruption'
     this.kind = kind
+    this.cancelled = cancelled
   }
 }
 

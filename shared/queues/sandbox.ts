@@ -4,6 +4,7 @@
  * touches nobody else.
  */
 import { Worker, type WorkerOptions } from 'node:worker_threads'
+import type { Behalf } from './behalf.ts'
 import { sibling, type JobRun, type Log } from './job.ts'
 
 /** How threads are made: `resourceLimits` bounds their memory. */
@@ -16,6 +17,7 @@ export interface SandboxAssignment {
   readonly data: unknown
   readonly attempt: number
   readonly scheduledFor: Date | null
+  readonly onBehalfOf: Behalf | null
 }
 
 /** What the thread tells us. */
@@ -40,6 +42,7 @@ export function runSandboxed(file: URL, run: JobRun<unknown>, threads: ThreadOpt
     data: run.data,
     attempt: run.attempt,
     scheduledFor: run.scheduledFor,
+    onBehalfOf: run.onBehalfOf,
   }
   const thread = new Worker(threadFile, { ...threads, workerData: assignment, name: `job ${run.id}` })
   const end = () => void thread.terminate()

@@ -2,12 +2,13 @@
  * The sessions in Redis, which alone say what is valid. Redis that can't be asked is never an answer about a session:
  * everything here throws `Unavailable` then.
  */
-import type { Coherence } from '../coherence/index.ts'
+import type { Coherence, Stamp } from '../coherence/index.ts'
 import type { Clock } from '../kernel/clock.ts'
 import { Unavailable } from '../kernel/errors.ts'
 import type { Fill } from './cache/session-cache.ts'
 import type { CreateReply, Creation, Loaded, SessionScripts } from './scripts.ts'
 import type { SessionData, Sessions } from './sessions.ts'
+import type { Standings } from './standings.ts'
 import { hashToken, isWellFormedToken } from './token.ts'
 
 export interface AuthorityDependencies {
@@ -24,7 +25,7 @@ export interface FromAuthority extends Fill {
   readonly data: SessionData
 }
 
-export interface Authority extends Pick<Sessions, 'peek' | 'prepareLogin' | 'saveData' | 'list'> {
+export interface Authority extends Pick<Sessions, 'peek' | 'prepareLogin' | 'saveData' | 'list'>, Standings {
   /** Null when the token proves nothing. */
   load(token: string, withData: boolean): Promise<FromAuthority | null>
   create(creation: Creation): Promise<CreateReply>
@@ -38,11 +39,16 @@ export interface Authority extends Pick<Sessions, 'peek' | 'prepareLogin' | 'sav
 export function createAuthority(dependencies: AuthorityDependencies): Authority {
   const { scripts, coherence, clock, onLoad, onCorrupt } = dependencies
 
-  async function ask(hash: string, withData: boolean, touch: boolean): Promise<Loaded> {
-    const loaded = await askRedis(() => onceMore(() => scripts.load(hash, withData, touch)))
-    coherence.saw(loaded)
-    if (!(await coherence.believes(loaded.inc))) throw new Unavailable('redis')
-    return loaded
+  /** Asks what changes nothing, and counts only in an incarnation that this process believes in. */
+  async function look<Answer extends Stamp>(question: () => Promise<Answer>): Promise<Answer> {
+    const answer = await askRedis(() => onceMore(question))
+    coherence.saw(answer)
+    if (!(await coherence.believes(answer.inc))) throw new Unavailable('redis')
+    return answer
+  }
+
+  function ask(hash: string, withData: boolean, touch: boolean): Promise<Loaded> {
+    return look(() => scripts.load(hash, withData, touch))
   }
 
   return {
@@ -60,6 +66,19 @@ export function createAuthority(dependencies: AuthorityDependencies): Authority 
       if (!isWellFormedToken(token)) return null
       const found = await ask(hashToken(token), false, false)
       return found.state === 'valid' ? { identity: found.identity, leftMs: found.ttlMs } : null
+    },
+
+    async generationOf(token) {
+      if (!isWellFormedToken(token)) return null
+      return (await look(() => scripts.generation(hashToken(token)))).generation
+    },
+
+    async peekSession(userId, sessionId) {
+      return (await look(() => scripts.sessionById(userId, sessionId))).found
+    },
+
+    async generationStands(userId, generation) {
+      return (await look(() => scripts.generationStands(userId, generation))).stands
     },
 
     prepareLogin: (userId) => askRedis(() => scripts.prepare(userId)),

@@ -17,6 +17,7 @@ import { createLogins } from './logins.ts'
 import { createRevocations } from './revocations.ts'
 import { createSessionScripts } from './scripts.ts'
 import type { Identity, Sessions } from './sessions.ts'
+import type { Standings } from './standings.ts'
 import { hashToken } from './token.ts'
 
 export type { SessionCacheMode } from './cache/caches.ts'
@@ -46,7 +47,7 @@ export interface SessionOptions {
   readonly onInvalidated?: (ended: Invalidated) => void | Promise<void>
 }
 
-export interface SessionService extends Sessions, Service {
+export interface SessionService extends Sessions, Standings, Service {
   readonly cacheMode: SessionCacheMode
   /** Changes the cache while running: nothing that the old one held is used afterwards. */
   setCacheMode(mode: SessionCacheMode): void
@@ -156,6 +157,9 @@ export function createSessions(options: SessionOptions): SessionService {
       return held instanceof Promise ? held.then((identity) => identity !== null) : held !== null
     },
     peek: authority.peek,
+    generationOf: authority.generationOf,
+    peekSession: authority.peekSession,
+    generationStands: authority.generationStands,
 
     ...createLogins({ authority, revocations, lifetimes: options }),
 

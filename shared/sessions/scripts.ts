@@ -187,6 +187,43 @@ export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
       return found
     },
 
+    async sessionById(
+      userId: string,
+      sessionId: string,
+    ): Promise<Stamp & { readonly found: { readonly hash: string; readonly leftMs: number } | null }> {
+      const args = [keys.sessionPrefix, keys.userPrefix, userId, sessionId]
+      const reply = await run('session_by_id', [keys.index(userId)], args)
+      const [inc, seq, hash, leftMs] = asList(reply, 'session_by_id')
+      const found =
+        hash === null
+          ? null
+          : { hash: asText(hash, 'session_by_id'), leftMs: asCount(leftMs, 'session_by_id') }
+      return { inc: asText(inc, 'session_by_id'), seq: asCount(seq, 'session_by_id'), found }
+    },
+
+    async generation(hash: string): Promise<Stamp & { readonly generation: string | null }> {
+      const reply = await run('generation', [keys.session(hash)], [keys.userPrefix])
+      const [inc, seq, generation] = asList(reply, 'generation')
+      return {
+        inc: asText(inc, 'generation'),
+        seq: asCount(seq, 'generation'),
+        generation: generation === null ? null : asText(generation, 'generation'),
+      }
+    },
+
+    async generationStands(
+      userId: string,
+      generation: string,
+    ): Promise<Stamp & { readonly stands: boolean }> {
+      const reply = await run('generation_stands', [keys.user(userId)], [generation])
+      const [inc, seq, stands] = asList(reply, 'generation_stands')
+      return {
+        inc: asText(inc, 'generation_stands'),
+        seq: asCount(seq, 'generation_stands'),
+        stands: stands === 1,
+      }
+    },
+
     async revokeSession(hash: string): Promise<Recorded> {
       const args = [keys.userPrefix, keys.indexPrefix, channel, hash]
       return parseRecorded(await run('revoke_session', [keys.session(hash)], args), 'revoke_session')

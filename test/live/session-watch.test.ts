@@ -117,3 +117,88 @@ describe('what depends on a session', () => {
     expect(world.watch.invalidated({ session: hashToken(newToken()) })).to.equal(undefined)
   })
 })
+
+describe('what depends on a session without its token', () => {
+  function createStanding() {
+    let answer: { leftMs: number; hash: string | null } | null = { leftMs: Infinity, hash: 'old' }
+    const questions: (() => void)[] = []
+    let automatic = true
+    const watch = createSessionWatch({
+      sessions: { peek: async () => null },
+      coherence: { leaseOk: () => true },
+      bounds: { acknowledgeMs: Infinity, againMs: 5 },
+    })
+    let ends = 0
+    const watched = watch.watchStanding({
+      key: 'session 1',
+      userId: 'ada',
+      async ask() {
+        const told = answer
+        if (!automatic) await new Promise<void>((resolve) => questions.push(resolve))
+        return told
+      },
+      ended: () => (ends += 1),
+    })
+    return {
+      watch,
+      watched,
+      ends: () => ends,
+      say: (next: typeof answer) => (answer = next),
+      slow: () => (automatic = false),
+      quick: () => {
+        automatic = true
+        questions.splice(0).forEach((go) => go())
+      },
+    }
+  }
+
+  it('is concerned by the token that it has by now, and by no other', async () => {
+    const { watch, watched, say } = createStanding()
+    await watched.known
+    expect(watch.invalidated({ session: 'other' })).to.equal(undefined)
+    say({ leftMs: Infinity, hash: 'new' })
+    await watch.invalidated({ user: 'ada' })
+    expect(watch.invalidated({ session: 'old' })).to.equal(undefined)
+    expect(watch.invalidated({ session: 'new' })).to.be.an.instanceOf(Promise)
+  })
+
+  it('is asked about once more when any token ends while the question is open', async () => {
+    const { watch, watched, say, slow, quick, ends } = createStanding()
+    await watched.known
+    slow()
+    const first = watch.invalidated({ user: 'ada' })
+    say(null)
+    const second = watch.invalidated({ session: 'new' })
+    quick()
+    await Promise.all([first, second])
+    expect(ends()).to.equal(1)
+  })
+
+  it('holds back the acknowledgement until it is known, however long that takes', async () => {
+    const { watch, watched, slow, quick } = createStanding()
+    await watched.known
+    slow()
+    let acknowledged = false
+    const acknowledging = Promise.resolve(watch.invalidated({ everybody: true })).then(
+      () => (acknowledged = true),
+    )
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    expect(acknowledged).to.equal(false)
+    quick()
+    await acknowledging
+  })
+
+  it('is asked about again whenever it becomes a suspect, also in the moments after an answer', async () => {
+    for (let turns = 0; turns < 12; turns++) {
+      const { watch, watched, say, slow, quick, ends } = createStanding()
+      await watched.known
+      slow()
+      void watch.invalidated({ everybody: true })
+      quick()
+      say(null)
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve()
+      await watch.invalidated({ everybody: true })
+      expect(ends(), `${turns} turns after the answer`).to.equal(1)
+    }
+  })
+})

@@ -83,7 +83,7 @@ describe('job workers', function () {
   async function finished(name: string, id: string) {
     return eventually(async () => {
       const job = await queues.find(name, id)
-      expect(job?.state).to.match(/completed|failed/)
+      expect(job?.state).to.match(/completed|failed|cancelled/)
       return job
     }, 15_000)
   }
@@ -346,7 +346,7 @@ describe('job workers', function () {
     await startWorkers()
     for (const { id } of [waiting, delayed]) {
       expect(await finished('task', id)).to.deep.include({
-        state: 'failed',
+        state: 'cancelled',
         failedReason: 'cancelled: the order was withdrawn',
       })
     }
@@ -369,8 +369,8 @@ describe('job workers', function () {
       expect(reasons).to.have.length(1)
     })
     expect(await finished('task', id)).to.deep.include({
-      state: 'failed',
-      failedReason: 'the job was cancelled',
+      state: 'cancelled',
+      failedReason: 'cancelled: by the application',
     })
     expect(reasons[0]).to.include({ kind: 'cancelled' })
   })

@@ -35,7 +35,9 @@ const jobSchema = z
   .strictObject({
     id: z.string(),
     name: z.string(),
-    state: z.string().describe("BullMQ's word: waiting, prioritized, delayed, active, completed or failed"),
+    state: z
+      .string()
+      .describe("BullMQ's word: waiting, prioritized, delayed, active, completed or failed; or cancelled"),
     progress: z.unknown(),
     result: z.unknown().optional(),
     failedReason: z.string().optional(),

@@ -109,7 +109,9 @@ export class BoardQueue extends BullMQAdapter {
 /** What is retried is checked like what is asked for: it may have been written by another version, or another hand. */
 function refuseUnfitPayload(job: AnyJob, data: unknown): void {
   try {
-    checkPayload(job, parseStoredJob(data).payload)
+    const { payload, cancelled } = parseStoredJob(data)
+    if (cancelled !== undefined) throw new Error(`it was cancelled: ${cancelled}`)
+    checkPayload(job, payload)
   } catch (failure) {
     throw problem('conflict', `it can't be done again: ${(failure as Error).message}`, { cause: failure })
   }
@@ -123,7 +125,9 @@ async function refuseUpdate(): Promise<never> {
 function payloadOf(data: unknown): unknown {
   if (typeof data !== 'object' || data === null || !('payload' in data)) return data
   const { payload, ...origin } = data
-  const ours = Object.keys(origin).every((field) => ['by', 'schedule', 'tick'].includes(field))
+  const ours = Object.keys(origin).every((field) =>
+    ['by', 'behalf', 'schedule', 'tick', 'cancelled'].includes(field),
+  )
   return ours ? payload : data
 }
 
