@@ -43,9 +43,29 @@ export function shadowsAmong(routes: readonly Route[], application: readonly Rou
     return `${name(special)} would shadow the server's ${name(general)}: rename it`
   }
 
-  return routes
-    .flatMap((later, index) => routes.slice(0, index).map((earlier) => conflict(earlier, later)))
-    .filter((problem) => problem !== null)
+  // Of the server's own routes only those of one shape contradict each other, and there are hundreds of them: each is
+  // compared with the application's, and with those of its shape.
+  const before: Route[] = []
+  const ownBefore: Route[] = []
+  const shapes = new Map<string, Route[]>()
+  const problems: (string | null)[] = []
+  for (const later of routes) {
+    const shape = shapeOf(later)
+    const alike = shapes.get(shape) ?? []
+    const rivals = own.has(later) ? before : [...ownBefore, ...alike.filter((route) => !own.has(route))]
+    for (const earlier of rivals) problems.push(conflict(earlier, later))
+    before.push(later)
+    if (own.has(later)) ownBefore.push(later)
+    shapes.set(shape, [...alike, later])
+  }
+  return problems.filter((problem) => problem !== null)
+}
+
+/** The same for routes that answer the same paths: `GET /jobs/:` for `/jobs/:name` and `/jobs/:id`. */
+function shapeOf({ method, path }: Route): string {
+  const segments = segmentsOf(path).map((segment) => (isParameter(segment) ? ':' : segment))
+  const rest = segments.findIndex(isRest)
+  return `${method} /${(rest === -1 ? segments : [...segments.slice(0, rest), '*']).join('/')}`
 }
 
 /** `narrower`: each path of the one is also a path of the other. `ambiguous`: some are, and others on both sides are not. */
