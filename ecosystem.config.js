@@ -57,7 +57,7 @@ const webWorkers = {
 const jobWorkers = {
   ...common,
   name: 'lockstep-jobs',
-  script: 'dist/workers/main.js',
+  script: 'dist/bundle/workers/main.js',
   exec_mode: 'fork',
   kill_timeout: jobGraceMs + 2_000,
 }

@@ -8,8 +8,8 @@ import { isAbsolute, join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 const [command, ...rest] = process.argv.slice(2)
-const built = join(import.meta.dirname, '..', 'dist', 'server')
-const cli = join(built, 'cli', 'main.js')
+const built = join(import.meta.dirname, '..', 'dist')
+const cli = join(built, 'server', 'cli', 'main.js')
 const start = join(import.meta.dirname, 'start.js')
 const dev = join(import.meta.dirname, 'dev.js')
 const output = join(import.meta.dirname, 'bootstrap', 'build-output.js')
@@ -19,7 +19,7 @@ if (command === 'dev' && isStart(rest) && existsSync(dev)) {
   else await import(pathToFileURL(dev).href)
 } else if (command === 'start' && isStart(rest)) {
   // An image has the build alone.
-  const main = existsSync(start) ? start : join(built, 'main.js')
+  const main = existsSync(start) ? start : join(built, 'bundle', 'server', 'main.js')
   if (rest.length === 0 && !isHere() && !isNamed()) refuseWithoutFile('start')
   else await import(pathToFileURL(main).href)
 } else if (existsSync(cli)) {

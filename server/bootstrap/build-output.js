@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
+import { bundle } from './bundle.js'
 import { SetUpProblem } from './problem.js'
 import { runTool } from './run-tool.js'
 import { withSetUpLock } from './set-up-lock.js'
@@ -44,6 +45,7 @@ export async function ensureBuilt(root, { rebuild = false } = {}) {
       await compile(root, draft)
       pointDeclarationsAtJavaScript(draft)
       copyAssets(root, draft)
+      await bundle(root, draft)
       writeFileSync(join(draft, releaseName), String(await releaseOf(root, stamp)))
       writeFileSync(join(draft, stampName), stamp)
       replaceOutput(root, draft)

@@ -22,7 +22,7 @@ export async function setUp({ production, rebuild = false }) {
     const needsCompiler = !production || rebuild || !isBuilt(root)
     await ensureInstalled(root, { development: needsCompiler })
     await ensureBuilt(root, { rebuild })
-    return pathToFileURL(join(root, 'dist', 'server', 'main.js')).href
+    return pathToFileURL(join(root, 'dist', 'bundle', 'server', 'main.js')).href
   } catch (failure) {
     if (failure instanceof SetUpProblem) console.error(failure.message)
     // Tidied up by now: we die of the signal as if it had never been caught.

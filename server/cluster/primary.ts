@@ -32,8 +32,8 @@ import { workerStatuses } from './supervision/worker-status.ts'
 
 export interface PrimaryOptions {
   readonly config: Config
-  /** The programs that workers run. */
-  readonly programs: { readonly web: string; readonly jobs: string }
+  /** The programs that workers run, and what Node is told for them. */
+  readonly programs: { readonly web: string; readonly jobs: string; readonly nodeArgs: readonly string[] }
   /** Where programs are looked for, in the form of PATH. */
   readonly searchPath: string
   /** The module that workers load; null: the built-in application. */
@@ -87,11 +87,12 @@ export function createPrimary({
       ...(application === null ? {} : applicationEnvironment(application)),
     }
     const kinds: WorkerKind[] = [
-      { role: 'web', count: config.workers.web, exec: programs.web, env },
+      { role: 'web', count: config.workers.web, exec: programs.web, nodeArgs: programs.nodeArgs, env },
       {
         role: 'jobs',
         count: config.workers.jobs,
         exec: programs.jobs,
+        nodeArgs: programs.nodeArgs,
         env,
         graceMs: config.jobGraceMs,
       },

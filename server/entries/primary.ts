@@ -43,7 +43,8 @@ export async function runPrimary(entry: Entry, { env, args, main }: PrimaryEntry
   })
   readEnvFile()
   const file = applicationFile(env) ?? args.find((word) => word !== 'start' && word !== 'dev') ?? null
-  const application = file === null ? null : await inspect(file, { main, env })
+  const nodeArgs = nodeArgsFor(main)
+  const application = file === null ? null : await inspect(file, { main, nodeArgs, env })
   const config = loadConfig(env, {
     cpus: availableCpus(),
     cwd: process.cwd(),
@@ -58,7 +59,11 @@ export async function runPrimary(entry: Entry, { env, args, main }: PrimaryEntry
   const primary = createPrimary({
     config,
     application: file,
-    programs: { web: main, jobs: path.join(main, '..', '..', 'workers', `main${path.extname(main)}`) },
+    programs: {
+      web: main,
+      jobs: path.join(main, '..', '..', 'workers', `main${path.extname(main)}`),
+      nodeArgs,
+    },
     searchPath: env['PATH'] ?? '',
     log,
     say: (text) => void process.stdout.write(text),
@@ -115,6 +120,15 @@ export async function runPrimary(entry: Entry, { env, args, main }: PrimaryEntry
   })
 }
 
+/**
+ * What Node is told in the processes that load an application. Where they run the bundle, `import 'lockstep'` must find
+ * the same bundle: else each process would load, and hold, the server's modules twice.
+ */
+function nodeArgsFor(main: string): string[] {
+  const bundled = path.basename(path.join(main, '..', '..')) === 'bundle'
+  return bundled ? [...process.execArgv, '--conditions=lockstep-bundle'] : process.execArgv
+}
+
 /** In development a saved change brings in new workers; while it is broken the old ones serve on. */
 function reloadOnChange(file: string | null, main: string, reload: () => void, log: Logger): Service {
   const root = path.join(main, '..', '..')
@@ -135,10 +149,10 @@ function reloadOnChange(file: string | null, main: string, reload: () => void, l
 /** Throws a `ConfigurationError` with everything that is wrong with the application and its variables, ours included. */
 async function inspect(
   file: string,
-  { main, env }: Pick<PrimaryEntry, 'main' | 'env'>,
+  { main, nodeArgs, env }: Pick<PrimaryEntry, 'main' | 'env'> & { nodeArgs: readonly string[] },
 ): Promise<ApplicationSummary> {
   const program = path.join(main, '..', 'entries', `check${path.extname(main)}`)
-  const { summary, problems } = await checkInChild({ program, file, env })
+  const { summary, problems } = await checkInChild({ program, nodeArgs, file, env })
   if (summary === null || problems.length > 0) throw new ConfigurationError(problems)
   return summary
 }

@@ -29,10 +29,9 @@ export function brokenness(declaration: unknown): string | null {
   return typeof broken === 'string' ? broken : null
 }
 
-/** ` (app.js:12)`: the innermost frame outside this directory. The first frame is `declare`, in the source or the build. */
+/** ` (app.js:12)`: below `declare` and the function of ours that called it, whichever files those are built into. */
 function writtenAt(stack: string | undefined): string {
-  const [own, ...callers] = placesIn(stack)
-  const place = callers.find(({ file }) => path.dirname(file) !== path.dirname(own?.file ?? ''))
+  const [, , place] = placesIn(stack)
   return place === undefined ? '' : ` (${path.basename(place.file)}:${place.line})`
 }
 

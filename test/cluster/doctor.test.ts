@@ -13,7 +13,7 @@ import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { loadConfig } from '../../shared/config/config.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { asAnotherUser, closedMode } from '../support/another-user.ts'
-import { builtMain, startCluster } from '../support/cluster.ts'
+import { startCluster } from '../support/cluster.ts'
 import { eventually } from '../support/eventually.ts'
 import { startCollector } from '../support/collector.ts'
 import { freePort } from '../support/free-port.ts'
@@ -246,7 +246,7 @@ describe('the doctor', function () {
   })
 
   describe('as a command', () => {
-    const program = path.join(path.dirname(builtMain), 'cli', 'main.js')
+    const program = path.join(import.meta.dirname, '..', '..', 'dist', 'server', 'cli', 'main.js')
 
     async function run(
       args: string[],

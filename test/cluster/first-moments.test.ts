@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { spawn, spawnSync } from 'node:child_process'
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { trackChild } from '../support/children.ts'
@@ -34,24 +34,24 @@ describe('the first moments of a process', function () {
     return { code, signal, output: () => output }
   }
 
-  /** Loads a module of the program slowly, and says so. */
+  /** Loads a file of the program slowly, and says so. */
   const slowly = (name: string) => {
     const loader =
-      `export async function load(url, context, next) { if (url.endsWith('/${name}')) { ` +
+      `export async function load(url, context, next) { if (url.includes('/${name}')) { ` +
       `process._rawDebug('loading'); await new Promise((resolve) => setTimeout(resolve, 1000)) } ` +
       `return next(url, context) }`
     const register = `import { register } from 'node:module'; register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(loader)}))`
     return ['--import', `data:text/javascript,${encodeURIComponent(register)}`]
   }
 
-  for (const [what, file] of [
-    ['the server', builtMain],
-    ['a job worker', path.join(builtMain, '..', '..', 'workers', 'main.js')],
+  for (const [what, file, loaded] of [
+    ['the server', builtMain, 'chunks/primary-'],
+    ['a job worker', path.join(builtMain, '..', '..', 'workers', 'main.js'), 'chunks/run-job-worker-'],
   ] as const) {
     it(`do not let a reload that comes too early end ${what}`, async () => {
       const cwd = await mkdtemp(path.join(tmpdir(), 'lockstep-early-'))
       cleanUp(() => rm(cwd, { recursive: true, force: true }))
-      const { code, signal } = await signalled([...slowly('shared/config/config.js'), file], cwd, 'loading')
+      const { code, signal } = await signalled([...slowly(loaded), file], cwd, 'loading')
       // It came as far as its configuration, which is wrong.
       expect({ code, signal }).to.deep.equal({ code: 78, signal: null })
     })
@@ -75,11 +75,19 @@ describe('the first moments of a process', function () {
     // Stands in for the compiler.
     const compiler =
       `const { mkdirSync, writeFileSync } = require('node:fs')\n` +
+      `const { dirname } = require('node:path')\n` +
       `const out = process.argv[process.argv.indexOf('--outDir') + 1]\n` +
-      `setTimeout(() => { mkdirSync(out + '/server', { recursive: true }); ` +
-      `writeFileSync(out + '/server/main.js', "console.log('it runs'); process.disconnect()") }, 1000)`
+      `const write = (name, code) => { ` +
+      `mkdirSync(dirname(out + name), { recursive: true }); writeFileSync(out + name, code) }\n` +
+      `setTimeout(() => { ` +
+      `for (const name of ['/server/entries/check.js', '/workers/main.js', '/shared/app/index.js']) write(name, ''); ` +
+      `write('/server/main.js', "console.log('it runs'); process.disconnect()") }, 1000)`
     await write('node_modules/typescript/package.json', '{"type":"commonjs"}')
     await write('node_modules/typescript/bin/tsc', compiler)
+    await symlink(
+      path.join(repository, 'node_modules', 'esbuild'),
+      path.join(root, 'node_modules', 'esbuild'),
+    )
     const started = await signalled([path.join(root, 'server', 'start.js')], root, 'Building ...')
     expect(started.output()).to.contain('it runs')
     expect({ code: started.code, signal: started.signal }).to.deep.equal({ code: 0, signal: null })

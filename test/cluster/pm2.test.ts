@@ -160,7 +160,7 @@ describe('pm2', function () {
       })
       expect(await pidsOf('lockstep')).to.deep.equal(primary)
 
-      const module = path.join(deployment.root, 'dist', 'server', 'web', 'worker.js')
+      const module = path.join(deployment.root, 'dist', 'bundle', 'server', 'main.js')
       const good = await readFile(module, 'utf8')
       const reloaded = await workerPids()
       await writeFile(module, 'throw new Error("this build is broken")\n')

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { appendFile, copyFile, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { trackChild } from '../support/children.ts'
 
 /** Stands for the server: what matters here is that it is reached, and that the process is its own. */
@@ -26,6 +26,10 @@ describe('npm start in a fresh checkout', function () {
     await copyFile('server/start.js', join(root, 'server', 'start.js'))
     await mkdir(join(root, 'shared', 'lua'), { recursive: true })
     await writeFile(join(root, 'server', 'main.ts'), main)
+    for (const entry of ['server/entries/check.ts', 'workers/main.ts', 'shared/app/index.ts']) {
+      await mkdir(dirname(join(root, entry)), { recursive: true })
+      await writeFile(join(root, entry), 'export {}\n')
+    }
     await writeFile(join(root, 'shared', 'greeting.ts'), `export const greeting: string = 'hello'\n`)
     await writeFile(join(root, 'shared', 'lua', 'one.lua'), 'return 1\n')
   })

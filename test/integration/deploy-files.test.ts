@@ -150,7 +150,7 @@ describe('the files for deployment', () => {
     ]
     expect(started).to.have.length(3)
     for (const program of started) {
-      const source = program.replace(/^dist\//, '').replace(/\.js$/, '.ts')
+      const source = program.replace(/^dist\/(bundle\/)?/, '').replace(/\.js$/, '.ts')
       expect(existsSync(path.join(root, source)), program).to.equal(true)
     }
   })

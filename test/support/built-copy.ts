@@ -1,12 +1,14 @@
 import { cp, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { builtMain } from './cluster.ts'
 
-const built = path.join(path.dirname(builtMain), '..')
-const root = path.join(built, '..')
+const root = path.join(import.meta.dirname, '..', '..')
+const built = path.join(root, 'dist')
 
-/** The built server in a place of its own, so that a test may deploy another build under it. */
+/**
+ * The built server in a place of its own, so that a test may deploy another build under it: that of single files, in
+ * which one module can be replaced.
+ */
 export interface BuiltCopy {
   readonly mainPath: string
   /** Replaces one compiled module, such as `server/web/app.js`. */

@@ -9,7 +9,8 @@ import { eventually } from './eventually.ts'
 import { serverCache, testRedisServer } from './redis.ts'
 import { recordOutput, recordSecret } from './run-records.ts'
 
-export const builtMain = path.join(import.meta.dirname, '..', '..', 'dist', 'server', 'main.js')
+const dist = path.join(import.meta.dirname, '..', '..', 'dist')
+export const builtMain = path.join(dist, 'bundle', 'server', 'main.js')
 
 export const admin = { email: 'admin@example.com', password: 'seven-Lanterns-over-the-9th-bridge' }
 

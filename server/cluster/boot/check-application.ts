@@ -5,6 +5,8 @@ import type { CheckedApplication } from '../../entries/check-application.ts'
 export interface CheckInChild {
   /** The module of the child. */
   readonly program: string
+  /** What Node is told in the child. */
+  readonly nodeArgs: readonly string[]
   readonly file: string
   readonly env: Environment
 }
@@ -12,8 +14,17 @@ export interface CheckInChild {
 const withinMs = 60_000
 
 /** What is wrong with the application, from a process that loads it and ends: this one must not. */
-export async function checkInChild({ program, file, env }: CheckInChild): Promise<CheckedApplication> {
-  const child = fork(program, [file], { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+export async function checkInChild({
+  program,
+  nodeArgs,
+  file,
+  env,
+}: CheckInChild): Promise<CheckedApplication> {
+  const child = fork(program, [file], {
+    env,
+    execArgv: [...nodeArgs],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
   return new Promise((resolve) => {
     const patience = setTimeout(() => child.kill('SIGKILL'), withinMs)
     let answer: CheckedApplication | null = null

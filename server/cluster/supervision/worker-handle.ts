@@ -14,6 +14,8 @@ import { closeUntaken } from './untaken-connections.ts'
 /** A program to run as a worker. */
 export interface WorkerProgram {
   readonly exec: string
+  /** What Node is told; left out: what this process was told. */
+  readonly nodeArgs?: readonly string[]
   /** Beside the environment of this process; `undefined` takes a variable away. */
   readonly env: Readonly<Record<string, string | undefined>>
   /** How large its heap may grow; null: as Node decides. */
@@ -68,8 +70,9 @@ export class WorkerHandle {
     options: ForkOptions,
   ): WorkerHandle {
     const assignment = { ...place, instance: randomBytes(9).toString('base64url') }
+    const { nodeArgs = process.execArgv } = program
     const heap = program.heapMb ? [`--max-old-space-size=${program.heapMb}`] : []
-    cluster.setupPrimary({ exec: program.exec, args: [], execArgv: [...process.execArgv, ...heap] })
+    cluster.setupPrimary({ exec: program.exec, args: [], execArgv: [...nodeArgs, ...heap] })
     const worker = cluster.fork({ ...program.env, ...assignmentEnvironment(assignment) })
     closeUntaken(worker)
     return new WorkerHandle(worker, assignment, options)
