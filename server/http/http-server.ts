@@ -1,18 +1,16 @@
 /**
- * The HTTP server of a worker: its bounds, what it says to those who do not speak HTTP, and how it stops without
- * losing a request. `server.close()` alone would: it cuts idle connections at once, and the next request of one
- * of them may be on the wire. So stopping goes in steps: no new connections; every answer from now on says
- * `Connection: close`; connections that stay idle are closed after a while; and all of them at the deadline.
+ * The HTTP server of a worker: its bounds, and what it says to those who do not speak HTTP. It stops without losing a
+ * request (connections.ts).
  */
-import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
-import { Server as NetServer, type AddressInfo, type Socket } from 'node:net'
+import { createServer, type RequestListener, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Logger } from '../../shared/telemetry/log.ts'
-import { remaining, type Deadline, type Service } from '../../shared/kernel/lifecycle.ts'
+import type { Deadline, Service } from '../../shared/kernel/lifecycle.ts'
 import { addressKey } from '../../shared/limits/address.ts'
 import { createSparingWarning } from '../../shared/telemetry/sparing-log.ts'
 import { answerProblem } from './answer-problem.ts'
-import { endConnection, keepForNext } from './end-connection.ts'
+import { usualIdleGraceMs, watchConnections } from './connections.ts'
 import { serveUpgrades } from './upgrades.ts'
 import { createFairTurns, type usualTurns } from './fair-turns.ts'
 import { clientAddress } from './forwarded.ts'
@@ -53,7 +51,7 @@ const usualBounds = {
   requireHostHeader: false,
   noDelay: true,
   /** While stopping, how long an idle connection may still send a request. */
-  idleGraceMs: 2_000,
+  idleGraceMs: usualIdleGraceMs,
 }
 
 /** None: Node would drop what comes after 2,000 headers without a word. `maxHeaderSize` bounds them. */
@@ -62,9 +60,6 @@ const maxHeadersCount = 0
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const { handler, host, port, log, onFatal, trustProxy = 0 } = options
   const { idleGraceMs, ...bounds } = { ...usualBounds, ...options.bounds }
-  /** The answer to the last request of each connection, under way or not; undefined where nothing was asked yet. */
-  const answers = new Map<Socket, ServerResponse | undefined>()
-  let stopping = false
   let stopped: Promise<void> | null = null
 
   const warn = createSparingWarning(log)
@@ -77,41 +72,31 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   })
 
   const serve: RequestListener = (req, res) => {
-    if (stopping) keepForNext(answers.get(req.socket))
-    answers.set(req.socket, res)
-    if (stopping) endConnection(req.socket, answers, idleGraceMs)
+    connections.asked(req, res)
     turns.serve(req, res)
   }
 
   const server = createServer(bounds, serve)
+  const connections = watchConnections(server, idleGraceMs)
   server.maxHeadersCount = maxHeadersCount
   // An expectation that nobody knows may be ignored; Node would answer it with a bare 417.
   server.on('checkExpectation', serve)
   // Node would hang up without a word. It leaves the connection to us, its errors too.
   server.on('connect', (req, socket) => {
     socket.on('error', () => socket.destroy())
-    refuse(noTunnels, socket, answers.get(req.socket))
+    refuse(noTunnels, socket, connections.lastAnswer(req.socket))
   })
-  server.on('connection', (socket) => {
-    turns.open(socket)
-    answers.set(socket, undefined)
-    socket.once('close', () => answers.delete(socket))
-  })
-  if (options.upgrades) serveUpgrades(server, handler, (socket) => answers.delete(socket))
+  server.on('connection', turns.open)
+  if (options.upgrades) serveUpgrades(server, handler, connections.left)
   server.on('clientError', (fault: NodeJS.ErrnoException, socket) => {
     log.debug({ code: fault.code }, 'a client does not speak HTTP')
     if (fault.code === 'ECONNRESET') socket.destroy()
-    else refuse(problemOf(fault), socket, answers.get(socket as Socket))
+    else refuse(problemOf(fault), socket, connections.lastAnswer(socket as Socket))
   })
 
   async function drain(deadline: Deadline): Promise<void> {
-    stopping = true
-    const closed = stopListening(server)
-    for (const socket of answers.keys()) endConnection(socket, answers, idleGraceMs)
-    const finalCut = setTimeout(() => server.closeAllConnections(), remaining(deadline))
-    await closed
+    await connections.drain(deadline)
     turns.stop()
-    clearTimeout(finalCut)
     // Only now, since it cuts idle connections: ends the timer that watches for slow clients.
     server.close()
   }
@@ -136,13 +121,6 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       await (stopped ??= drain(deadline))
     },
   }
-}
-
-/** Refuses new connections and leaves the others alone; resolves when the last of them has closed. */
-function stopListening(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    NetServer.prototype.close.call(server, () => resolve())
-  })
 }
 
 /** Answers bytes that are not a request, and hangs up: what follows them can't be told apart either. */
