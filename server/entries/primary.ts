@@ -4,7 +4,7 @@ import { loadConfig } from '../../shared/config/config.ts'
 import type { Environment } from '../../shared/config/environment.ts'
 import { ConfigurationError, messageOf } from '../../shared/kernel/errors.ts'
 import { codeOf } from '../../shared/process/run-worker.ts'
-import { exitCode, type Entry } from '../../shared/process/entry.ts'
+import type { Entry } from '../../shared/process/entry.ts'
 import { applicationFile } from '../../shared/process/assignment.ts'
 import { readEnvFile } from '../../shared/process/env-file.ts'
 import type { Service } from '../../shared/kernel/lifecycle.ts'
@@ -12,16 +12,10 @@ import { createLogger, type Logger } from '../../shared/telemetry/log.ts'
 import { problemsText } from '../cluster/boot/announcements.ts'
 import { availableCpus } from '../cluster/boot/available-cpus.ts'
 import { checkInChild } from '../cluster/boot/check-application.ts'
+import { obeySignals } from '../cluster/obey-signals.ts'
 import { createPrimary } from '../cluster/primary.ts'
 import { watchSources } from '../cluster/watch-sources.ts'
 import type { ApplicationSummary } from './check-application.ts'
-
-/** What the primary has after the grace of its workers, to stop Redis and itself. */
-const closingMs = 5_000
-/** One Ctrl-C under `npm start` may arrive twice: npm passes on the signal that the terminal sent to all of us. */
-const echoMs = 300
-/** What a broken process has to let go of its requests. */
-const brokenGraceMs = 2_000
 
 const notForked =
   'Another program forked this as a worker of its own, but the server forks its workers by itself. ' +
@@ -69,54 +63,29 @@ export async function runPrimary(entry: Entry, { env, args, main }: PrimaryEntry
     say: (text) => void process.stdout.write(text),
   })
 
-  let ending = false
-  let endingSince = 0
-  /** Of several reasons to end, the most urgent is told. */
-  let outcome: number = exitCode.stopped
-  async function end(code: number, graceMs: number): Promise<void> {
-    ending = true
-    outcome = Math.max(outcome, code)
-    await entry.stopWithin(graceMs, primary.stop).catch((err: unknown) => {
-      log.error({ err }, 'the server did not stop cleanly')
-      outcome = Math.max(outcome, exitCode.failed)
-    })
-    log.info('stopped')
-    entry.exit(outcome)
-  }
-
-  function endGracefully(signal: NodeJS.Signals): void {
-    if (ending) return
-    endingSince = performance.now()
-    log.info({ signal, drainDelayMs: config.drainDelayMs, graceMs: config.graceMs }, 'stopping')
-    if (pretty && signal === 'SIGINT') process.stdout.write('\n  Ctrl-C once more stops at once.\n\n')
-    void end(exitCode.stopped, primary.stopMs + closingMs)
-  }
-  process.on('SIGTERM', endGracefully)
-  process.on('SIGINT', (signal) => {
-    if (!ending) return endGracefully(signal)
-    if (performance.now() - endingSince < echoMs) return
-    log.warn('stopping at once')
-    void end(exitCode.interrupted, 0)
+  const obeying = obeySignals(entry, {
+    stop: primary.stop,
+    stopMs: primary.stopMs,
+    reload: primary.reload,
+    addWebWorkers: primary.addWebWorkers,
+    facts: { drainDelayMs: config.drainDelayMs, graceMs: config.graceMs },
+    onTerminal: pretty,
+    log,
   })
-
-  process.on('SIGHUP', primary.reload)
-  process.on('SIGUSR2', primary.reload)
-  process.on('SIGTTIN', () => primary.addWebWorkers(1))
-  process.on('SIGTTOU', () => primary.addWebWorkers(-1))
 
   try {
     await primary.start()
   } catch (cause) {
     // Stopped by a signal while starting: the handler of the signal ends the process.
-    if (!ending) throw cause
+    if (!obeying.isEnding) throw cause
   }
-  if (args.includes('dev') && !ending) {
+  if (args.includes('dev') && !obeying.isEnding) {
     const sources = reloadOnChange(file, main, primary.reload, log)
     await sources.start()
   }
   entry.onFatal((cause) => {
     log.fatal({ err: cause }, 'the primary broke and ends')
-    void end(exitCode.failed, brokenGraceMs)
+    obeying.endBroken()
   })
 }
 
