@@ -35,6 +35,6 @@ export function listeningText(url: string, workers: number, email: string): stri
 }
 
 /** A failed start, for people. */
-export function problemsText(problems: readonly string[]): string {
-  return `\nLockstep can't start:\n${problems.map((problem) => `  - ${problem}\n`).join('')}\n`
+export function problemsText(problems: readonly string[], what = 'Lockstep'): string {
+  return `\n${what} can't start:\n${problems.map((problem) => `  - ${problem}\n`).join('')}\n`
 }

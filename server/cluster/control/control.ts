@@ -24,7 +24,8 @@ export interface ControlParts {
   readonly recent: Pick<Recent, 'everyMs' | 'workers'>
   /** The name of this host. */
   readonly host: string
-  readonly redis: ControlResults['redis']
+  /** Where Redis is; null: this primary has nothing to do with one. */
+  readonly redis: ControlResults['redis'] | null
   /** Why there must not be so many web workers, or null. */
   readonly objection: (web: number) => Promise<string | null>
   readonly log: Logger
@@ -66,7 +67,7 @@ export function createControl(parts: ControlParts): Control {
           operations: operations.list(),
         } satisfies ControlResults['overview'])
       case 'redis':
-        return done(redis)
+        return redis === null ? refusal('invalid', 'this primary knows of no Redis') : done(redis)
       case 'reload':
         return begun(
           request,
