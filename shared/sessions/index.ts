@@ -9,6 +9,26 @@ export {
   type SessionService,
 } from './create-sessions.ts'
 export {
+  koaSessions,
+  type KoaSessions,
+  type KoaSessionsOptions,
+  type SessionsContext,
+  type SessionsMiddleware,
+} from './koa.ts'
+export type {
+  Auth,
+  AuthIdentity,
+  AuthUser,
+  ListedSession,
+  SignedIn,
+  SignInOptions,
+  SignInResult,
+  Verified,
+  Verify,
+} from './koa-auth.ts'
+export * from './user-profile.ts'
+export { SessionFault, type SessionFaultCode } from './session-fault.ts'
+export {
   openSessions,
   type OpenSessions,
   type OpenSessionsOptions,
@@ -30,5 +50,8 @@ export type {
   SubjectUpdate,
 } from './sessions.ts'
 export { isWellFormedToken } from './token.ts'
+export { ambiguous, cookieCleared, cookieWith, readCookie, sessionCookieName } from './http/cookie.ts'
+export { bearerToken, shownUserAgent } from './http/credential.ts'
+export { changesSomething, crossSite, type CrossSite } from './http/cross-site.ts'
 export type { GivenRedis, RedisClient } from '../domain/given-redis.ts'
 export { ConfigurationError, NotStarted, Unavailable } from '../kernel/errors.ts'

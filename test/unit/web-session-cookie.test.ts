@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { readCookie, sessionCookieName } from '../../server/web/features/auth/session-cookie.ts'
+import { readCookie } from '../../server/web/features/auth/session-cookie.ts'
+import { sessionCookieName } from '../../shared/sessions/index.ts'
 
 describe('The session cookie', () => {
   const cases: [header: string | undefined, value: string | null][] = [

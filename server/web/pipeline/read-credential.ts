@@ -1,6 +1,6 @@
-import { isWellFormedToken } from '../../../shared/sessions/token.ts'
 import type { AppMiddleware } from '../../../shared/app/context.ts'
-import { readCookie, sessionCookieName } from '../features/auth/session-cookie.ts'
+import { bearerToken, isWellFormedToken, sessionCookieName } from '../../../shared/sessions/index.ts'
+import { readCookie } from '../features/auth/session-cookie.ts'
 
 /**
  * Notes what the request shows as proof of a session, without asking whether it is one. A Bearer token decides
@@ -10,7 +10,7 @@ export function readCredentials(): AppMiddleware {
   return function readCredential(ctx, next) {
     const { state } = ctx
     const { authorization, cookie } = ctx.req.headers
-    const bearer = authorization === undefined ? null : bearerToken(authorization)
+    const bearer = bearerToken(authorization)
     const presented = bearer ?? readCookie(cookie, sessionCookieName(state.secure))
     if (presented !== null) {
       state.credential = bearer === null ? 'cookie' : 'bearer'
@@ -18,9 +18,4 @@ export function readCredentials(): AppMiddleware {
     }
     return next()
   }
-}
-
-/** What follows `Bearer`, or null for other schemes, which are somebody else's business (a proxy's, say). */
-function bearerToken(authorization: string): string | null {
-  return /^bearer(?:$| )/i.test(authorization) ? authorization.slice(6).trim() : null
 }

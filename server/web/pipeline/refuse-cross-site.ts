@@ -1,6 +1,7 @@
 import type { AppContext, AppMiddleware } from '../../../shared/app/context.ts'
 import { requestOrigin } from '../../http/forwarded.ts'
 import { problem } from '../../../shared/app/problem.ts'
+import { changesSomething, crossSite, type CrossSite } from '../../../shared/sessions/index.ts'
 
 /**
  * Refuses what another site makes a browser do with the cookie of somebody who is signed in here. Browsers say
@@ -23,26 +24,19 @@ export function refuseCrossSite(options: {
   }
 }
 
-function changesSomething(method: string | undefined): boolean {
-  return method !== 'GET' && method !== 'HEAD' && method !== 'OPTIONS'
-}
-
 function requireOwnOrigin(
   ctx: AppContext,
   { trustProxy, publicOrigin }: Parameters<typeof refuseCrossSite>[0],
 ): void {
-  const { origin, 'sec-fetch-site': site } = ctx.req.headers
-  if (site !== undefined) {
-    if (site === 'same-origin') return
-    throw problem('csrf', 'requests with the session cookie that change something must come from this origin')
-  }
-  if (origin === undefined) {
-    throw problem(
-      'csrf',
-      'a request with the session cookie that changes something needs the header Sec-Fetch-Site: same-origin ' +
-        'or a matching Origin; programs better use Authorization: Bearer',
-    )
-  }
-  if (origin === publicOrigin || origin === requestOrigin(ctx.req, trustProxy)) return
-  throw problem('csrf', 'the Origin of the request is not this site')
+  const isOwn = (origin: string) => origin === publicOrigin || origin === requestOrigin(ctx.req, trustProxy)
+  const reason = crossSite(ctx.req, isOwn)
+  if (reason !== null) throw problem('csrf', reasons[reason])
+}
+
+const reasons: Readonly<Record<CrossSite, string>> = {
+  'foreign-site': 'requests with the session cookie that change something must come from this origin',
+  'foreign-origin': 'the Origin of the request is not this site',
+  unknown:
+    'a request with the session cookie that changes something needs the header Sec-Fetch-Site: same-origin ' +
+    'or a matching Origin; programs better use Authorization: Bearer',
 }

@@ -1,7 +1,12 @@
 import { z } from 'zod'
 import type { CheckedIdentity } from '../../../../shared/accounts/checked-identity.ts'
 import type { EffectiveAccounts } from '../../../../shared/accounts/effective-account.ts'
-import type { Created, Sessions, Subject } from '../../../../shared/sessions/sessions.ts'
+import {
+  shownUserAgent,
+  type Created,
+  type Sessions,
+  type Subject,
+} from '../../../../shared/sessions/index.ts'
 import type { LoginGuard } from '../../../../shared/limits/login-guard.ts'
 import type { RecordAuthEvent } from './auth-events.ts'
 import type { AppContext } from '../../../../shared/app/context.ts'
@@ -111,7 +116,11 @@ export function loginRoute(parts: LoginParts): Route {
     const created = await sessions.create(ticket, {
       subject,
       remember: body.remember,
-      device: { label: body.label ?? null, userAgent: userAgentOf(ctx), ip: ctx.state.clientIp },
+      device: {
+        label: body.label ?? null,
+        userAgent: shownUserAgent(ctx.req.headers['user-agent']),
+        ip: ctx.state.clientIp,
+      },
       endOthers: parts.endOthers,
     })
     return created.outcome === 'created' ? withOwnRoles(created, subject) : created
@@ -179,12 +188,4 @@ export function loginRoute(parts: LoginParts): Route {
     },
     handler: (ctx, { body }) => guardedLogin(ctx, body),
   })
-}
-
-const longestUserAgent = 256
-
-/** Made of what the client says: printable, and no longer than helps to recognise a device. */
-function userAgentOf(ctx: AppContext): string | null {
-  const text = ctx.req.headers['user-agent']?.replace(/[^\x20-\x7e]/g, '').slice(0, longestUserAgent)
-  return text === undefined || text === '' ? null : text
 }
