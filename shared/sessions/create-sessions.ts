@@ -18,6 +18,9 @@ import { createRevocations } from './revocations.ts'
 import { createSessionScripts } from './scripts.ts'
 import type { Identity, Sessions } from './sessions.ts'
 import type { Standings } from './standings.ts'
+import { createStored } from './stores/create-stored.ts'
+import { createStoredScripts } from './stores/stored-scripts.ts'
+import type { StoredSessions } from './stores/stored-sessions.ts'
 import { hashToken } from './token.ts'
 
 export type { SessionCacheMode } from './cache/caches.ts'
@@ -53,6 +56,8 @@ export interface SessionService extends Sessions, Standings, Service {
   setCacheMode(mode: SessionCacheMode): void
   /** Ends every session of everybody. */
   endAll(): Promise<void>
+  /** The sessions of an application's own store; see stores/. */
+  readonly stored: StoredSessions
   readonly counters: Readonly<SessionCounters>
   /** Sessions that this worker holds in memory. */
   cachedSessions(): number
@@ -76,28 +81,28 @@ const maxAgeMs = 600_000
 export function createSessions(options: SessionOptions): SessionService {
   const { redis, coherence, clock = systemClock, onInvalidated = () => {} } = options
   const touchEveryMs = Math.min(60_000, options.idleMs / 10)
-  const scripts = createSessionScripts(redis, {
+  const settings = {
     keys: coherence.keys,
     durability: coherence.durability,
     position: coherence.position,
     idleMs: options.idleMs,
+    absoluteMs: options.absoluteMs,
     touchEveryMs: Math.floor(touchEveryMs),
     longestMs: Math.max(options.absoluteMs, options.rememberAbsoluteMs),
     maxPerUser: options.maxPerUser,
     ...(options.mostDataBytes === undefined ? {} : { mostDataBytes: options.mostDataBytes }),
-  })
+  }
+  const scripts = createSessionScripts(redis, settings)
   const counters = newCounters()
+  const onLoad = () => counters.loads++
+  const onConfirmed = (count: number) => (counters.revoked += count)
+  const onUnconfirmed = () => counters.unconfirmed++
+  function onCorrupt(hash: string): void {
+    counters.corrupt++
+    options.onCorrupt?.(hash)
+  }
 
-  const authority = createAuthority({
-    scripts,
-    coherence,
-    clock,
-    onLoad: () => counters.loads++,
-    onCorrupt(hash) {
-      counters.corrupt++
-      options.onCorrupt?.(hash)
-    },
-  })
+  const authority = createAuthority({ scripts, coherence, clock, onLoad, onCorrupt })
   const { maxEntries = defaultMaxEntries } = options
   const memory = createSessionMemory({ clock, maxEntries, maxAgeMs, touchEveryMs })
   const touches = reportTouches({
@@ -121,8 +126,17 @@ export function createSessions(options: SessionOptions): SessionService {
     scripts,
     coherence,
     drop: { session: cache.invalidate, user: cache.invalidateByUser },
-    onConfirmed: (count) => (counters.revoked += count),
-    onUnconfirmed: () => counters.unconfirmed++,
+    onConfirmed,
+    onUnconfirmed,
+  })
+  const stored = createStored({
+    scripts: createStoredScripts(redis, settings),
+    coherence,
+    drop: cache.invalidate,
+    onLoad,
+    onCorrupt,
+    onConfirmed,
+    onUnconfirmed,
   })
 
   async function load(token: string, withData: boolean) {
@@ -188,6 +202,7 @@ export function createSessions(options: SessionOptions): SessionService {
     },
     setCacheMode: cache.switchTo,
     endAll: coherence.beginEpoch,
+    stored,
     counters,
     cachedSessions: () => memory.size,
   }

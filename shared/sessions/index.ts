@@ -49,6 +49,17 @@ export type {
   Subject,
   SubjectUpdate,
 } from './sessions.ts'
+export { expressSessionStore, type ExpressSessionModule } from './stores/express-session.ts'
+export { koaSessionStore, type KoaSessionStore, type KoaStoreContext } from './stores/koa-session.ts'
+export type { StoreOptions } from './stores/request-sessions.ts'
+export { RevocationUnconfirmed, SessionRefused, type Refusal } from './stores/session-refused.ts'
+export type {
+  RequestTicket,
+  StoredSession,
+  StoredSessions,
+  StoredWrite,
+  StoredWriteOutcome,
+} from './stores/stored-sessions.ts'
 export { isWellFormedToken } from './token.ts'
 export { ambiguous, cookieCleared, cookieWith, readCookie, sessionCookieName } from './http/cookie.ts'
 export { bearerToken, shownUserAgent } from './http/credential.ts'

@@ -9,6 +9,8 @@ export interface SessionKeys {
   /** `{sx}:i:` + user id: sorted set of `<session id>:<SHA-256 of the token>` by expiry. */
   readonly indexPrefix: string
   session(hash: string): string
+  /** `{sx}:g:` + SHA-256 of the id: hash of a session in an application's own store that nobody signed in to. */
+  guest(hash: string): string
   user(id: string): string
   index(userId: string): string
   /** `{sx}:e:` + user id + `:` + session id: it was ended by its id, and whoever asked for that was not answered yet. */
@@ -22,6 +24,7 @@ export function sessionKeys({ at }: Pick<CoherenceKeys, 'at'>): SessionKeys {
     userPrefix: at('u:'),
     indexPrefix: at('i:'),
     session: (hash) => at(`s:${hash}`),
+    guest: (hash) => at(`g:${hash}`),
     user: (id) => at(`u:${id}`),
     index: (userId) => at(`i:${userId}`),
     ended: (userId, sessionId) => at(`e:${userId}:${sessionId}`),

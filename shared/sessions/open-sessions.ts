@@ -13,6 +13,7 @@ import {
   type SessionService,
 } from './create-sessions.ts'
 import type { Sessions } from './sessions.ts'
+import type { StoredSessions } from './stores/stored-sessions.ts'
 
 /** How long sessions live, and how many there may be. */
 export interface SessionLifetimes {
@@ -49,6 +50,8 @@ export interface OpenSessions extends Sessions, Service {
   readonly lifetimes: Required<SessionLifetimes>
   /** The domain that these sessions are in, for parts beside them. */
   readonly domain: DomainService
+  /** What `koaSessionStore` and `expressSessionStore` are built on. */
+  readonly stored: StoredSessions
   /** Ends every session of everybody. */
   endAll(): Promise<void>
   /** Null before the start. */
@@ -121,6 +124,12 @@ export function openSessions(options: OpenSessionsOptions): OpenSessions {
     revokeUser: async (userId, kept) => use().revokeUser(userId, kept),
     rotateAndRevokeOthers: async (userId, token) => use().rotateAndRevokeOthers(userId, token),
     updateSubject: async (subject, state) => use().updateSubject(subject, state),
+    stored: {
+      ticket: () => use().stored.ticket(),
+      load: async (id) => use().stored.load(id),
+      write: async (id, write) => use().stored.write(id, write),
+      end: async (id) => use().stored.end(id),
+    },
     endAll: async () => use().endAll(),
     get counters() {
       return running?.counters ?? null

@@ -6,14 +6,13 @@ import {
   createCoherenceScripts,
   createDomainRunner,
   parseRecorded,
-  type CoherenceKeys,
-  type DomainSettings,
   type Recorded,
   type Stamp,
 } from '../coherence/index.ts'
 import { asCount, asList, asText } from '../kernel/redis/replies.ts'
 import { sessionKeys } from './keys.ts'
 import { dataFieldPrefix, parseData, parseDescription, type Description } from './replies.ts'
+import { dataBoundOf, lifetimeOf, type ScriptSettings } from './script-settings.ts'
 import type { Device, LoginTicket, SessionData, Subject } from './sessions.ts'
 
 export type Loaded =
@@ -35,34 +34,20 @@ export interface Creation {
   readonly endOthers: boolean
 }
 
-export interface ScriptSettings extends DomainSettings {
-  readonly keys: CoherenceKeys
-  readonly idleMs: number
-  /** Use is recorded at most once in this time. */
-  readonly touchEveryMs: number
-  /** The longest that any session may live: what depends on sessions must outlive it. */
-  readonly longestMs: number
-  readonly maxPerUser: number
-  /** Bound of the data that an application keeps in one session, as JSON. */
-  readonly mostDataBytes?: number
-}
-
 export type SessionScripts = ReturnType<typeof createSessionScripts>
 
 const lua = new URL('./lua/', import.meta.url)
-const dayMs = 86_400_000
 /** How long somebody who was not answered may take to ask again. */
 const unansweredMs = 3_600_000
 const listedAtOnce = 50
-const defaultMostDataBytes = 32 * 1024
 
 export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
   const { channel } = settings.keys
   const keys = sessionKeys(settings.keys)
   const run = createDomainRunner(redis, lua, settings)
   const { announce } = createCoherenceScripts(redis, settings)
-  const { mostDataBytes = defaultMostDataBytes } = settings
-  const lifetimeMs = settings.longestMs + dayMs
+  const mostDataBytes = dataBoundOf(settings)
+  const lifetimeMs = lifetimeOf(settings)
 
   return {
     /** Counts as use of the session, unless `use` is false. */

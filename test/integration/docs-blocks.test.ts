@@ -34,7 +34,16 @@ describe('the code in README and docs', function () {
     await mkdir(path.join(modules, '@types'), { recursive: true })
     await symlink(root, path.join(modules, 'lockstep'))
     await symlink(path.join(root, 'node_modules', '@types', 'node'), path.join(modules, '@types', 'node'))
-    for (const installed of ['koa', '@types/koa', '@opentelemetry']) {
+    for (const installed of [
+      'koa',
+      '@types/koa',
+      'koa-session',
+      'express',
+      '@types/express',
+      'express-session',
+      '@types/express-session',
+      '@opentelemetry',
+    ]) {
       await symlink(path.join(root, 'node_modules', installed), path.join(modules, installed))
     }
     await writeFile(path.join(directory, 'package.json'), '{ "type": "module" }')

@@ -1,0 +1,140 @@
+/**
+ * The sessions that one request deals with, for stores whose libraries only know `get`, `set` and `destroy`. What the
+ * request has read it may change; what it has made, under an id that its library has just generated, it may create;
+ * nothing else. So a session that somebody ended stays ended, however late the request saves it.
+ */
+import { isDeepStrictEqual } from 'node:util'
+import type { DataChanges, Device, SessionData } from '../sessions.ts'
+import { RevocationUnconfirmed, SessionRefused } from './session-refused.ts'
+import type { StoredSession, StoredSessions, StoredWriteOutcome } from './stored-sessions.ts'
+
+export interface StoreOptions {
+  /**
+   * Whose session it is, by its data; null or undefined for a guest's. This is how signing in and out is noticed: a
+   * session whose data begin to name a user is theirs from then on, and ends with all their sessions.
+   */
+  user(data: Readonly<SessionData>): string | number | null | undefined
+}
+
+export interface RequestSessions {
+  /** Null when there is none: it may have ended, or never existed. */
+  load(id: string): Promise<SessionData | null>
+  /** Saves what the request has changed of it, or creates it. Rejects with `SessionRefused`. */
+  save(id: string, data: SessionData): Promise<void>
+  /** Writes the fields if the session is still there, and does not mind if it is not. */
+  refresh(id: string, fields: DataChanges): Promise<void>
+  end(id: string): Promise<void>
+  /** What the request was last told of the session, for another reading of the same request. */
+  standing(id: string): StoredSession | undefined
+  adopt(id: string, standing: StoredSession): void
+}
+
+export interface RequestDependencies extends StoreOptions {
+  readonly stored: StoredSessions
+  /** Asked when something is saved. */
+  readonly device: () => Device
+}
+
+export function createRequestSessions({ stored, device, user }: RequestDependencies): RequestSessions {
+  const ticket = stored.ticket()
+  const known = new Map<string, StoredSession>()
+  /** Asked for and not there. Never created: its id came from the client. */
+  const missed = new Set<string>()
+  /** A session of this request was found to have ended: what follows from it must not live on under another id. */
+  let overtaken = false
+
+  function ownerOf(data: SessionData): string | null {
+    const owner = user(data)
+    if (owner === null || owner === undefined) return null
+    const id = String(owner)
+    if (!/^(?:string|number)$/.test(typeof owner) || id === '' || id.length > 255) {
+      throw new TypeError(
+        'user(data) must give the id of a user, at most 255 characters, or null for a guest',
+      )
+    }
+    return id
+  }
+
+  async function endOne(id: string): Promise<'ended' | 'gone'> {
+    const ended = await stored.end(id)
+    if (ended.outcome === 'unconfirmed') throw new RevocationUnconfirmed(ended.cause)
+    return ended.outcome === 'gone' ? 'gone' : 'ended'
+  }
+
+  return {
+    async load(id) {
+      const found = await stored.load(id)
+      if (!found) {
+        missed.add(id)
+        known.delete(id)
+        return null
+      }
+      known.set(id, found)
+      return structuredClone(found.data)
+    },
+
+    async save(id, given) {
+      const data = JSON.parse(JSON.stringify(given)) as SessionData
+      const before = known.get(id)
+      if (!before && (overtaken || missed.has(id))) throw new SessionRefused('session-gone')
+      const userId = ownerOf(data)
+      const changes = changesBetween(before?.data ?? {}, data)
+      const was = before ? { userId: before.userId } : 'new'
+      const outcome = await stored.write(id, { was, userId, changes, ticket, device: device() })
+      if (outcome === 'gone') {
+        overtaken = true
+        known.delete(id)
+        missed.add(id)
+      }
+      throwIfRefused(outcome)
+      known.set(id, { userId, data })
+    },
+
+    async refresh(id, fields) {
+      const before = known.get(id) ?? (await stored.load(id))
+      if (!before) return
+      const changes = JSON.parse(JSON.stringify(fields)) as SessionData
+      const { userId } = before
+      throwIfRefused(await stored.write(id, { was: { userId }, userId, changes, ticket }), 'gone is no fault')
+    },
+
+    async end(id) {
+      // One that was asked for and was not there may have ended without having been confirmed.
+      for (const other of missed) if (other !== id) await endOne(other)
+      if (!known.has(id) && !missed.has(id)) return
+      if ((await endOne(id)) === 'gone' && known.has(id)) overtaken = true
+      known.delete(id)
+      missed.add(id)
+    },
+
+    standing: (id) => known.get(id),
+    adopt: (id, standing) => void known.set(id, standing),
+  }
+}
+
+function throwIfRefused(outcome: StoredWriteOutcome, gone?: 'gone is no fault'): void {
+  switch (outcome) {
+    case 'saved':
+      return
+    case 'gone':
+      if (gone === undefined) throw new SessionRefused('session-gone')
+      return
+    case 'taken':
+      throw new TypeError('genid gave an id that a session has already: it must never give one twice')
+    case 'superseded':
+      throw new SessionRefused('sign-in-superseded')
+    case 'disabled':
+      throw new SessionRefused('user-disabled')
+    case 'too-large':
+      throw new SessionRefused('session-data-too-large')
+  }
+}
+
+function changesBetween(before: SessionData, after: SessionData): DataChanges {
+  const changes: Record<string, unknown> = {}
+  for (const [field, value] of Object.entries(after)) {
+    if (!isDeepStrictEqual(before[field], value)) changes[field] = value
+  }
+  for (const field of Object.keys(before)) if (!(field in after)) changes[field] = undefined
+  return changes
+}
