@@ -177,17 +177,45 @@ export function createAccountStore(
 
     findByEmail: (email) => findBy('email_key', emailKey(email)),
 
-    async list({ after, limit }) {
+    async list({ after, limit, search = '' }) {
       if (!Number.isInteger(limit) || limit < 1) throw new RangeError('limit must be a whole number above 0')
       if (after !== undefined) storable('after', after)
+      if (!mayBeStored(search)) return []
       const rows = await db()
         .selectFrom('accounts')
         .select([...accountColumns, 'email_key'])
         .where('email_key', '>', after === undefined ? '' : emailKey(after))
+        .$if(search !== '', (query) => {
+          const [typed, lowered] = [containing(search), containing(lowerLetters(search))]
+          return query.where(
+            sql<boolean>`(email_key like ${lowered} escape '!' or name like ${typed} escape '!' or lower(name) like ${lowered} escape '!')`,
+          )
+        })
         .orderBy('email_key')
         .limit(limit)
         .execute()
       return rows.map(listedAccountOf)
+    },
+
+    async findListed(id) {
+      if (!mayBeStored(id)) return null
+      const row = await db()
+        .selectFrom('accounts')
+        .select([...accountColumns, 'email_key'])
+        .where('id', '=', id)
+        .executeTakeFirst()
+      return row ? listedAccountOf(row) : null
+    },
+
+    async emailsOf(ids) {
+      const wanted = [...new Set(ids)].filter(mayBeStored)
+      if (wanted.length === 0) return new Map()
+      const rows = await db()
+        .selectFrom('accounts')
+        .select(['id', 'email'])
+        .where('id', 'in', wanted)
+        .execute()
+      return new Map(rows.map(({ id, email }) => [id, email]))
     },
 
     async has(id) {
@@ -392,4 +420,14 @@ function columnsOf({ name, roles, disabled, emailVerified, tier }: AccountChange
 
 function rolesText(roles: readonly Role[]): string {
   return JSON.stringify([...new Set(roles)])
+}
+
+/** The pattern of texts that contain this one. */
+function containing(text: string): string {
+  return `%${text.replace(/[!%_]/g, '!$&')}%`
+}
+
+/** SQLite lowers no letters but those from A to Z, so neither do we. */
+function lowerLetters(text: string): string {
+  return text.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
 }

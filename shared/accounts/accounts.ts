@@ -79,8 +79,15 @@ export interface AccountStore extends Service {
   count(): Promise<number>
   findById(id: string): Promise<Account | null>
   findByEmail(email: string): Promise<Account | null>
-  /** By e-mail address, at most `limit`, those after the address `after`. */
-  list(page: { after?: string; limit: number }): Promise<ListedAccount[]>
+  /**
+   * By e-mail address, at most `limit`, those after the address `after`. With `search`, those whose address or name
+   * contains it, without regard to the case of letters from A to Z.
+   */
+  list(page: { after?: string; limit: number; search?: string }): Promise<ListedAccount[]>
+  /** One account as lists show it, be its record damaged or not. */
+  findListed(id: string): Promise<ListedAccount | null>
+  /** The e-mail addresses of those of these ids that are accounts. */
+  emailsOf(ids: readonly string[]): Promise<ReadonlyMap<string, string>>
   /** Whether there is such an account, be its record damaged or not. */
   has(id: string): Promise<boolean>
   /** The id behind an address, be the record damaged or not. */

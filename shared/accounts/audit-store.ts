@@ -15,12 +15,14 @@ export function createAuditTrail(db: () => Kysely<Schema>): AuditTrail {
         .execute()
     },
 
-    async list({ after, limit, user, action }) {
+    async list({ after, limit, user, action, from, until }) {
       if ([after, user, action].some((text) => text !== undefined && !mayBeStored(text))) return []
       const rows = await db()
         .selectFrom('audit')
         .selectAll()
         .$if(after !== undefined, (query) => query.where('id', '<', after!))
+        .$if(from !== undefined, (query) => query.where('id', '>=', auditIdsFrom(from!)))
+        .$if(until !== undefined, (query) => query.where('id', '<', auditIdsFrom(until!)))
         .$if(action !== undefined, (query) => query.where('action', '=', action!))
         .$if(user !== undefined, (query) =>
           query.where(({ or, eb }) => or([eb('actor', '=', user!), eb('subject', '=', user!)])),

@@ -26,6 +26,10 @@ export interface AuditPage {
   /** Only what this user did, or what was done to them. */
   readonly user?: string
   readonly action?: string
+  /** Milliseconds since 1970: only what happened at this time or later. */
+  readonly from?: number
+  /** Only what happened before. */
+  readonly until?: number
 }
 
 /** Where the trail is kept. Each method throws `Unavailable` when the database can't be asked within its bound. */

@@ -226,6 +226,31 @@ export function describeAccountStore(name: string, prepare: () => Promise<Accoun
         expect(page.map(({ email }) => email)).to.deep.equal(['c@x.org'])
       })
 
+      it('are searched by a part of the address or of the name, whatever its letters, as it was typed', async () => {
+        await create({ email: 'zoe_1@x.org', name: 'Zoë 100% Ünal' })
+        const found = async (search: string, after?: string) =>
+          (await accounts.list({ search, limit: 100, ...(after !== undefined && { after }) })).map(
+            ({ email }) => email,
+          )
+        expect(await found('B@X')).to.deep.equal(['a-b@x.org', 'a.b@x.org', 'b@x.org'])
+        expect(await found('b@x', 'a-b@x.org')).to.deep.equal(['a.b@x.org', 'b@x.org'])
+        expect(await found('ZO')).to.deep.equal(['zoe_1@x.org'])
+        for (const typed of ['100%', 'e_1', 'Zoë', 'Ünal']) {
+          expect(await found(typed), typed).to.deep.equal(['zoe_1@x.org'])
+        }
+        for (const typed of ['0_%', '!', "'", '\\', 'nobody', '\0', '\ud800']) {
+          expect(await found(typed), typed).to.deep.equal([])
+        }
+      })
+
+      it('one account of them, and the addresses of some', async () => {
+        const { id, email } = await create({ email: 'one@x.org' })
+        expect(await accounts.findListed(id)).to.include({ id, email })
+        expect(await accounts.findListed('nobody')).to.equal(null)
+        expect(await accounts.emailsOf([id, 'nobody', id, '\0'])).to.deep.equal(new Map([[id, email]]))
+        expect(await accounts.emailsOf([])).to.deep.equal(new Map())
+      })
+
       it('a page without a size is refused', async () => {
         for (const limit of [0, -1, 1.5, Number.NaN]) {
           expect(await rejectionOf(accounts.list({ limit }))).to.be.instanceOf(RangeError)

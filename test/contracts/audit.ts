@@ -54,6 +54,15 @@ export function describeAuditTrail(name: string, prepare: () => Promise<AccountS
       expect([...first, ...second, ...third]).to.deep.equal(entries.map(({ id }) => id).reverse())
     })
 
+    it('shows what happened from one moment on and before another', async () => {
+      const entries = [entry(1_000), entry(2_000), entry(2_999), entry(3_000)]
+      await accounts.audit.append(entries)
+      const [, second, third, last] = entries.map(({ id }) => id)
+      expect(await idsOf({ limit: 9, from: 2_000, until: 3_000 })).to.deep.equal([third, second])
+      expect(await idsOf({ limit: 9, from: 3_000 })).to.deep.equal([last])
+      expect(await idsOf({ limit: 9, until: 1_000 })).to.deep.equal([])
+    })
+
     it('shows what a user did and what was done to them', async () => {
       const byEve = entry(1, { actor: 'eve', subject: 'ada', action: 'account-changed' })
       const byAda = entry(2, { actor: 'ada', subject: null, action: 'settings-changed' })
