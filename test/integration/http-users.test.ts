@@ -34,6 +34,10 @@ describe('Accounts over HTTP', () => {
       ['POST', users],
       ['PATCH', `${users}/${admin.id}`],
       ['DELETE', `${users}/${admin.id}/sessions`],
+      ['GET', `${users}/${admin.id}`],
+      ['GET', `${users}/${admin.id}/sessions`],
+      ['DELETE', `${users}/${admin.id}/sessions/any`],
+      ['POST', `${users}/${admin.id}/password-link`],
     ] as const) {
       expect((await app.request(method, path)).json()).to.include({ status: 401, type: 'unauthenticated' })
       const answer = await app.request(method, path, { bearer: alice })
@@ -162,6 +166,43 @@ describe('Accounts over HTTP', () => {
     for (const session of sessions) expect((await me(session)).status).to.equal(401)
     expect((await asAdmin('DELETE', `${users}/${alice.id}/sessions`)).json()).to.deep.equal({ revoked: 0 })
     await app.signIn('alice@example.com')
+  })
+
+  it('are found by a part of the address or the name', async () => {
+    for (const name of ['ada', 'bob']) await app.register(`${name}@example.com`)
+    const { users: found } = (await asAdmin('GET', `${users}?search=DA%40ex`)).json()
+    expect(found.map((user: { email: string }) => user.email)).to.deep.equal(['ada@example.com'])
+    expect((await asAdmin('GET', `${users}/${found[0].id}`)).json().user).to.deep.equal(found[0])
+  })
+
+  it('lose one session when an administrator ends that one, and keep the others', async () => {
+    const { id } = await app.register('alice@example.com')
+    const [stolen, kept] = [await app.signIn('alice@example.com'), await app.signIn('alice@example.com')]
+    const { session } = (await me(stolen)).json()
+    const listed = (await asAdmin('GET', `${users}/${id}/sessions`)).json()
+    expect(listed.sessions.map((one: { id: string }) => one.id)).to.include(session.id)
+    expect(listed.sessions.every((one: { current: boolean }) => !one.current)).to.equal(true)
+    const end = () => asAdmin('DELETE', `${users}/${id}/sessions/${session.id}`)
+    expect((await end()).status).to.equal(204)
+    expect((await me(stolen)).status).to.equal(401)
+    expect((await me(kept)).status).to.equal(200)
+    expect((await end()).status, 'a second time').to.equal(404)
+    await eventually(async () => {
+      const trail = (await asAdmin('GET', `/api/v1/admin/audit?action=session-ended&user=${id}`)).json()
+      expect(trail.entries[0]).to.include({ actor: admin.id, subject: id, session: session.id })
+    })
+  })
+
+  it('get a link to set a password when an administrator asks for it, unless they are disabled', async () => {
+    const { id } = await app.register('alice@example.com')
+    const ask = () => asAdmin('POST', `${users}/${id}/password-link`)
+    expect((await ask()).status).to.equal(202)
+    await eventually(() => {
+      expect(app.mails.map(({ to }) => to)).to.deep.equal(['alice@example.com'])
+    })
+    await asAdmin('PATCH', `${users}/${id}`, { disabled: true })
+    expect((await ask()).json()).to.include({ status: 409, type: 'conflict' })
+    expect((await asAdmin('POST', `${users}/nobody/password-link`)).status).to.equal(404)
   })
 
   it('that do not exist are a 404', async () => {

@@ -9,6 +9,11 @@ export interface AuditRouteParts {
   readonly accounts: Pick<AccountStore, 'audit'>
 }
 
+const moment = z.iso
+  .datetime()
+  .transform((text) => Date.parse(text))
+  .optional()
+
 const entrySchema = z
   .strictObject({
     id: z.string(),
@@ -36,6 +41,8 @@ export function auditRoutes({ accounts }: AuditRouteParts): Route[] {
         limit: pageLimit,
         user: id.optional().describe('only what this user did, or what was done to them'),
         action: id.optional().describe('such as login-failed'),
+        from: moment.describe('only what happened then or later'),
+        until: moment.describe('only what happened before'),
       }),
       replies: {
         200: {

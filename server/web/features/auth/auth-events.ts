@@ -17,6 +17,8 @@ export type AuthEvent =
   | 'account-created'
   | 'account-changed'
   | 'account-sessions-ended'
+  | 'password-link-sent'
+  | 'audit-exported'
   | 'settings-changed'
   | 'queue-action'
   | 'workers-scaled'

@@ -166,6 +166,7 @@ const definitions = '#/$defs/'
 
 function collectSchemas(): Schemas {
   const byName = new Map<string, Json>()
+  let unnamed = 0
   return {
     of(schema, io) {
       const {
@@ -173,21 +174,28 @@ function collectSchemas(): Schemas {
         $defs = {},
         ...rest
       } = z.toJSONSchema(schema, { io, target: 'draft-2020-12' })
+      // What refers to itself and has no name is called by a number, which counts from 0 in each schema.
+      const nameOf = (name: string) => (isNamed(name) ? name : `Value${(unnamed += 1)}`)
+      const names = new Map(Object.keys($defs).map((name) => [name, nameOf(name)]))
       for (const [name, definition] of Object.entries($defs)) {
         const { id: _id, ...described } = definition as Json
-        byName.set(name, withReferences(described))
+        byName.set(names.get(name) ?? name, withReferences(described, names))
       }
-      return withReferences(rest)
+      return withReferences(rest, names)
     },
     named: () => Object.fromEntries([...byName].sort(([one], [other]) => (one < other ? -1 : 1))),
   }
 }
 
-/** What the schema refers to is among the components of the document. */
-function withReferences(schema: Json): Json {
+function isNamed(definition: string): boolean {
+  return !definition.startsWith('__schema')
+}
+
+/** What the schema refers to is among the components of the document, by these names. */
+function withReferences(schema: Json, names: ReadonlyMap<string, string>): Json {
   return JSON.parse(JSON.stringify(schema), (key, value: unknown) =>
     key === '$ref' && typeof value === 'string' && value.startsWith(definitions)
-      ? `#/components/schemas/${value.slice(definitions.length)}`
+      ? `#/components/schemas/${names.get(value.slice(definitions.length)) ?? ''}`
       : value,
   ) as Json
 }

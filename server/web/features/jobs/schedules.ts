@@ -1,16 +1,8 @@
 import { z } from 'zod'
 import { operators, viewers } from '../../../../shared/accounts/roles.ts'
-import type { AppContext } from '../../../../shared/app/context.ts'
-import { problem } from '../../../../shared/app/problem.ts'
-import type { ScheduleControl } from '../../../../shared/queues/schedule-control.ts'
-import type { RecordAuthEvent } from '../auth/auth-events.ts'
-import type { ScheduleView, ScheduleViews } from '../../../../shared/queues/schedule-views.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
-
-export interface ScheduleRouteParts {
-  readonly schedules: ScheduleViews & ScheduleControl
-  readonly recordAuthEvent: RecordAuthEvent
-}
+import type { ScheduleView } from '../../../../shared/queues/schedule-views.ts'
+import { createScheduleOperations, type ScheduleOperationParts } from './schedule-operations.ts'
 
 const scheduleSchema = z
   .strictObject({
@@ -29,15 +21,8 @@ const params = z.strictObject({ name: z.string().max(64) })
 const noSuchSchedule = { description: 'No such schedule' }
 
 /** The schedules in force, for those who may read the dashboard; stopping and starting them for operators. */
-export function scheduleRoutes({ schedules, recordAuthEvent }: ScheduleRouteParts): Route[] {
-  function note(ctx: AppContext, action: string, name: string): void {
-    recordAuthEvent(ctx, 'queue-action', {
-      subject: `schedules/${name}`,
-      action,
-      queue: 'schedules',
-      job: name,
-    })
-  }
+export function scheduleRoutes(parts: ScheduleOperationParts): Route[] {
+  const schedules = createScheduleOperations(parts)
 
   function change(action: 'pause' | 'resume', summary: string): Route {
     return defineRoute({
@@ -48,8 +33,7 @@ export function scheduleRoutes({ schedules, recordAuthEvent }: ScheduleRoutePart
       params,
       replies: { 204: { description: 'Done, also when it was so before' }, 404: noSuchSchedule },
       async handler(ctx, { params: { name } }) {
-        if (!(await schedules[action](name))) throw problem('not-found', `there is no schedule ${name}`)
-        note(ctx, action, name)
+        await schedules[action](ctx, name)
         ctx.status = 204
       },
     })
@@ -70,10 +54,7 @@ export function scheduleRoutes({ schedules, recordAuthEvent }: ScheduleRoutePart
         409: { description: 'The last run is not over, and the schedule forbids an overlap' },
       },
       async handler(ctx, { params: { name } }) {
-        const run = await schedules.runNow(name)
-        if (run === null) throw problem('not-found', `there is no schedule ${name}`)
-        if (run === 'running') throw problem('conflict', `the last run of ${name} is not over`)
-        note(ctx, 'run', name)
+        const run = await schedules.run(ctx, name)
         ctx.status = 202
         ctx.set('Location', `/api/v1/jobs/${run.job}/${run.id}`)
         ctx.body = { id: run.id }

@@ -1,16 +1,8 @@
 import { z } from 'zod'
 import { administrators } from '../../../../shared/accounts/roles.ts'
-import type { RecordAuthEvent } from '../auth/auth-events.ts'
-import { requireIdentity } from '../../../../shared/app/context.ts'
-import { undoPolicy, type Limits } from '../../../../shared/limits/open-limits.ts'
-import { problem, type Problem } from '../../../../shared/app/problem.ts'
 import { defineRoute, type Access, type Route } from '../../../../shared/app/route.ts'
-import { liftLimit, policiesOf, standingOf } from './standing.ts'
-
-export interface LimitRouteParts {
-  readonly limits: Pick<Limits, 'limiter' | 'guard'>
-  readonly recordAuthEvent: RecordAuthEvent
-}
+import { undoPolicy } from '../../../../shared/limits/open-limits.ts'
+import { createLimitOperations, type LimitOperationParts } from './limit-operations.ts'
 
 const access: Access = { roles: administrators }
 const path = '/api/v1/admin/limits/:policy/:key'
@@ -36,7 +28,8 @@ const standing = z
   .meta({ id: 'LimitStanding' })
 
 /** What stands against whom, and how to lift it. */
-export function limitRoutesForAdmins({ limits, recordAuthEvent }: LimitRouteParts): Route[] {
+export function limitRoutesForAdmins(parts: LimitOperationParts): Route[] {
+  const limits = createLimitOperations(parts)
   return [
     defineRoute({
       method: 'GET',
@@ -50,9 +43,7 @@ export function limitRoutesForAdmins({ limits, recordAuthEvent }: LimitRoutePart
         404: { description: 'No such limit' },
       },
       async handler(ctx, { params: { policy, key } }) {
-        const found = await standingOf(limits, policy, key)
-        if (found === null) throw unknownPolicy(limits)
-        ctx.body = found
+        ctx.body = await limits.inspect(policy, key)
       },
     }),
     defineRoute({
@@ -64,14 +55,9 @@ export function limitRoutesForAdmins({ limits, recordAuthEvent }: LimitRoutePart
       params,
       replies: { 204: { description: 'Forgotten' }, 404: { description: 'No such limit' } },
       async handler(ctx, { params: { policy, key } }) {
-        if ((await liftLimit(limits, policy, key)) === null) throw unknownPolicy(limits)
-        recordAuthEvent(ctx, 'limit-reset', { user: requireIdentity(ctx).identity.user.id, policy })
+        await limits.reset(ctx, policy, key)
         ctx.status = 204
       },
     }),
   ]
-}
-
-function unknownPolicy(limits: LimitRouteParts['limits']): Problem {
-  return problem('not-found', `there is no limit of this name; there are ${policiesOf(limits).join(', ')}`)
 }

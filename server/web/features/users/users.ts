@@ -1,26 +1,19 @@
-import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import { administrators, builtInRoles, defaultRoles, type Role } from '../../../../shared/accounts/roles.ts'
-import type { AccountStore, Passwords } from '../../../../shared/accounts/accounts.ts'
-import type { EffectiveAccounts } from '../../../../shared/accounts/effective-account.ts'
-import type { Sessions } from '../../../../shared/sessions/sessions.ts'
-import type { RecordAuthEvent } from '../auth/auth-events.ts'
-import type { AppContext } from '../../../../shared/app/context.ts'
-import { problem, revocationUnconfirmed } from '../../../../shared/app/problem.ts'
+import { requireIdentity } from '../../../../shared/app/context.ts'
 import { defineRoute, type Access, type Route } from '../../../../shared/app/route.ts'
 import { email, id, line, newPassword, pageLimit, roleList } from '../../routing/fields.ts'
-import { requireAcceptable, type PasswordProblem } from '../auth/password.ts'
-import type { RequestPasswordReset } from '../auth/password-reset.ts'
-import { accountSchema, listedAccountSchema, presentAccount, presentListed } from '../auth/representations.ts'
+import {
+  accountSchema,
+  listedAccountSchema,
+  presentAccount,
+  presentListed,
+  presentSession,
+  sessionSchema,
+} from '../auth/representations.ts'
+import { createUserOperations, type UserOperationParts } from './user-operations.ts'
 
-export interface UserRouteParts {
-  readonly sessions: Pick<Sessions, 'revokeUser'>
-  readonly accounts: Pick<AccountStore, 'list' | 'create' | 'updateKeepingAdministrator' | 'has'>
-  readonly effective: Pick<EffectiveAccounts, 'apply'>
-  readonly passwords: Pick<Passwords, 'hash'>
-  readonly passwordProblem: PasswordProblem
-  readonly requestPasswordReset: RequestPasswordReset
-  readonly recordAuthEvent: RecordAuthEvent
+export interface UserRouteParts extends UserOperationParts {
   /** Every role there is: ours when left out, else from `rolesWith`. */
   readonly roles?: readonly Role[]
 }
@@ -28,9 +21,12 @@ export interface UserRouteParts {
 const access: Access = { roles: administrators }
 const path = '/api/v1/admin/users'
 
+const search = z.string().trim().max(254).optional().describe('a part of the address or of the name')
+
 const pageQuery = z.strictObject({
   after: z.string().max(254).optional().describe('the e-mail address that the page before ended with'),
   limit: pageLimit,
+  search,
 })
 
 function newUserOf(roles: readonly Role[]) {
@@ -41,7 +37,6 @@ function newUserOf(roles: readonly Role[]) {
     password: newPassword.optional().describe('left out: the user gets a mail with a link to set one'),
   })
 }
-type NewUser = z.output<ReturnType<typeof newUserOf>>
 
 function userChangesOf(roles: readonly Role[]) {
   return z
@@ -50,66 +45,10 @@ function userChangesOf(roles: readonly Role[]) {
     .refine((changes) => Object.keys(changes).length > 0, 'names nothing to change')
     .meta({ minProperties: 1 })
 }
-type UserChanges = z.output<ReturnType<typeof userChangesOf>>
-
 /** Accounts, as administrators see and change them. */
 export function userRoutes(parts: UserRouteParts): Route[] {
-  const { sessions, accounts, effective, passwords, requestPasswordReset, recordAuthEvent } = parts
   const { roles = builtInRoles } = parts
-
-  async function list(ctx: AppContext, { after, limit }: z.output<typeof pageQuery>): Promise<void> {
-    const found = await accounts.list(after === undefined ? { limit } : { after, limit })
-    const next = found.length === limit ? (found.at(-1)?.email ?? null) : null
-    ctx.body = { users: found.map(presentListed), next }
-  }
-
-  async function create(ctx: AppContext, { email, name, roles, password }: NewUser): Promise<void> {
-    if (password !== undefined)
-      requireAcceptable(parts.passwordProblem, password, { email, name }, 'password')
-    // Without a password the account gets one that nobody knows, until its owner sets another.
-    const passwordHash = await passwords.hash(password ?? randomBytes(32).toString('base64url'))
-    const account = await accounts.create({ email, name, roles, passwordHash })
-    if (account === 'email-taken')
-      throw problem('email-taken', 'there is an account with this e-mail address')
-    recordAuthEvent(ctx, 'account-created', { user: account.id, roles })
-    if (password === undefined) await requestPasswordReset(account.email)
-    ctx.status = 201
-    ctx.body = { user: presentAccount(account) }
-  }
-
-  /** First the record, then what sessions know of it; the answer says that every worker goes by it. */
-  async function change(ctx: AppContext, userId: string, changes: UserChanges): Promise<void> {
-    const account = await accounts.updateKeepingAdministrator(userId, changes)
-    if (account === null) throw noSuchUser()
-    if (account === 'last-administrator') {
-      throw problem('last-administrator', 'this is the last administrator: make another one first')
-    }
-    recordAuthEvent(ctx, 'account-changed', {
-      user: userId,
-      roles: account.roles,
-      disabled: account.disabled,
-    })
-    const applied = await effective.apply(account)
-    if (applied.outcome === 'unconfirmed') {
-      throw revocationUnconfirmed(
-        'the account was changed, but it could not be confirmed that every worker knows: please ask again',
-        applied.cause,
-      )
-    }
-    ctx.body = { user: presentAccount(account) }
-  }
-
-  async function endSessions(ctx: AppContext, userId: string): Promise<void> {
-    if (!(await accounts.has(userId))) throw noSuchUser()
-    const ended = await sessions.revokeUser(userId)
-    if (ended.outcome === 'unconfirmed') {
-      throw revocationUnconfirmed('the sessions may not have ended everywhere: please ask again', ended.cause)
-    }
-    const revoked = ended.outcome === 'revoked' ? ended.count : 0
-    recordAuthEvent(ctx, 'account-sessions-ended', { user: userId, revoked })
-    ctx.body = { revoked }
-  }
-
+  const users = createUserOperations(parts)
   const user = z.strictObject({ user: accountSchema })
   const params = z.strictObject({ id })
   return [
@@ -125,7 +64,10 @@ export function userRoutes(parts: UserRouteParts): Route[] {
           body: z.strictObject({ users: z.array(listedAccountSchema), next: z.string().nullable() }),
         },
       },
-      handler: (ctx, { query }) => list(ctx, query),
+      async handler(ctx, { query }) {
+        const { users: found, next } = await users.list(query)
+        ctx.body = { users: found.map(presentListed), next }
+      },
     }),
     defineRoute({
       method: 'POST',
@@ -137,7 +79,25 @@ export function userRoutes(parts: UserRouteParts): Route[] {
         201: { description: 'Created', body: user },
         409: { description: 'The e-mail address is taken' },
       },
-      handler: (ctx, { body }) => create(ctx, body),
+      async handler(ctx, { body }) {
+        const account = await users.create(ctx, body)
+        ctx.status = 201
+        ctx.body = { user: presentAccount(account) }
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: `${path}/:id`,
+      access,
+      summary: 'One account',
+      params,
+      replies: {
+        200: { description: 'The account', body: z.strictObject({ user: listedAccountSchema }) },
+        404: { description: 'No such account' },
+      },
+      async handler(ctx, { params }) {
+        ctx.body = { user: presentListed(await users.find(params.id)) }
+      },
     }),
     defineRoute({
       method: 'PATCH',
@@ -151,7 +111,25 @@ export function userRoutes(parts: UserRouteParts): Route[] {
         404: { description: 'No such account' },
         409: { description: 'The last administrator' },
       },
-      handler: (ctx, { params, body }) => change(ctx, params.id, body),
+      async handler(ctx, { params, body }) {
+        ctx.body = { user: presentAccount(await users.change(ctx, params.id, body)) }
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: `${path}/:id/sessions`,
+      access,
+      summary: 'The sessions of a user, newest first',
+      params,
+      replies: {
+        200: { description: 'Sessions', body: z.strictObject({ sessions: z.array(sessionSchema) }) },
+        404: { description: 'No such account' },
+      },
+      async handler(ctx, { params }) {
+        const own = requireIdentity(ctx).identity.session.id
+        const found = await users.listSessions(params.id)
+        ctx.body = { sessions: found.map((session) => presentSession(session, own)) }
+      },
     }),
     defineRoute({
       method: 'DELETE',
@@ -163,11 +141,41 @@ export function userRoutes(parts: UserRouteParts): Route[] {
         200: { description: 'Ended everywhere', body: z.strictObject({ revoked: z.int().min(0) }) },
         404: { description: 'No such account' },
       },
-      handler: (ctx, { params }) => endSessions(ctx, params.id),
+      async handler(ctx, { params }) {
+        ctx.body = { revoked: await users.endSessions(ctx, params.id) }
+      },
+    }),
+    defineRoute({
+      method: 'DELETE',
+      path: `${path}/:id/sessions/:session`,
+      access,
+      summary: 'End one session of a user',
+      params: z.strictObject({ id, session: id }),
+      replies: {
+        204: { description: 'Ended everywhere' },
+        404: { description: 'No such account, or no such session' },
+      },
+      async handler(ctx, { params }) {
+        await users.endSession(ctx, params.id, params.session)
+        ctx.status = 204
+      },
+    }),
+    defineRoute({
+      method: 'POST',
+      path: `${path}/:id/password-link`,
+      access,
+      summary: 'Send a user a mail with a link to set a password',
+      params,
+      replies: {
+        202: { description: 'The mail is on its way', body: z.strictObject({ message: z.string() }) },
+        404: { description: 'No such account' },
+        409: { description: 'The account is disabled' },
+      },
+      async handler(ctx, { params }) {
+        await users.sendPasswordLink(ctx, params.id)
+        ctx.status = 202
+        ctx.body = { message: 'a mail with a link to set a password is on its way' }
+      },
     }),
   ]
-}
-
-function noSuchUser() {
-  return problem('not-found', 'there is no user with this id')
 }

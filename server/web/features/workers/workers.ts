@@ -1,22 +1,10 @@
 import { z } from 'zod'
 import { administrators } from '../../../../shared/accounts/roles.ts'
 import { workerRoles } from '../../../../shared/process/assignment.ts'
-import {
-  mostWorkers,
-  workerStates,
-  type ControlAnswer,
-  type WorkerStatus,
-} from '../../../../shared/process/control-request.ts'
+import { mostWorkers, workerStates, type WorkerStatus } from '../../../../shared/process/control-request.ts'
 import type { AskPrimary } from '../../../../shared/process/primary-handle.ts'
-import type { RecordAuthEvent } from '../auth/auth-events.ts'
-import { problem, Problem } from '../../../../shared/app/problem.ts'
 import { defineRoute, type Access, type Route } from '../../../../shared/app/route.ts'
-
-export interface WorkerRouteParts {
-  /** Asks the primary of this worker. */
-  readonly primary: AskPrimary
-  readonly recordAuthEvent: RecordAuthEvent
-}
+import { createWorkerOperations, granted, type WorkerOperationParts } from './worker-operations.ts'
 
 const access: Access = { roles: administrators }
 const path = '/api/v1/admin/workers'
@@ -48,7 +36,8 @@ const wanted = z
   .meta({ minProperties: 1 })
 
 /** Worker processes, as administrators see and change them. Commands act on the host that answers. */
-export function workerRoutes({ primary, recordAuthEvent }: WorkerRouteParts): Route[] {
+export function workerRoutes(parts: WorkerOperationParts): Route[] {
+  const operations = createWorkerOperations(parts)
   return [
     defineRoute({
       method: 'GET',
@@ -57,7 +46,7 @@ export function workerRoutes({ primary, recordAuthEvent }: WorkerRouteParts): Ro
       summary: 'The worker processes of all hosts',
       replies: { 200: { description: 'Workers', body: z.strictObject({ workers: z.array(workerSchema) }) } },
       async handler(ctx) {
-        const { workers } = granted(await primary({ command: 'status' }))
+        const { workers } = await operations.status()
         ctx.body = { workers: workers.map(present) }
       },
     }),
@@ -72,9 +61,8 @@ export function workerRoutes({ primary, recordAuthEvent }: WorkerRouteParts): Ro
         409: { description: 'The configuration forbids that many' },
       },
       async handler(ctx, { body }) {
-        ctx.body = granted(await primary({ command: 'scale', ...body }))
+        ctx.body = await operations.scale(ctx, body)
         ctx.status = 202
-        recordAuthEvent(ctx, 'workers-scaled', body)
       },
     }),
     defineRoute({
@@ -84,10 +72,9 @@ export function workerRoutes({ primary, recordAuthEvent }: WorkerRouteParts): Ro
       summary: 'Replace all workers of this host one by one; a build that cannot start changes nothing',
       replies: { 202: { description: 'Begun', body: begun } },
       async handler(ctx) {
-        granted(await primary({ command: 'reload' }))
+        await operations.reload(ctx)
         ctx.status = 202
         ctx.body = { message: 'the reload has begun: its outcome will be in the log' }
-        recordAuthEvent(ctx, 'workers-reloaded', {})
       },
     }),
     defineRoute({
@@ -101,10 +88,9 @@ export function workerRoutes({ primary, recordAuthEvent }: WorkerRouteParts): Ro
         404: { description: 'No such worker on the host that answers' },
       },
       async handler(ctx, { params: { id } }) {
-        granted(await primary({ command: 'drain', id }))
+        await operations.drain(ctx, id)
         ctx.status = 202
         ctx.body = { message: `${id} ends when its replacement is ready and its work is done` }
-        recordAuthEvent(ctx, 'worker-drained', { worker: id })
       },
     }),
   ]
@@ -114,22 +100,6 @@ export function workerRoutes({ primary, recordAuthEvent }: WorkerRouteParts): Ro
 export async function countWebWorkers(primary: AskPrimary): Promise<number> {
   const { workers } = granted(await primary({ command: 'status' }))
   return new Set(workers.filter(({ kind }) => kind === 'web').map(({ host, id }) => `${host} ${id}`)).size
-}
-
-/** The result, or the problem that the client is told. */
-function granted<Result>(answer: ControlAnswer<Result>): Result {
-  if (answer.ok) return answer.result
-  switch (answer.code) {
-    case 'no-such-worker':
-      throw problem('not-found', answer.message)
-    case 'not-allowed':
-      throw problem('conflict', answer.message)
-    case 'stopping':
-    case 'failed':
-      throw problem('unavailable', answer.message)
-    case 'invalid':
-      throw new Problem(422, 'invalid-fields', 'Invalid fields', answer.message)
-  }
 }
 
 /** What the overview of the console has beside it is not part of the contract. */
