@@ -16,8 +16,11 @@ export const turnMs = 50
 export const stallMs = 250
 /** Beyond what clocks that are adjusted gain on each other between two renewals. */
 export const clockToleranceMs = 50
-/** The waits between two looks at the acknowledgements. */
-export const ackPollMs = [1, 2, 4, 8, 16] as const
+/**
+ * The waits between two looks at the acknowledgements: close together while they normally come, some milliseconds after
+ * the announcement, since a wait that is too long is what a logout takes longer; and ever further apart for what is late.
+ */
+export const ackPollMs = [1, 1, 1, 1, 1, 1, 2, 2, 2, 4, 4, 8, 16] as const
 
 /** Mode failover: how long a sync waits for the replicas that must have it, as a part of the lease. */
 export const replicationShare = 1 / 4

@@ -42,6 +42,8 @@ export interface Membership
   extends
     Service,
     Pick<Coherence, 'memberId' | 'counters' | 'leaseOk' | 'leaseLeftMs' | 'mayFill' | 'believes' | 'follow'> {
+  /** Whether the member with this id is here, and has applied everything up to `stamp`. */
+  hasApplied(memberId: string, stamp: Stamp): boolean
   /** Redis was seen in an incarnation that this member may not have taken up yet. */
   noticed(inc: string): void
   /**
@@ -74,6 +76,7 @@ export function stayOutside({ scripts, incarnations }: OutsiderDependencies): Me
     // No lease says that Redis was not replaced meanwhile: so its replicas do.
     believes: async (inc) => (await replicated()) === inc,
     follow() {},
+    hasApplied: () => false,
     noticed() {},
     replicated,
   }
@@ -303,6 +306,9 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
       return isOurs()
     },
     follow: followers.add,
+    // What it would acknowledge: everything has taken effect.
+    hasApplied: (id, { inc, seq }) =>
+      id === memberId && inc === state.inc && state.applied >= seq && followers.settled,
     noticed(inc) {
       if (inc !== state.inc) void sync()
     },

@@ -76,7 +76,17 @@ export function openCoherence(options: CoherenceOptions): Coherence {
   const { expel } = scripts
   const acks = shareLooks(scripts.acks)
   const replicated = failover && member.replicated
-  const { confirm } = createRevoker({ clock, durability, incarnations, acks, expel, onWaited, replicated })
+  const appliedHere = member.hasApplied
+  const { confirm } = createRevoker({
+    clock,
+    durability,
+    incarnations,
+    acks,
+    expel,
+    appliedHere,
+    onWaited,
+    replicated,
+  })
   const service = group(promotion ? [member, promotion] : [member])
 
   return {

@@ -6,7 +6,15 @@
  * after the reply that is waited for; leases are never judged by Redis' clock.
  */
 import type { Clock } from '../kernel/clock.ts'
-import type { Confirmation, ConfirmOptions, DurabilityMode, Member, Recorded, Waited } from './coherence.ts'
+import type {
+  Confirmation,
+  ConfirmOptions,
+  DurabilityMode,
+  Member,
+  Recorded,
+  Stamp,
+  Waited,
+} from './coherence.ts'
 import { ackPollMs, maximumLeaseMs, revocationPatienceMs, surely } from './constants.ts'
 import type { IncarnationWatch } from './incarnation-watch.ts'
 import type { Look } from './looks.ts'
@@ -18,6 +26,8 @@ export interface RevokerDependencies {
   /** How far these members are, as of a moment after it was asked. */
   acks(memberIds: readonly string[]): Promise<Look>
   expel(inc: string, member: Member): Promise<void>
+  /** Whether this process is that member and has applied what was announced: it need not ask Redis about itself. */
+  appliedHere?(memberId: string, stamp: Stamp): boolean
   readonly onWaited?: (waited: Waited) => void
   /** Mode failover: resolves with the incarnation in which all that was written before this call is kept. */
   readonly replicated?: (() => Promise<string>) | undefined
@@ -25,6 +35,7 @@ export interface RevokerDependencies {
 
 export function createRevoker(dependencies: RevokerDependencies) {
   const { clock, durability, incarnations, acks, expel, onWaited, replicated } = dependencies
+  const { appliedHere = () => false } = dependencies
   // Where data goes on over a restart, what Redis could not write is lost with it: silence proves nothing.
   const silenceIsEnough = durability === 'fence'
 
@@ -67,7 +78,10 @@ export function createRevoker(dependencies: RevokerDependencies) {
       const over = kept.value !== undefined && settled() && (missing.length === 0 || outwaited())
       if (over && answered) break
       if (clock.mono() >= giveUpAt) throw new Error('Redis changed and could not be asked again in time')
-      await sleep(ackPollMs[Math.min(look, ackPollMs.length - 1)]!)
+      // Our own message has come together with the reply, mostly. Those of the others take longer than a look.
+      await (look === 0 ? nextTurn() : sleep(ackPollMs[Math.min(look, ackPollMs.length) - 1]!))
+      missing = missing.filter(({ id }) => !appliedHere(id, recorded))
+      if (look === 0 && (missing.length > 0 || answered)) continue
       const seen = await acks(missing.map(({ id }) => id)).catch(unreachable)
       // It was reached and refused, for now: until it answers, that is no absence.
       if (seen === 'refused') answered = false
@@ -144,4 +158,8 @@ function follow<T>(work: T | Promise<T>): { value?: T; failure?: { cause: unknow
 
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }

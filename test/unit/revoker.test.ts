@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { maximumLeaseMs, revocationPatienceMs, surely } from '../../shared/coherence/constants.ts'
 import { watchIncarnation } from '../../shared/coherence/incarnation-watch.ts'
 import { createRevoker } from '../../shared/coherence/revoker.ts'
-import type { DurabilityMode, Member, Recorded, Waited } from '../../shared/coherence/index.ts'
+import type { DurabilityMode, Member, Recorded, Stamp, Waited } from '../../shared/coherence/index.ts'
 import { createManualClock } from '../support/manual-clock.ts'
 
 const leaseMs = 1_000
@@ -24,7 +24,11 @@ type Acks = { inc: string; members: Member[] }
 /** A revoker whose looks at the acknowledgements take `lookMs` each and find what `acks` says at that time. */
 function createSubject(
   acks: (elapsedMs: number) => Acks | Error,
-  { lookMs = 50, durability = 'fence' as DurabilityMode } = {},
+  {
+    lookMs = 50,
+    durability = 'fence' as DurabilityMode,
+    appliedHere = (_id: string, _stamp: Stamp): boolean => false,
+  } = {},
 ) {
   const clock = createManualClock()
   const start = clock.mono()
@@ -35,6 +39,7 @@ function createSubject(
     clock,
     durability,
     incarnations: watchIncarnation(clock),
+    appliedHere,
     async acks() {
       clock.advance(lookMs)
       const found = acks(elapsed())
@@ -65,6 +70,32 @@ describe('The revoker', () => {
     expect(elapsed()).to.equal(300)
     expect(expelled).to.deep.equal([])
     expect(waits).to.deep.equal([{ ms: 300, acks: 2, silent: [] }])
+  })
+
+  it('need not ask Redis how far its own process is', async () => {
+    const appliedHere = (id: string, { inc, seq }: Stamp) => id === 'own' && inc === 'a' && seq <= 7
+    const { revoker, elapsed } = createSubject(() => new Error('not needed'), { appliedHere })
+    const told = await revoker.confirm(async () => recorded([member('own', 6)]))
+    expect(told.confirmed).to.equal(true)
+    expect(elapsed()).to.equal(0)
+
+    const behind = createSubject(() => ({ inc: 'a', members: [member('own', 7)] }), { appliedHere })
+    await behind.revoker.confirm(async () => recorded([member('own', 6)], { seq: 8 }))
+    expect(behind.elapsed(), 'it has not applied this one').to.be.at.least(surely(leaseMs))
+  })
+
+  it('asks Redis once all the same where data goes on over a restart', async () => {
+    const acks = () => ({ inc: 'a', members: [] })
+    const { revoker, elapsed } = createSubject(acks, { appliedHere: () => true, durability: 'keep' })
+    const told = await revoker.confirm(async () => recorded([member('own', 6)]))
+    expect(told.confirmed).to.equal(true)
+    expect(elapsed()).to.equal(50)
+
+    const full = createSubject(() => replyError('MISCONF its disk is full'), {
+      appliedHere: () => true,
+      durability: 'keep',
+    })
+    expect((await full.revoker.confirm(async () => recorded([member('own', 6)]))).confirmed).to.equal(false)
   })
 
   it('outwaits the lease of a member that stays silent, and expels it with the value seen', async () => {
