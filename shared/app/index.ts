@@ -33,6 +33,7 @@ export { WorkEnded, type WorkEndReason } from '../live/work-ended.ts'
 export type { LimitPolicy, LimitRule } from '../limits/policy.ts'
 export type { Behalf } from '../queues/behalf.ts'
 export { flow } from '../queues/flow.ts'
+export { createOutbox, type Outbox, type OutboxSettings, type RunStatement } from '../queues/outbox.ts'
 export { sibling, type Job, type JobRun } from '../queues/job.ts'
 export type { Schedule } from '../queues/schedule.ts'
 
