@@ -52,8 +52,19 @@ export interface Recorded extends Stamp {
   readonly count: number
 }
 
+/** What it rests on that an announcement is in effect everywhere. */
+export interface Proof {
+  /** The members that there were, this one included. */
+  readonly members: number
+  /** Those among them that did not answer: they may decide nothing any more, since their leases are over. */
+  readonly silent: number
+  /** From when it was asked for. */
+  readonly ms: number
+}
+
 export type Confirmation<R extends Recorded> =
-  { readonly confirmed: true; readonly recorded: R } | { readonly confirmed: false; readonly cause: unknown }
+  | { readonly confirmed: true; readonly recorded: R; readonly proof: Proof }
+  | { readonly confirmed: false; readonly cause: unknown }
 
 export interface ConfirmOptions {
   /** Nothing was ended: what a worker of an earlier incarnation may still hold is no worse than before. */

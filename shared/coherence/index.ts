@@ -7,6 +7,7 @@ export type {
   DurabilityMode,
   Follower,
   Member,
+  Proof,
   Recorded,
   Stamp,
   Waited,

@@ -53,14 +53,14 @@ export function createRevoker(dependencies: RevokerDependencies) {
   }
 
   /**
-   * False when Redis turned out to be in another incarnation: what was recorded may be lost. Throws when that can't
-   * be found out in time.
+   * How many members were silent. Null when Redis turned out to be in another incarnation: what was recorded may be
+   * lost. Throws when that can't be found out in time.
    */
   async function acknowledged(
     recorded: Recorded,
     { nothingEnded = false }: ConfirmOptions,
     { keptBy, giveUpAt }: { keptBy: number; giveUpAt: number },
-  ): Promise<boolean> {
+  ): Promise<number | null> {
     const start = clock.mono()
     const kept = follow(replicated ? insist(replicated, keptBy) : recorded.inc)
     let missing = recorded.members.filter((member) => member.applied < recorded.seq)
@@ -74,7 +74,7 @@ export function createRevoker(dependencies: RevokerDependencies) {
     for (let look = 0; ; look++) {
       if (kept.failure) throw kept.failure.cause
       // It was kept in another incarnation, if at all.
-      if (kept.value !== undefined && kept.value !== recorded.inc) return false
+      if (kept.value !== undefined && kept.value !== recorded.inc) return null
       const over = kept.value !== undefined && settled() && (missing.length === 0 || outwaited())
       if (over && answered) break
       if (clock.mono() >= giveUpAt) throw new Error('Redis changed and could not be asked again in time')
@@ -87,7 +87,7 @@ export function createRevoker(dependencies: RevokerDependencies) {
       if (seen === 'refused') answered = false
       if (typeof seen === 'string') continue
       incarnations.saw(seen)
-      if (seen.inc !== recorded.inc) return false
+      if (seen.inc !== recorded.inc) return null
       const appliedBy = new Map(seen.members.map((member) => [member.id, member.applied]))
       missing = missing.filter(({ id }) => (appliedBy.get(id) ?? -1) < recorded.seq)
       answered = silenceIsEnough || over || (kept.value !== undefined && settled() && missing.length === 0)
@@ -96,7 +96,7 @@ export function createRevoker(dependencies: RevokerDependencies) {
     // With the value seen when it was recorded: one that has been heard of since holds a lease again.
     for (const member of missing) void expel(recorded.inc, member).catch(() => {})
     onWaited?.({ ms: clock.mono() - start, acks: awaited, silent: missing.map((member) => member.id) })
-    return true
+    return missing.length
   }
 
   return {
@@ -108,7 +108,8 @@ export function createRevoker(dependencies: RevokerDependencies) {
       record: () => Promise<R>,
       options: ConfirmOptions = {},
     ): Promise<Confirmation<R>> {
-      const giveUpAt = clock.mono() + revocationPatienceMs
+      const start = clock.mono()
+      const giveUpAt = start + revocationPatienceMs
       let first: R | undefined
       try {
         for (;;) {
@@ -117,9 +118,11 @@ export function createRevoker(dependencies: RevokerDependencies) {
           // Recording again finds nothing left to end: what counts is what the first time found.
           first ??= recorded
           const bounds = { keptBy: giveUpAt, giveUpAt: giveUpAt + 2 * surely(maximumLeaseMs) }
-          if (await acknowledged(recorded, options, bounds)) {
+          const silent = await acknowledged(recorded, options, bounds)
+          if (silent !== null) {
             return {
               confirmed: true,
+              proof: { members: recorded.members.length, silent, ms: clock.mono() - start },
               recorded: { ...recorded, count: Math.max(first.count, recorded.count) },
             }
           }

@@ -101,8 +101,8 @@ export function createAuthority(dependencies: AuthorityDependencies): Authority 
       return (await askRedis(() => scripts.save(hash, { label }))) === 'saved' ? 'saved' : 'gone'
     },
 
-    async list(userId, { most = Number.MAX_SAFE_INTEGER } = {}) {
-      const found = await askRedis(() => scripts.list(userId, most))
+    async list(userId, { most = Number.MAX_SAFE_INTEGER, skip = 0 } = {}) {
+      const found = await askRedis(() => scripts.list(userId, { most, skip }))
       return found.map(({ identity }) => identity.session).sort((a, b) => b.createdAt - a.createdAt)
     },
   }

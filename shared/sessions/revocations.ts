@@ -43,9 +43,10 @@ export function createRevocations(dependencies: RevocationDependencies): Revocat
       onUnconfirmed()
       return { outcome: 'unconfirmed', cause: ended.cause }
     }
-    const { count } = ended.recorded
+    const { proof, recorded } = ended
+    const { count } = recorded
     onConfirmed(count)
-    return count > 0 ? { outcome: 'revoked', count } : { outcome: 'gone' }
+    return count > 0 ? { outcome: 'revoked', count, proof } : { outcome: 'gone', proof }
   }
 
   const ofUser = (userId: string, record: () => Promise<Recorded>) =>
@@ -85,7 +86,9 @@ export function createRevocations(dependencies: RevocationDependencies): Revocat
         return recorded
       })
       if (others.outcome === 'unconfirmed') return others
-      return kept ? { outcome: 'rotated', token: fresh, identity: kept } : { outcome: 'gone' }
+      if (!kept) return { outcome: 'gone' }
+      const { proof } = others
+      return { outcome: 'rotated', token: fresh, identity: kept, ...(proof ? { proof } : {}) }
     },
 
     async updateSubject(subject, { disabled }) {

@@ -159,9 +159,9 @@ export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
     },
 
     /** Those that will expire last come first; a few at a time, so that Redis serves others in between. */
-    async list(userId: string, most: number): Promise<Description[]> {
+    async list(userId: string, { most, skip }: { most: number; skip: number }): Promise<Description[]> {
       const index = keys.index(userId)
-      const entries = asList(await run('index', [index], [most]), 'index').map(String)
+      const entries = asList(await run('index', [index], [most, skip]), 'index').map(String)
       const found: Description[] = []
       for (let done = 0; done < entries.length; done += listedAtOnce) {
         const page = entries.slice(done, done + listedAtOnce)

@@ -2,6 +2,7 @@
  * The words of this part: what a session is, and what can be asked of it. Knows nothing of accounts, HTTP or
  * our environment, so that any Koa app can use it.
  */
+import type { Proof } from '../coherence/index.ts'
 
 /** Session data that the application keeps (`ctx.session`): JSON values by field name. */
 export type SessionData = Record<string, unknown>
@@ -53,10 +54,11 @@ export interface Device {
  *  - `revoked`: from now on no worker on any host accepts it.
  *  - `gone`: it was dead already (and no worker accepts it either).
  *  - `unconfirmed`: recorded or not, but not confirmed within the bound. Ask again: that is safe.
+ * `proof` says of one that was confirmed which workers did so; it is absent where several were put together.
  */
 export type Revocation =
-  | { readonly outcome: 'revoked'; readonly count: number }
-  | { readonly outcome: 'gone' }
+  | { readonly outcome: 'revoked'; readonly count: number; readonly proof?: Proof }
+  | { readonly outcome: 'gone'; readonly proof?: Proof }
   | { readonly outcome: 'unconfirmed'; readonly cause: unknown }
 
 /**
@@ -83,7 +85,12 @@ export type Created =
   | { readonly outcome: 'unconfirmed'; readonly cause: unknown }
 
 export type Rotated =
-  | { readonly outcome: 'rotated'; readonly token: string; readonly identity: Identity }
+  | {
+      readonly outcome: 'rotated'
+      readonly token: string
+      readonly identity: Identity
+      readonly proof?: Proof
+    }
   | { readonly outcome: 'gone' }
   | { readonly outcome: 'unconfirmed'; readonly cause: unknown }
 
@@ -142,8 +149,11 @@ export interface Sessions {
   /** Changes the label its owner gave to the session. */
   relabel(token: string, label: string | null): Promise<'saved' | 'gone'>
 
-  /** The valid sessions of the user, newest first: all, or only as many as that which would expire last. */
-  list(userId: string, options?: { most?: number }): Promise<SessionInfo[]>
+  /**
+   * The valid sessions of the user, newest first: all, or `most` of those that would expire last, after the `skip` first
+   * of them.
+   */
+  list(userId: string, options?: { most?: number; skip?: number }): Promise<SessionInfo[]>
 
   /** Ends the session of this token. */
   revoke(token: string): Promise<Revocation>

@@ -32,7 +32,7 @@ describe('A worker whose subscriber is silently dead', () => {
   it('confirms revocations all the same, and hears again after a while', async () => {
     proxy.swallow('subscriber')
     const { token } = await signIn(worker)
-    expect(await worker.sessions.revoke(token)).to.deep.equal({ outcome: 'revoked', count: 1 })
+    expect(await worker.sessions.revoke(token)).to.include({ outcome: 'revoked', count: 1 })
     proxy.heal('subscriber')
     await eventually(expectToHear, 10_000)
     expect(worker.coherence.counters.subscriberResets).to.be.above(0)

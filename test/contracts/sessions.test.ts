@@ -58,14 +58,14 @@ for (const cache of modes) {
     it('logout on one worker is refused by every worker', async () => {
       const { token } = await signIn(first(), alice)
       await expectKnown(token, alice.id)
-      expect(await workers[1]!.sessions.revoke(token)).to.deep.equal({ outcome: 'revoked', count: 1 })
+      expect(await workers[1]!.sessions.revoke(token)).to.include({ outcome: 'revoked', count: 1 })
       await expectRefused(token)
     })
 
     it('a second logout of the same session finds it gone', async () => {
       const { token } = await signIn(first(), alice)
       await first().sessions.revoke(token)
-      expect(await workers[1]!.sessions.revoke(token)).to.deep.equal({ outcome: 'gone' })
+      expect(await workers[1]!.sessions.revoke(token)).to.include({ outcome: 'gone' })
     })
 
     it('an unknown or malformed token proves nothing and is never adopted', async () => {
@@ -83,11 +83,23 @@ for (const cache of modes) {
       }
     })
 
+    it('lists as many as are asked for, after those that are skipped', async () => {
+      const ids: string[] = []
+      for (let index = 0; index < 5; index++) ids.push((await signIn(first(), alice)).identity.session.id)
+      const all = await first().sessions.list(alice.id)
+      const pages = await Promise.all(
+        [0, 2, 4, 6].map((skip) => first().sessions.list(alice.id, { most: 2, skip })),
+      )
+      expect(pages.map(({ length }) => length)).to.deep.equal([2, 2, 1, 0])
+      expect(new Set(pages.flat().map(({ id }) => id))).to.deep.equal(new Set(all.map(({ id }) => id)))
+      expect(all.map(({ id }) => id)).to.include.members(ids)
+    })
+
     it('ending all sessions of a user spares the one to be kept, and other users', async () => {
       const [kept, ended] = [await signIn(first(), alice), await signIn(workers[1]!, alice)]
       const theirs = await signIn(first(), bob)
       for (const { token } of [kept, ended, theirs]) await everywhere(token)
-      expect(await workers[2]!.sessions.revokeUser(alice.id, { keep: kept.token })).to.deep.equal({
+      expect(await workers[2]!.sessions.revokeUser(alice.id, { keep: kept.token })).to.include({
         outcome: 'revoked',
         count: 1,
       })
@@ -102,7 +114,7 @@ for (const cache of modes) {
     it('one session ends by its public id, and only if it belongs to that user', async () => {
       const [a, b] = [await signIn(first(), alice), await signIn(first(), alice)]
       for (const { token } of [a, b]) await everywhere(token)
-      expect(await first().sessions.revokeById(bob.id, a.identity.session.id)).to.deep.equal({
+      expect(await first().sessions.revokeById(bob.id, a.identity.session.id)).to.include({
         outcome: 'gone',
       })
       await expectKnown(a.token, alice.id)
@@ -181,7 +193,7 @@ for (const cache of modes) {
       const { token } = await signIn(first(), alice)
       await everywhere(token)
       const ended = await first().sessions.updateSubject({ ...alice, version: 2 }, { disabled: true })
-      expect(ended).to.deep.equal({ outcome: 'revoked', count: 1 })
+      expect(ended).to.include({ outcome: 'revoked', count: 1 })
       await expectRefused(token)
       const { sessions } = workers[1]!
       const login = async () => sessions.create(await sessions.prepareLogin(alice.id), { subject: alice })

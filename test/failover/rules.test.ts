@@ -55,7 +55,7 @@ describe('Mode failover', function () {
     await promote(A, [B])
     const worker = await workerAt(A)
     await eventually(async () => expect(await verdict(worker, token)).to.equal('accepted'))
-    expect(await worker.sessions.revoke(token)).to.deep.equal({ outcome: 'revoked', count: 1 })
+    expect(await worker.sessions.revoke(token)).to.include({ outcome: 'revoked', count: 1 })
     expect(await verdict(worker, token)).to.equal('refused')
   })
 
@@ -99,7 +99,7 @@ describe('Mode failover', function () {
     const session = `{sx}:s:${hashToken(other.token)}`
     await eventually(async () => expect(await B.command('EXISTS', session)).to.equal(1))
     cut([P], [B])
-    expect(await old.sessions.revoke(token)).to.deep.equal({ outcome: 'revoked', count: 1 })
+    expect(await old.sessions.revoke(token)).to.include({ outcome: 'revoked', count: 1 })
     await P.kill()
     await promote(B, [A])
     const fresh = await workerAt(B, { without })
@@ -140,7 +140,7 @@ describe('Mode failover', function () {
     await B.command('SAVE')
     cut([P], [A])
     // Only B can have confirmed this; then it comes back with what it had saved, and the others had no more.
-    expect(await old.sessions.revoke(token)).to.deep.equal({ outcome: 'revoked', count: 1 })
+    expect(await old.sessions.revoke(token)).to.include({ outcome: 'revoked', count: 1 })
     await P.kill()
     await B.kill()
     await B.restart()

@@ -128,9 +128,9 @@ describe('A logout on a Redis that', () => {
       expect(ended.outcome).not.to.equal('unconfirmed')
       return ended
     }, 10_000)
-    expect(again).to.deep.equal({ outcome: 'revoked', count: 1 })
+    expect(again).to.include({ outcome: 'revoked', count: 1 })
     expect(await first.sessions.authenticate(token)).to.equal(null)
-    expect(await end(), 'it was answered').to.deep.equal({ outcome: 'gone' })
+    expect(await end(), 'it was answered').to.include({ outcome: 'gone' })
   }).timeout(60_000)
 
   /** All that the domain keeps, to be put back as a snapshot of the machine would. */

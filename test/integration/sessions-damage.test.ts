@@ -151,7 +151,7 @@ describe('sessions on a Redis that is full', () => {
     expect((await worker.sessions.authenticate(token))?.user.id).to.equal('alice')
     const login = await signIn(worker).catch((failure: unknown) => failure)
     expect(login).to.be.instanceOf(Unavailable)
-    expect(await worker.sessions.revoke(token)).to.deep.equal({ outcome: 'revoked', count: 1 })
+    expect(await worker.sessions.revoke(token)).to.include({ outcome: 'revoked', count: 1 })
     expect(await worker.sessions.authenticate(token)).to.equal(null)
   })
 })
@@ -180,7 +180,7 @@ describe('what a revocation costs', () => {
       }
       await pipeline.exec()
       const before = await commandCalls(operator)
-      expect(await worker.sessions.revokeUser(userId)).to.deep.equal({ outcome: 'revoked', count: sessions })
+      expect(await worker.sessions.revokeUser(userId)).to.include({ outcome: 'revoked', count: sessions })
       const after = await commandCalls(operator)
       return [...after].reduce((sum, [name, calls]) => sum + calls - (before.get(name) ?? 0), 0)
     }

@@ -40,7 +40,7 @@ describe('What reaches Redis a second time, or late', () => {
     const listed = await worker.sessions.list(alice.id)
     expect(listed.map(({ id }) => id)).to.deep.equal([identity.session.id])
     const ended = await worker.sessions.revokeById(alice.id, identity.session.id)
-    expect(ended).to.deep.equal({ outcome: 'revoked', count: 1 })
+    expect(ended).to.include({ outcome: 'revoked', count: 1 })
   })
 
   it('a late duplicate of a logout of all revives nothing that ended since', async () => {

@@ -22,14 +22,14 @@ describe('A password change whose own session has ended meanwhile', () => {
     await worker.sessions.revoke(own.token)
 
     const rotated = await worker.sessions.rotateAndRevokeOthers(alice.id, own.token)
-    expect(rotated).to.deep.equal({ outcome: 'gone' })
+    expect(rotated).to.include({ outcome: 'gone' })
     expect(await worker.sessions.authenticate(other.token)).to.equal(null)
   })
 
   it('does not carry on a session of somebody else', async () => {
     const bob = await signIn(worker, { ...alice, id: 'bob' })
     const rotated = await worker.sessions.rotateAndRevokeOthers(alice.id, bob.token)
-    expect(rotated).to.deep.equal({ outcome: 'gone' })
+    expect(rotated).to.include({ outcome: 'gone' })
     expect(await worker.sessions.authenticate(bob.token)).not.to.equal(null)
   })
 })

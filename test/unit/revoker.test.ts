@@ -112,6 +112,17 @@ describe('The revoker', () => {
     expect(expelled).to.deep.equal([silent])
   })
 
+  it('says how many members there were, how many of them were silent, and how long it took', async () => {
+    const { revoker, elapsed } = createSubject(() => ({
+      inc: 'a',
+      members: [member('w2', 7), member('w3', 6)],
+    }))
+    const told = await revoker.confirm(async () =>
+      recorded([member('w1', 7), member('w2', 6), member('w3', 6)]),
+    )
+    expect(told).to.have.property('proof').that.deep.equals({ members: 3, silent: 1, ms: elapsed() })
+  })
+
   it('counts that lease from after the reply, however long Redis took to record', async () => {
     const silent = member('w1', 6)
     const { revoker, clock, elapsed } = createSubject(() => ({ inc: 'a', members: [silent] }))
