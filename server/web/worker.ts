@@ -42,6 +42,7 @@ import { createReadiness, probeRedis, type SessionsDetail } from './features/hea
 import { createProxyWatch } from './pipeline/notice-proxy.ts'
 import { createRequestMeter } from './request-meter.ts'
 import { openLimits } from '../../shared/limits/open-limits.ts'
+import { streamRoute } from './live/stream-route.ts'
 import { withLiveRoutes } from './live/live-routes.ts'
 import { openLive } from './live/open-live.ts'
 import { maintenanceOf, followRuntimeSettings, ownSettings } from '../../shared/settings/runtime-settings.ts'
@@ -239,6 +240,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
         recordAuthEvent: createAuthEvents({ log, audit, signed: (hook, event) => hooks.signed(hook, event) }),
         guard: limits.guard,
         readiness,
+        liveRoute: (stream) => streamRoute(stream, live),
         settings,
         ...(app.settings ? { settingsSchema: app.settings } : {}),
         limits,

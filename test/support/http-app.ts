@@ -9,12 +9,13 @@ import { createAuthEvents } from '../../server/web/features/auth/auth-events.ts'
 import type { Socket, Stream } from '../../shared/app/stream.ts'
 import { createBroadcast, type Broadcast } from '../../shared/live/broadcast.ts'
 import type { ConnectionBounds } from '../../server/web/live/connections.ts'
+import { streamRoute } from '../../server/web/live/stream-route.ts'
 import { withLiveRoutes } from '../../server/web/live/live-routes.ts'
 import { openLive } from '../../server/web/live/open-live.ts'
 import { composeFeatures } from '../../server/web/features/features.ts'
 import { defineApp } from '../../shared/app/app.ts'
 import { createParts } from '../../shared/app/create-parts.ts'
-import { openApplication } from '../../shared/app/open-application.ts'
+import { openApplication, runHooks } from '../../shared/app/open-application.ts'
 import type { Route } from '../../shared/app/route.ts'
 import { createAuditWriter } from '../../server/web/features/audit/audit-writer.ts'
 import { createHttpServer } from '../../server/http/http-server.ts'
@@ -216,9 +217,10 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
           const link = `https://app.example.com/reset#token=${await issueResetToken(accounts, account.id)}`
           mails.push({ to: account.email, subject: 'reset', text: link })
         },
-        recordAuthEvent: createAuthEvents({ log, audit }),
+        recordAuthEvent: createAuthEvents({ log, audit, signed: (hook, event) => hooks.signed(hook, event) }),
         guard: limits.guard,
         readiness,
+        liveRoute: (stream) => streamRoute(stream, live),
         settings,
         limits,
         webWorkers: async () => config.workers.web,
@@ -227,6 +229,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     app,
     application.parts,
   )
+  const hooks = runHooks(features, log)
   const koa = createApp({
     config,
     features,

@@ -2,6 +2,7 @@
 import type { App } from '../../../shared/app/app.ts'
 import type { Parts } from '../../../shared/app/parts.ts'
 import { leftIn, registerFeatures, type RegisteredFeatures } from '../../../shared/app/register-features.ts'
+import { account } from './account/feature.ts'
 import { audit } from './audit/feature.ts'
 import { auth } from './auth/feature.ts'
 import { dashboard } from './dashboard/feature.ts'
@@ -17,6 +18,7 @@ import { workers } from './workers/feature.ts'
 
 const builtIn: readonly ServerFeature[] = [
   auth,
+  account,
   users,
   settings,
   workers,

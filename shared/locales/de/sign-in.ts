@@ -10,6 +10,8 @@ export const signIn: typeof en = {
   missing: 'Bitte geben Sie Ihre E-Mail-Adresse und Ihr Passwort an.',
   foreign: 'Bitte melden Sie sich auf dieser Seite an: Das Formular kam von einer anderen Seite.',
   signedOut: 'Sie haben sich abgemeldet.',
+  signedInAs: 'Sie sind angemeldet als',
+  goOn: 'Weiter zur vorigen Seite',
   reset: {
     title: 'Passwort setzen',
     needsScript: 'Um ein Passwort per E-Mail zu setzen, ist JavaScript nötig.',

@@ -1,6 +1,7 @@
+import { account } from './account.ts'
 import { common } from './common.ts'
 import { console } from './console.ts'
 import { problems } from './problems.ts'
 import { signIn } from './sign-in.ts'
 
-export const en = { common, console, problems, signIn }
+export const en = { account, common, console, problems, signIn }

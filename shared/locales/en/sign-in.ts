@@ -9,6 +9,8 @@ export const signIn = {
   missing: 'Please give your e-mail address and your password.',
   foreign: 'Please sign in on this page: the form came from another site.',
   signedOut: 'You have signed out.',
+  signedInAs: 'You are signed in as',
+  goOn: 'Go on to where you came from',
   reset: {
     title: 'Set a password',
     needsScript: 'Setting a password by mail needs JavaScript.',

@@ -11,6 +11,7 @@ export type AuthEvent =
   | 'logout-all'
   | 'session-ended'
   | 'password-changed'
+  | 'profile-changed'
   | 'password-change-failed'
   | 'password-reset-requested'
   | 'password-reset'

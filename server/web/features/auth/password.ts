@@ -26,14 +26,19 @@ export interface PasswordParts {
 
 const changed = 'the password was changed'
 
+type Handed = Extract<Rotated, { outcome: 'rotated' }>
+
 /**
  * Changing the password. First the record, then the sessions, then the answer: whoever signed in with the old
- * password, even while we were at it, is out when the answer says so.
+ * password, even while we were at it, is out when the answer says so. The session goes on under a new token, which is
+ * sent with the answer.
  */
-export function passwordRoute(parts: PasswordParts): Route {
+export function createPasswordChange(
+  parts: PasswordParts,
+): (ctx: AppContext, current: string, wanted: string) => Promise<Handed> {
   const { sessions, accounts, passwords, recordAuthEvent } = parts
 
-  async function change(ctx: AppContext, current: string, wanted: string): Promise<void> {
+  return async function change(ctx, current, wanted) {
     const { identity, token } = requireIdentity(ctx)
     const { id, profile } = identity.user
     const guess = await reserveGuess(parts.guard, ctx, (profile as Profile).email)
@@ -49,9 +54,12 @@ export function passwordRoute(parts: PasswordParts): Route {
       throw problem('conflict', 'the password was changed by another request meanwhile')
     if (outcome === 'gone') throw problem('session-gone', 'the account does not exist any more')
     recordAuthEvent(ctx, 'password-changed', { user: id })
-    handOver(ctx, await sessions.rotateAndRevokeOthers(id, token))
-    ctx.status = 204
+    return handOver(ctx, await sessions.rotateAndRevokeOthers(id, token))
   }
+}
+
+export function passwordRoute(parts: PasswordParts): Route {
+  const change = createPasswordChange(parts)
 
   return defineRoute({
     method: 'PUT',
@@ -65,7 +73,10 @@ export function passwordRoute(parts: PasswordParts): Route {
       },
       409: { description: 'Changed by another request meanwhile' },
     },
-    handler: (ctx, { body }) => change(ctx, body.currentPassword, body.newPassword),
+    async handler(ctx, { body }) {
+      await change(ctx, body.currentPassword, body.newPassword)
+      ctx.status = 204
+    },
   })
 }
 
@@ -80,7 +91,7 @@ export function requireAcceptable(
   if (message !== null) throw invalidFields([{ field, message }])
 }
 
-function handOver(ctx: AppContext, rotated: Rotated): void {
+function handOver(ctx: AppContext, rotated: Rotated): Handed {
   if (rotated.outcome === 'unconfirmed') {
     throw revocationUnconfirmed(
       `${changed}, but it could not be confirmed that the other sessions have ended: log out everywhere`,
@@ -91,8 +102,9 @@ function handOver(ctx: AppContext, rotated: Rotated): void {
     throw problem('session-gone', `${changed}, and the session ended: sign in again`)
   if (ctx.state.credential === 'bearer') {
     ctx.set('X-Session-Token', rotated.token)
-    return
+    return rotated
   }
   const { remember, absoluteExpiresAt } = rotated.identity.session
   setSessionCookie(ctx, rotated.token, remember ? absoluteExpiresAt - Date.now() : null)
+  return rotated
 }

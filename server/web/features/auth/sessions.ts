@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Proof } from '../../../../shared/coherence/index.ts'
 import type { Identity, Revocation, Sessions } from '../../../../shared/sessions/sessions.ts'
 import type { RecordAuthEvent } from './auth-events.ts'
 import { requireIdentity, type AppContext } from '../../../../shared/app/context.ts'
@@ -19,14 +20,14 @@ export interface SessionRouteParts {
 const askAgain = 'it could not be confirmed that the session has ended everywhere: please ask again'
 
 /**
- * Ends the session that the request shows; resolves when no worker accepts it any more. For anyone, since a session
+ * Ends the session that the request shows; resolves when no worker accepts it any more, with what that rests on. For anyone, since a session
  * that is dead already is what was asked for.
  */
 export function createLogout(
   parts: Pick<SessionRouteParts, 'recordAuthEvent'> & {
     sessions: Pick<Sessions, 'authenticate' | 'revoke'>
   },
-): (ctx: AppContext) => Promise<void> {
+): (ctx: AppContext) => Promise<Proof | undefined> {
   const { sessions, recordAuthEvent } = parts
 
   /** For the record only: whose session it was, if that can be told. */
@@ -40,14 +41,18 @@ export function createLogout(
 
   return async function logout(ctx) {
     const { token } = ctx.state
+    let proof: Proof | undefined
     if (token !== null) {
       // Asked first and awaited together: the answers come in this order.
       const [owner, revocation] = await Promise.all([ownerOf(token), sessions.revoke(token)])
-      if (confirmed(revocation).outcome === 'revoked') {
+      const ended = confirmed(revocation)
+      proof = ended.proof
+      if (ended.outcome === 'revoked') {
         recordAuthEvent(ctx, 'logout', owner ? { user: owner.user.id, session: owner.session.id } : {})
       }
     }
     sayGoodbye(ctx)
+    return proof
   }
 }
 
@@ -166,7 +171,7 @@ function countOf(ended: Exclude<Revocation, { outcome: 'unconfirmed' }>): number
 }
 
 /** Takes back what the browser holds of the session that has just ended. */
-function sayGoodbye(ctx: AppContext): void {
+export function sayGoodbye(ctx: AppContext): void {
   if (ctx.state.credential !== 'cookie') return
   clearSessionCookie(ctx)
   ctx.set('Clear-Site-Data', '"cookies", "storage"')

@@ -8,6 +8,7 @@ import { localPath } from '../pages/local-path.ts'
 import { textsOf } from '../pages/locale.ts'
 import { answerPage, redirect } from '../pages/page.ts'
 import { answerProblemAsPage } from '../pages/problem-page.ts'
+import { goodbyeFields, goodbyePath, goodbyeText } from './goodbye.ts'
 import { signedInPage, signInPage, type SignInFacts } from './pages/sign-in-page.ts'
 import { Problem } from '../../../../shared/app/problem.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
@@ -24,7 +25,7 @@ export interface SignInParts {
 
 const query = z.strictObject({
   next: z.string().optional().describe('where to go on, a path of this site; anything else is not followed'),
-  out: z.enum(['1', 'expired']).optional(),
+  ...goodbyeFields,
 })
 type Query = z.output<typeof query>
 
@@ -37,13 +38,11 @@ export function signInRoutes(parts: SignInParts): Route[] {
   const { sessions, login } = parts
   const logout = createLogout(parts)
 
-  async function show(ctx: AppContext, { next, out }: Query): Promise<void> {
+  async function show(ctx: AppContext, { next, ...goodbye }: Query): Promise<void> {
     const facts = { next: localPath(next) }
     const identity = await whoIsIt(ctx)
     if (identity) return answerPage(ctx, signedInPage(ctx, identity, facts))
-    const { common, signIn } = textsOf(ctx)
-    const told = { '1': { notice: signIn.signedOut }, expired: { fault: common.expired } }
-    answerPage(ctx, signInPage(ctx, { ...facts, ...(out ? told[out] : {}) }))
+    answerPage(ctx, signInPage(ctx, { ...facts, ...goodbyeText(ctx, goodbye) }))
   }
 
   /** Only for what the page says: it opens nothing, so an outage is no reason to say no. */
@@ -64,7 +63,7 @@ export function signInRoutes(parts: SignInParts): Route[] {
       if (!(fault instanceof Problem) || fault.status >= 500) throw fault
       return answerRefusal(ctx, fault, email)
     }
-    redirect(ctx, localPath(next) ?? '/sign-in')
+    redirect(ctx, localPath(next) ?? '/account')
   }
 
   return [
@@ -107,8 +106,7 @@ export function signInRoutes(parts: SignInParts): Route[] {
       replies: { 303: { description: 'Signed out' } },
       presentProblem: answerProblemAsPage,
       async handler(ctx) {
-        await logout(ctx)
-        redirect(ctx, '/sign-in?out=1')
+        redirect(ctx, goodbyePath('here', await logout(ctx)))
       },
     }),
   ]

@@ -1,4 +1,3 @@
-import { hasRole, viewers } from '../../../../../shared/accounts/roles.ts'
 import type { Identity } from '../../../../../shared/sessions/sessions.ts'
 import type { Profile } from '../../../../../shared/accounts/account-subject.ts'
 import type { AppContext } from '../../../../../shared/app/context.ts'
@@ -57,19 +56,27 @@ export function signInPage(ctx: AppContext, { next, email = '', fault, notice }:
 
 /** For who is signed in already: who that is, where to go, and the way out. */
 export function signedInPage(ctx: AppContext, { user }: Identity, { next }: Pick<SignInFacts, 'next'>): Page {
-  const { name, email } = user.profile as Profile
   const link = linksOf(ctx)
+  const { common, signIn } = textsOf(ctx)
   const item = (target: string, text: string) => html`<li><a href="${link(target)}">${text}</a></li>`
-  const mayReadQueues = hasRole(user, viewers)
-  const main = html`<p>You are signed in as <strong>${name}</strong> (${email}).</p>
+  const main = html`${signedInAs(ctx, user)}
     <ul>
-      ${next === null ? null : item(next, 'Go on to where you came from')}
-      ${mayReadQueues ? item('/admin/queues', 'Queues and jobs') : null} ${item('/openapi.json', 'The API')}
+      ${next === null ? null : item(next, signIn.goOn)} ${item('/account', common.account)}
+      ${item('/', common.start)}
     </ul>
     <form method="post" action="${link('/sign-out')}">
-      <button>Sign out</button>
+      <button>${common.signOut}</button>
     </form>`
-  return { title: 'Your account', main, width: 'narrow', viewer: null }
+  return { title: common.account, main, width: 'narrow', viewer: user }
+}
+
+/** Who it is that is signed in, as far as the profile says. */
+export function signedInAs(ctx: AppContext, { id, profile }: Pick<Identity['user'], 'id' | 'profile'>): Html {
+  const { name, email } = profile as Partial<Profile>
+  return html`<p>
+    ${textsOf(ctx).signIn.signedInAs} <strong><bdi>${name ?? id}</bdi></strong
+    >${email ? html` (${email})` : null}.
+  </p>`
 }
 
 function autofocus(here: boolean): Html | null {
