@@ -132,6 +132,11 @@ if wanted safe; then
   must_hold 'failover2 1 worker, D=2, older files' '-DNW=1 -DD=2 -DFILES' failover2
   must_hold 'failover2 2 workers, D=1' '-DNW=2 -DD=1' failover2
   must_hold 'failover2 2 workers, D=2' '-DNW=2 -DD=2' failover2
+  must_hold 'P3 D=2, 3 revocations' '-DD=2 -DROUNDS=3' deliveries
+  must_hold 'P3 D=2, 3 revocations, 1 restart, fence' '-DD=2 -DROUNDS=3 -DRESTARTS=1 -DFENCE' deliveries
+  must_hold 'P3 D=2, 2 revocations, 1 restart, keep' '-DD=2 -DROUNDS=2 -DRESTARTS=1' deliveries
+  must_hold 'P3 jobs, D=2, 2 revocations, 1 restart' '-DD=2 -DROUNDS=2 -DRESTARTS=1 -DJOB' deliveries
+  must_hold 'P3 jobs, D=2, 2 rev., 1 restart, fence' '-DD=2 -DROUNDS=2 -DRESTARTS=1 -DJOB -DFENCE' deliveries
 fi
 
 if [ "$mode" = quick ]; then
@@ -140,12 +145,16 @@ if [ "$mode" = quick ]; then
   must_hold 'P1+P2 D=1, 2 revocations' '-DNW=1 -DD=1 -DROUNDS=2 -DSTRONG'
   must_hold 'failover, D=4' '-DD=4' failover
   must_hold 'failover2 1 worker, D=1' '-DNW=1 -DD=1' failover2
+  must_hold 'P3 D=2, 2 revocations' '-DD=2 -DROUNDS=2' deliveries
+  must_hold 'P3 D=1, 2 revocations, 1 restart, fence' '-DD=1 -DROUNDS=2 -DRESTARTS=1 -DFENCE' deliveries
+  must_hold 'P3 jobs, D=2, 2 revocations' '-DD=2 -DROUNDS=2 -DJOB' deliveries
 fi
 
 if wanted witness || [ "$mode" = quick ]; then
   heading 'WITNESSES (must be VIOLATED = reachable)'
   for k in 1 2 3 4 5; do must_fail "witness $k" "-DNW=1 -DD=2 -DROUNDS=2 -DWITNESS=$k" "witness$k"; done
   for k in 1 2 3 4 5; do must_fail "failover2 witness $k" "-DNW=1 -DD=1 -DWIT=$k" "failover2-witness$k" failover2; done
+  for k in 1 2 3 4; do must_fail "deliveries witness $k" "-DD=1 -DWITNESS=$k" "deliveries-witness$k" deliveries; done
 fi
 
 if wanted ablate || [ "$mode" = quick ]; then
@@ -179,6 +188,13 @@ if wanted ablate || [ "$mode" = quick ]; then
   done
   must_fail 'failover2: NO_N' "-DNW=1 -DD=$ticks -DFILES -DNO_N" failover2-NO_N failover2
   must_fail 'failover2: a replica pointed back by hand' "-DNW=1 -DD=$ticks -DREPOINT" failover2-REPOINT failover2
+  for rule in NO_HOLD ACK_FIRST NO_LEASE NO_BEGIN NO_STALE NO_MISSED NO_ACKWAIT; do
+    must_fail "deliveries: $rule" "-DD=$ticks -D$rule" "deliveries-$rule" deliveries
+  done
+  must_fail 'deliveries: NO_NEWINC' "-DD=1 -DRESTARTS=1 -DNO_NEWINC" deliveries-NO_NEWINC deliveries
+  for rule in NO_LIST ACK_UNTOLD; do
+    must_fail "deliveries, jobs: $rule" "-DD=$ticks -DJOB -D$rule" "deliveries-$rule" deliveries
+  done
 fi
 
 [ "$failures" = 0 ] || echo "$failures not as expected" >&2
