@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { flaws, type Flaw } from './flawed-sessions.ts'
+import { flaws, streamFlaws, type Flaw, type StreamFlaw } from './flawed-sessions.ts'
 import { redisFaults, workerFaults, type Fault } from './nemesis.ts'
 import { runChaos, type ChaosOptions, type Outcome } from './run-chaos.ts'
 import { startServerCluster } from './server-cluster.ts'
@@ -17,6 +17,9 @@ const server = (options: ChaosOptions) =>
 
 const pool = (flaw: Flaw | null) => (options: ChaosOptions) =>
   runChaos((redisUrl) => startWorkerPool(workers, { redisUrl, leaseMs, flaw }), options)
+
+const flawedStreams = (streamFlaw: StreamFlaw) => (options: ChaosOptions) =>
+  runChaos((redisUrl) => startWorkerPool(workers, { redisUrl, leaseMs, flaw: null, streamFlaw }), options)
 
 /** Where each flaw shows: anywhere in the end, here at once. */
 const revealing: Record<Flaw, Readonly<Record<string, Fault>>[]> = {
@@ -36,10 +39,18 @@ describe('Under chaos', function () {
     ['the server', server, 10],
     ['sessions on workers that are each reached for certain', pool(null), 7],
   ] as const) {
-    it(`${what}: nothing revoked with success is accepted, nobody else is refused, and work goes on`, async () => {
+    it(`${what}: nothing revoked with success is accepted or sent anything on a stream, nobody else is refused, and work goes on`, async () => {
       const seconds = wantedSeconds || shortSeconds
       const outcome = await run({ durationMs: seconds * 1_000, seed })
       expectKept(outcome, seconds)
+    })
+  }
+
+  for (const flaw of streamFlaws) {
+    it(`workers whose streams have ${flaw} are caught`, async () => {
+      const options = { durationMs: 30_000, seed, faults: revealingStreams[flaw], untilStale: true }
+      const { verdict } = await flawedStreams(flaw)(options)
+      expect(verdict.staleDeliveries).to.have.length.above(0)
     })
   }
 
@@ -52,9 +63,18 @@ describe('Under chaos', function () {
   }
 })
 
+const revealingStreams: Record<StreamFlaw, Readonly<Record<string, Fault>>[]> = {
+  'no lease at each delivery': [only(workerFaults, 'a worker is cut off and hangs')],
+  'nothing held back': [only(redisFaults, 'messages are late')],
+}
+
 function expectKept({ verdict, faults, story }: Outcome, seconds: number): void {
   const context = `\nCHAOS_SEED=${seed}\n${[...faults.keys()].join(', ')}\n${story}\n`
   expect(verdict.staleAccepts.length, `stale accepts${context}`).to.equal(0)
+  expect(verdict.staleDeliveries.length, `stale deliveries${context}`).to.equal(0)
+  expect(verdict.spuriousEnds, `streams that were ended for nothing${context}`).to.equal(0)
+  expect(verdict.deliveries, `deliveries${context}`).to.be.above(seconds * 10)
+  expect(verdict.streamEnds, `streams that were told of the end${context}`).to.be.above(seconds / 4)
   expect(verdict.spuriousRefusals.length, `spurious refusals${context}`).to.equal(0)
   // Far below what is seen on a busy machine; only one that denies everything or stands still is below it.
   expect(verdict.confirmedRevocations, `confirmed revocations${context}`).to.be.above(seconds / 4)

@@ -3,10 +3,11 @@
  * and, apart from the steps of one person's story, in an open loop: nobody waits for a worker that hangs, so that
  * requests are waiting for it when it comes back.
  */
-import { request } from 'node:http'
+import { get, request } from 'node:http'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { ChaosEvent } from './history.ts'
 import type { Random } from './random.ts'
+import { onOurClock } from './shared-clock.ts'
 import type { ChaosTarget, Credentials, Door } from './target.ts'
 
 export interface Phase {
@@ -128,11 +129,22 @@ export function createClients(target: ChaosTarget, random: Random, { phases, rea
     }
   }
 
+  /** Watches a stream of the session on some worker until it ends, or `close` is called. Never rejects. */
+  function watch(session: string, close: AbortSignal): Promise<void> {
+    const door = random.pick(target.doors())
+    if (!door) return Promise.resolve()
+    return openFeed(door, session, close, (worker, sentAt, kind) => {
+      history.push({ kind, session, worker, sentAt, receivedAt: performance.now() })
+    })
+  }
+
   /** One person's visit, from login to logout. */
   async function visit(): Promise<void> {
     const user = target.takeUser()
     if (!user) return
     const tokens: string[] = []
+    let end = () => {}
+    const over = new Promise<void>((resolve) => (end = resolve))
     try {
       const all = random.chance(0.3)
       for (let device = 0; device < (all ? 2 : 1); device++) {
@@ -141,6 +153,10 @@ export function createClients(target: ChaosTarget, random: Random, { phases, rea
       }
       const own = tokens[0]
       if (own === undefined) return
+      const leaving = new AbortController()
+      for (const token of [own, ...tokens]) inBackground(watch(token, leaving.signal))
+      // What is sent on after the end shows soon.
+      inBackground(over.then(() => wait(watchedOnMs)).then(() => leaving.abort()))
       const looks = target.doors().flatMap((door) => tokens.map((token) => use(door, token, 'read', patient)))
       inBackground(Promise.all(looks))
       // Leaving at once meets loads that are under way; staying a while, sessions that every worker holds.
@@ -153,6 +169,7 @@ export function createClients(target: ChaosTarget, random: Random, { phases, rea
       const confirmed = await revoke(user, own, all)
       if (confirmed) tokens.forEach(probe)
     } finally {
+      end()
       for (const token of tokens) inUse.delete(token)
       target.handBack(user)
     }
@@ -163,6 +180,7 @@ export function createClients(target: ChaosTarget, random: Random, { phases, rea
     const user = target.takeUser()
     while (user && !isOver()) {
       const token = await signIn(user)
+      if (token !== null) inBackground(watchAll(token, isOver))
       while (token !== null && !isOver()) {
         const door = random.pick(target.doors())
         // Refused: right after a FLUSHALL, otherwise for the checker to complain of.
@@ -172,6 +190,17 @@ export function createClients(target: ChaosTarget, random: Random, { phases, rea
       if (token !== null) inUse.delete(token)
     }
     if (user) target.handBack(user)
+  }
+
+  /** A page that stays open: whenever its stream ends it comes back. */
+  async function watchAll(token: string, isOver: () => boolean): Promise<void> {
+    while (!isOver() && inUse.has(token)) {
+      const turn = new AbortController()
+      const over = setInterval(() => (isOver() || !inUse.has(token)) && turn.abort(), 100)
+      await watch(token, turn.signal)
+      clearInterval(over)
+      await wait(200)
+    }
   }
 
   async function readAlong(isOver: () => boolean): Promise<void> {
@@ -209,6 +238,46 @@ export function createClients(target: ChaosTarget, random: Random, { phases, rea
       while (underWay.size > 0) await Promise.all(underWay)
     },
   }
+}
+
+/** How long a stream is watched after its session was to end: a worker that hangs comes back within that. */
+const watchedOnMs = 3_500
+
+/** One stream of events, each of which is the time at which its worker sent it. */
+function openFeed(
+  door: Door,
+  token: string,
+  close: AbortSignal,
+  arrived: (worker: string, sentAt: number, kind: 'delivery' | 'stream end') => void,
+): Promise<void> {
+  return new Promise((resolve) => {
+    if (close.aborted) return resolve()
+    const outgoing = get({
+      host: '127.0.0.1',
+      port: door.port,
+      path: '/feed',
+      agent: false,
+      signal: close,
+      headers: { authorization: `Bearer ${token}`, accept: 'text/event-stream' },
+    })
+    outgoing.on('error', () => resolve())
+    outgoing.on('response', (incoming) => {
+      const worker = incoming.headers['x-worker']?.toString() ?? door.name
+      let rest = ''
+      incoming.setEncoding('utf8')
+      incoming.on('error', () => resolve())
+      incoming.on('close', () => resolve())
+      incoming.on('data', (part: string) => {
+        const lines = (rest + part).split('\n')
+        rest = lines.pop() ?? ''
+        for (const line of lines) {
+          if (line === 'event: session-ended') arrived(worker, performance.now(), 'stream end')
+          const stamp = /^data: ([\d.]+)$/.exec(line)?.[1]
+          if (stamp !== undefined) arrived(worker, onOurClock(Number(stamp)), 'delivery')
+        }
+      })
+    })
+  })
 }
 
 const patient: Call = { patienceMs: readPatienceMs }

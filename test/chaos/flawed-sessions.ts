@@ -15,6 +15,10 @@ import { hashToken } from '../../shared/sessions/token.ts'
 export const flaws = ['no ack wait', 'no lease', 'no fill check'] as const
 export type Flaw = (typeof flaws)[number]
 
+/** A safeguard of streams that is left out. */
+export const streamFlaws = ['no lease at each delivery', 'nothing held back'] as const
+export type StreamFlaw = (typeof streamFlaws)[number]
+
 /** What the workers of the chaos test need of sessions. */
 export type ServedSessions = Pick<
   Sessions,

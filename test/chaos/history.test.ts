@@ -107,4 +107,31 @@ describe('The history checker', () => {
       unconfirmedRevocations: 1,
     })
   })
+
+  const delivery = (sentAt: number): ChaosEvent => ({
+    kind: 'delivery',
+    session: 's',
+    worker: '1',
+    sentAt,
+    receivedAt: sentAt + 100,
+  })
+
+  it('finds an event that was sent after the success, and none that only arrived after it', () => {
+    const history = [login(0), logout(10, 20), delivery(15), delivery(20)]
+    expect(judge(history)).to.deep.include({ staleDeliveries: [], deliveries: 2 })
+    expect(judge([...history, delivery(21)]).staleDeliveries).to.have.length(1)
+    expect(judge([login(0), logout(10, 20, false), delivery(30)]).staleDeliveries).to.have.length(0)
+  })
+
+  it('finds a stream that was told of the end of a session that nobody had asked for', () => {
+    const end = (receivedAt: number): ChaosEvent => ({
+      kind: 'stream end',
+      session: 's',
+      worker: '1',
+      sentAt: receivedAt,
+      receivedAt,
+    })
+    expect(judge([login(0), end(5), logout(10, 20)])).to.deep.include({ spuriousEnds: 1, streamEnds: 1 })
+    expect(judge([login(0), end(11), logout(10, 20)]).spuriousEnds).to.equal(0)
+  })
 })

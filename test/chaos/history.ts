@@ -22,6 +22,22 @@ export type ChaosEvent =
       readonly receivedAt: number
       readonly status: number
     }
+  /** An event of a stream: `sentAt` is when its worker decided to send it, by the clock of the machine. */
+  | {
+      readonly kind: 'delivery'
+      readonly session: string
+      readonly worker: string
+      readonly sentAt: number
+      readonly receivedAt: number
+    }
+  /** A stream was told that its session has ended. */
+  | {
+      readonly kind: 'stream end'
+      readonly session: string
+      readonly worker: string
+      readonly sentAt: number
+      readonly receivedAt: number
+    }
   /** Someone asked for the end of one session, or of all of a user. `confirmed`: it was answered with success. */
   | {
       readonly kind: 'revoke'
@@ -36,10 +52,18 @@ export type ChaosEvent =
   | { readonly kind: 'flush'; readonly sentAt: number; readonly receivedAt: number }
 
 export type Use = Extract<ChaosEvent, { kind: 'use' }>
+export type Delivery = Extract<ChaosEvent, { kind: 'delivery' }>
 
 export interface Verdict {
   /** Accepted although sent after the success of a revocation was received. */
   readonly staleAccepts: readonly Use[]
+  /** Sent on a stream after the success of a revocation was received. */
+  readonly staleDeliveries: readonly Delivery[]
+  /** Streams that were told of the end of a session that nobody had asked for. */
+  readonly spuriousEnds: number
+  readonly deliveries: number
+  /** Streams that were told of the end of their session. */
+  readonly streamEnds: number
   /** Refused although nobody had asked for the end of that session. */
   readonly spuriousRefusals: readonly Use[]
   readonly logins: number
@@ -95,10 +119,22 @@ export function judge(history: readonly ChaosEvent[]): Verdict {
 
   const staleAccepts: Use[] = []
   const spuriousRefusals: Use[] = []
+  const staleDeliveries: Delivery[] = []
   let usesAlive = 0
   let acceptedAlive = 0
   let refusedDead = 0
+  let deliveries = 0
+  let streamEnds = 0
+  let spuriousEnds = 0
   for (const event of history) {
+    if (event.kind === 'delivery') {
+      deliveries++
+      if (event.sentAt > (lives.get(event.session)?.deadFrom ?? Infinity)) staleDeliveries.push(event)
+    }
+    if (event.kind === 'stream end') {
+      streamEnds++
+      if (event.receivedAt < (lives.get(event.session)?.mayBeRefusedFrom ?? 0)) spuriousEnds++
+    }
     const life = event.kind === 'use' ? lives.get(event.session) : undefined
     if (event.kind !== 'use' || life === undefined) continue
     const dead = event.sentAt > life.deadFrom
@@ -112,7 +148,11 @@ export function judge(history: readonly ChaosEvent[]): Verdict {
   }
   return {
     staleAccepts,
+    staleDeliveries,
     spuriousRefusals,
+    spuriousEnds,
+    deliveries,
+    streamEnds,
     logins: lives.size,
     confirmedRevocations,
     unconfirmedRevocations,
@@ -139,6 +179,8 @@ export function tellStory(history: readonly ChaosEvent[], session: string): stri
     .sort((a, b) => a.sentAt - b.sentAt)
     .map((event) => {
       const when = `${event.sentAt.toFixed(0)}..${event.receivedAt.toFixed(0)}`
+      if (event.kind === 'delivery') return `${when} sent by ${event.worker}`
+      if (event.kind === 'stream end') return `${when} end of a stream of ${event.worker}`
       if (event.kind === 'use') return `${when} ${event.what} on ${event.worker}: ${event.status}`
       if (event.kind === 'revoke')
         return `${when} revoke ${event.session ? 'it' : 'all'}: ${event.confirmed ? 'success' : 'unconfirmed'}`

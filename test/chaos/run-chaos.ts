@@ -55,12 +55,15 @@ export async function runChaos(
 }
 
 function hasStaleAccept(history: readonly ChaosEvent[]): boolean {
-  return judge(history).staleAccepts.length > 0
+  const { staleAccepts, staleDeliveries } = judge(history)
+  return staleAccepts.length + staleDeliveries.length > 0
 }
 
 function storyOf(verdict: Verdict, history: readonly ChaosEvent[]): string {
   const wronged = new Set(
-    [...verdict.staleAccepts, ...verdict.spuriousRefusals].map(({ session }) => session),
+    [...verdict.staleAccepts, ...verdict.staleDeliveries, ...verdict.spuriousRefusals].map(
+      ({ session }) => session,
+    ),
   )
   return [...wronged]
     .slice(0, 3)

@@ -4,10 +4,26 @@ import { join } from 'node:path'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
 import { createPasswords } from '../../shared/accounts/passwords.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
+import { makeApplicationFolder } from '../support/application-folder.ts'
 import { startCluster } from '../support/cluster.ts'
 import type { ChaosTarget, Credentials } from './target.ts'
 
 const password = 'nine-Herons-above-the-quiet-weir'
+
+/** With a stream whose events are the time of the machine. */
+const application = `
+import { defineApp, defineStream } from 'lockstep'
+export default defineApp({
+  name: 'chaos',
+  streams: [defineStream({
+    path: '/feed', access: 'signed-in', limits: [], summary: 'The time',
+    open(ctx, { send, signal }) {
+      const timer = setInterval(() => send({ data: String(Number(process.hrtime.bigint()) / 1e6) }), 40)
+      signal.addEventListener('abort', () => clearInterval(timer))
+    },
+  })],
+})
+`
 
 /** The real server, as it is built, with accounts for as many people as the test needs. */
 export async function startServerCluster(
@@ -15,12 +31,15 @@ export async function startServerCluster(
   { redisUrl, people }: { redisUrl: string; people: number },
 ): Promise<ChaosTarget> {
   const dataDir = await mkdtemp(join(tmpdir(), 'lockstep-chaos-'))
+  const folder = await makeApplicationFolder({ 'app.js': application })
   try {
     const users = await createUsers(join(dataDir, 'accounts.sqlite'), people)
     const cluster = await startCluster({
       workers,
       dataDir,
       redisUrl,
+      applicationFile: './app.js',
+      cwd: folder.path,
       env: {
         SESSION_DURABILITY: 'keep',
         JOB_WORKERS: '0',
@@ -39,10 +58,14 @@ export async function startServerCluster(
       takeUser: () => users.shift() ?? null,
       handBack: (user) => void users.push(user),
       async stop() {
-        await cluster.stop().finally(() => rm(dataDir, { recursive: true, force: true }))
+        await cluster.stop().finally(async () => {
+          await rm(dataDir, { recursive: true, force: true })
+          await folder.remove()
+        })
       },
     }
   } catch (failure) {
+    await folder.remove()
     await rm(dataDir, { recursive: true, force: true })
     throw failure
   }

@@ -2,7 +2,7 @@
  * One worker of the chaos test as a process of its own: the sessions behind the few HTTP routes that the clients
  * use, with the paths and the answers of the real server. Told what to be by its parent, and ends with it.
  */
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Unavailable } from '../../shared/kernel/errors.ts'
 import { group } from '../../shared/kernel/lifecycle.ts'
@@ -11,12 +11,16 @@ import { openRedis, redisService } from '../../shared/kernel/redis/connections.t
 import { openFailover } from '../../shared/kernel/redis/failover.ts'
 import { openCoherence, type DurabilityMode } from '../../shared/coherence/index.ts'
 import { createSessions } from '../../shared/sessions/create-sessions.ts'
-import { createFlawedSessions, type Flaw, type ServedSessions } from './flawed-sessions.ts'
+import { createDeliveries, type Deliveries } from '../../shared/live/delivery.ts'
+import { createSessionWatch, type SessionWatch } from '../../shared/live/session-watch.ts'
+import { machineMs } from './shared-clock.ts'
+import { createFlawedSessions, type Flaw, type ServedSessions, type StreamFlaw } from './flawed-sessions.ts'
 
 export interface WorkerOrders {
   readonly redisUrl: string
   readonly leaseMs: number
   readonly flaw: Flaw | null
+  readonly streamFlaw?: StreamFlaw | null
   /** `keep` unless said otherwise. */
   readonly durability?: DurabilityMode
   /** Mode failover: data nodes of the shard. */
@@ -29,7 +33,7 @@ interface Answer {
 }
 
 async function serve(orders: WorkerOrders): Promise<void> {
-  const { redisUrl, leaseMs, flaw, durability = 'keep', dataNodes } = orders
+  const { redisUrl, leaseMs, flaw, streamFlaw = null, durability = 'keep', dataNodes } = orders
   const target = targetOf(redisUrl)
   const redis = openRedis(target, 'commands')
   const subscriber = openRedis(target, 'subscriber')
@@ -50,17 +54,82 @@ async function serve(orders: WorkerOrders): Promise<void> {
     absoluteMs: 3_600_000,
     rememberAbsoluteMs: 3_600_000,
     maxPerUser: 1_000,
+    onInvalidated(ended) {
+      if (streamFlaw !== 'nothing held back') return watch.invalidated(ended)
+      setTimeout(() => void watch.invalidated(ended), 300)
+    },
   })
+  const leaseOk = streamFlaw === 'no lease at each delivery' ? () => true : coherence.leaseOk
+  const watch = createSessionWatch({ sessions: real, coherence: { leaseOk } })
+  const deliveries = createDeliveries()
   const sessions = flaw ? createFlawedSessions(flaw, real, { redis, subscriber, leaseMs }) : real
   const connections = [redisService(redis), redisService(subscriber), ...(failover ? [failover] : [])]
   await group([...connections, coherence, sessions]).start()
 
   const server = createServer(async (request, response) => {
+    if (request.url === '/feed') {
+      return feed(request, response, { sessions, watch, deliveries }).catch(() => response.destroy())
+    }
     const { status, body } = await answer(sessions, request).catch(refusal)
     response.writeHead(status, { 'content-type': 'application/json', connection: 'close' })
     response.end(body === undefined ? undefined : JSON.stringify(body))
   })
   server.listen(0, '127.0.0.1', () => process.send?.({ port: (server.address() as AddressInfo).port }))
+}
+
+interface FeedParts {
+  readonly sessions: ServedSessions
+  readonly watch: SessionWatch
+  readonly deliveries: Deliveries
+}
+
+/** Sends the time of the machine, from the parts that streams of the real server are made of. */
+async function feed(request: IncomingMessage, response: ServerResponse, parts: FeedParts): Promise<void> {
+  const token = tokenOf(request)
+  const identity = await parts.sessions.authenticate(token)
+  if (!identity) return void response.writeHead(401).end()
+  let stamp = 0
+  let ended = false
+  const watched = parts.watch.watch({
+    token,
+    userId: identity.user.id,
+    allows: () => true,
+    ended() {
+      ended = true
+      delivery.end()
+      if (response.headersSent) response.end('event: session-ended\ndata: {}\n\n')
+    },
+  })
+  const delivery = parts.deliveries.open({
+    wire: {
+      write: () => void response.write(`data: ${stamp}\n\n`),
+      get waitingBytes() {
+        return response.writableLength
+      },
+    },
+    mayDeliver() {
+      // The check is the moment of the delivery: what follows it is one turn of the event loop.
+      stamp = machineMs()
+      return watched.mayDeliver()
+    },
+    onSlow: () => response.destroy(),
+  })
+  response.once('close', () => {
+    clearInterval(timer)
+    delivery.end()
+    watched.release()
+  })
+  const timer = setInterval(() => delivery.push('data: '), feedEveryMs)
+  await watched.known
+  if (ended) return void response.writeHead(401).end()
+  response.writeHead(200, { 'content-type': 'text/event-stream' })
+  response.flushHeaders()
+}
+
+const feedEveryMs = 40
+
+function tokenOf({ headers }: IncomingMessage): string {
+  return /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1] ?? ''
 }
 
 function targetOf(redisUrl: string): Exclude<RedisTarget, { kind: 'embedded' }> {
@@ -69,7 +138,7 @@ function targetOf(redisUrl: string): Exclude<RedisTarget, { kind: 'embedded' }> 
 }
 
 async function answer(sessions: ServedSessions, request: IncomingMessage): Promise<Answer> {
-  const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? ''
+  const token = tokenOf(request)
   const body = request.method === 'GET' ? null : await read(request)
   switch (`${request.method} ${request.url}`) {
     case 'GET /api/v1/auth/me': {
