@@ -46,6 +46,7 @@ import { streamRoute } from './live/stream-route.ts'
 import { withLiveRoutes } from './live/live-routes.ts'
 import { openLive } from './live/open-live.ts'
 import { maintenanceOf, followRuntimeSettings, ownSettings } from '../../shared/settings/runtime-settings.ts'
+import { applicationSignIn } from './features/auth/application-sign-in.ts'
 import { createAuthEvents } from './features/auth/auth-events.ts'
 import { composeFeatures } from './features/features.ts'
 import { countWebWorkers } from './features/workers/workers.ts'
@@ -207,9 +208,23 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
       ]
     : []
 
+  const recordAuthEvent = createAuthEvents({
+    log,
+    audit,
+    signed: (hook, event) => hooks.signed(hook, event),
+  })
+  const noticeSignIn = signInNotices({ sessions, queues, log })
   const lockstep = createParts({
     queues,
     sessions,
+    signIn: applicationSignIn({
+      sessions,
+      recordAuthEvent,
+      noticeSignIn,
+      endOthers: config.sessions.loginRevokes === 'others',
+      rememberAbsoluteMs: config.sessions.rememberAbsoluteMs,
+      ...(app.profile ? { profile: app.profile } : {}),
+    }),
     limiter: limits.limiter,
     settings: ownSettings(settings, app.settings),
     broadcast: createBroadcast({ redis, prefix: keys.live }),
@@ -236,8 +251,8 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
           ...createScheduleControl({ redis, queues, prefix: keys.queues }),
         },
         requestPasswordReset: passwordResetRequests(queues),
-        noticeSignIn: signInNotices({ sessions, queues, log }),
-        recordAuthEvent: createAuthEvents({ log, audit, signed: (hook, event) => hooks.signed(hook, event) }),
+        noticeSignIn,
+        recordAuthEvent,
         guard: limits.guard,
         readiness,
         liveRoute: (stream) => streamRoute(stream, live),

@@ -2,18 +2,24 @@ import type { Queues } from '../queues/queues.ts'
 import type { Job } from '../queues/job.ts'
 import { createQueuedMailer } from '../mail/queued-mailer.ts'
 import type { Mail } from '../mail/mailer.ts'
-import type { Parts } from './parts.ts'
+import type { Sessions } from '../sessions/sessions.ts'
+import type { AppSignIn, Parts } from './parts.ts'
 
-export interface PartsOptions extends Pick<Parts, 'sessions' | 'limiter' | 'settings' | 'broadcast' | 'log'> {
+export interface PartsOptions extends Pick<Parts, 'limiter' | 'settings' | 'broadcast' | 'log'> {
+  readonly sessions: Sessions
+  /** Left out where no request is answered. */
+  readonly signIn?: AppSignIn
   readonly queues: Pick<Queues, 'enqueue' | 'enqueueMany' | 'enqueueFlow' | 'cancel' | 'find'>
   /** The job that sends a mail. */
   readonly mailJob: Job<Mail, never>
 }
 
 /** What every handler of this process gets beside its services. */
-export function createParts({ queues, mailJob, ...options }: PartsOptions): Omit<Parts, 'services'> {
+export function createParts(options: PartsOptions): Omit<Parts, 'services'> {
+  const { queues, mailJob, sessions, signIn = withoutRequest, ...rest } = options
   return {
-    ...options,
+    ...rest,
+    sessions: { ...sessions, signIn },
     queues: {
       enqueue: async (job, payload, about) => (await queues.enqueue(job, payload, about)).id,
       enqueueMany: async (job, requests) => (await queues.enqueueMany(job, requests)).map(({ id }) => id),
@@ -23,4 +29,10 @@ export function createParts({ queues, mailJob, ...options }: PartsOptions): Omit
     },
     mailer: createQueuedMailer((mail) => queues.enqueue(mailJob, mail)),
   }
+}
+
+async function withoutRequest(): Promise<never> {
+  throw new TypeError(
+    'sessions.signIn answers a request, and there is none here: call it in the handler of a route',
+  )
 }

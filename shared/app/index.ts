@@ -19,7 +19,15 @@ export {
   type Asking,
 } from './context.ts'
 export type { Hooks, Middleware, Mount, ServicesCall, SignEvent } from './feature.ts'
-export type { AppQueues, AppSettings, Parts } from './parts.ts'
+export type {
+  AppQueues,
+  AppSessions,
+  AppSettings,
+  AppSignIn,
+  Parts,
+  SignedIn,
+  SignInOptions,
+} from './parts.ts'
 export { Problem, problem, invalidFields, type FieldError, type ProblemKind } from './problem.ts'
 export * from './register.ts'
 export type { Access, Input, Method, Reply, Route } from './route.ts'

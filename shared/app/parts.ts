@@ -1,4 +1,5 @@
 /** What handlers of routes and jobs, pages and hooks work with. Given to each as an argument, never imported. */
+import type { VerifiedUser } from '../accounts/identity-provider.ts'
 import type { Broadcast } from '../live/broadcast.ts'
 import type { RateLimiter } from '../limits/rate-limiter.ts'
 import type { Mailer } from '../mail/mailer.ts'
@@ -8,13 +9,14 @@ import type { Job } from '../queues/job.ts'
 import type { EnqueueOptions, JobRequest, JobView } from '../queues/queues.ts'
 import type { Sessions } from '../sessions/sessions.ts'
 import type { Logger } from '../telemetry/log.ts'
+import type { AppContext, AppIdentity } from './context.ts'
 import type { RegisteredServices } from './register.ts'
 
 export interface Parts<Services = RegisteredServices> {
   /** What `services` of the application made for this process. */
   readonly services: Services
   readonly queues: AppQueues
-  readonly sessions: Sessions
+  readonly sessions: AppSessions
   readonly limiter: Pick<RateLimiter, 'take' | 'takeAll' | 'policies' | 'inspect' | 'reset' | 'changed'>
   /** The application's own settings. */
   readonly settings: AppSettings
@@ -23,6 +25,41 @@ export interface Parts<Services = RegisteredServices> {
   /** Tells the streams and sockets of all workers: those that joined a channel, or those of a user or a session. */
   readonly broadcast: Broadcast
   readonly log: Logger
+}
+
+/** The sessions of the cluster, and a way into them for handlers of the application. */
+export interface AppSessions extends Sessions {
+  readonly signIn: AppSignIn
+}
+
+/**
+ * Signs a user in, by the rules of the built-in login: takes the ticket before `verify`, so that nothing is created when
+ * the user's sessions are ended meanwhile; ends the session that the request came with; sets the session cookie; notes it
+ * in the audit trail; calls the hook `signedIn`. From then on `ctx.state.identity` is the user.
+ *
+ * `verify` proves now that it is this user and gives the record that sessions keep of them, or null. Null is the answer
+ * then, and for a disabled user. A `Problem` that it throws is answered as it is; anything else is an outage, 503.
+ */
+export type AppSignIn = (
+  ctx: AppContext,
+  userId: string,
+  verify: () => Promise<VerifiedUser | null> | VerifiedUser | null,
+  options?: SignInOptions,
+) => Promise<SignedIn | null>
+
+export interface SignInOptions {
+  /** Keep the user signed in when the browser is closed. */
+  readonly remember?: boolean
+  /** A name for the session, such as "work laptop". */
+  readonly label?: string | null
+  /** `token`: no cookie is set; give the token to the client, for `Authorization: Bearer`. */
+  readonly transport?: 'cookie' | 'token'
+}
+
+export interface SignedIn {
+  readonly identity: AppIdentity
+  /** The session's secret: whoever has it is the user. */
+  readonly token: string
 }
 
 /** Asking for jobs, and asking after them. */

@@ -16,6 +16,7 @@ const ofOurAccounts = [
 describe('An application that signs people in by itself (accounts: null)', () => {
   let running: TestApp
   const events: string[] = []
+  let overtakes = 0
 
   before(async () => {
     running = await startTestApp(
@@ -24,7 +25,10 @@ describe('An application that signs people in by itself (accounts: null)', () =>
         accounts: null,
         roles: ['visitor'],
         profile: z.strictObject({ floor: z.number() }),
-        hooks: { signedOut: ({ userId }) => void events.push(userId) },
+        hooks: {
+          signedIn: ({ userId }) => void events.push(`in ${userId}`),
+          signedOut: ({ userId }) => void events.push(userId),
+        },
         routes: [
           defineRoute({
             method: 'POST',
@@ -34,12 +38,31 @@ describe('An application that signs people in by itself (accounts: null)', () =>
             body: z.strictObject({ badge: z.string() }),
             replies: { 200: { description: 'Signed in', body: z.strictObject({ token: z.string() }) } },
             async handler(ctx, { body: { badge } }, { sessions }) {
-              const ticket = await sessions.prepareLogin(badge)
-              if (badge !== 'b-17') throw problem('invalid-credentials', 'this badge opens nothing')
-              const subject = { id: badge, roles: ['visitor'], version: 1, profile: { floor: 3 } }
-              const created = await sessions.create(ticket, { subject })
-              if (created.outcome !== 'created') throw problem('login-superseded', 'please try again')
-              ctx.body = { token: created.token }
+              const verify = () =>
+                badge === 'b-17' ? { id: badge, roles: ['visitor'], profile: { floor: 3 } } : null
+              const signedIn = await sessions.signIn(ctx, badge, verify, { transport: 'token' })
+              if (signedIn === null) throw problem('invalid-credentials', 'this badge opens nothing')
+              ctx.body = { token: signedIn.token }
+            },
+          }),
+          defineRoute({
+            method: 'GET',
+            path: '/callback/:badge',
+            access: 'anyone',
+            summary: 'Where a provider sends the browser',
+            params: z.strictObject({ badge: z.string() }),
+            replies: { 200: { description: 'Signed in', body: z.strictObject({ user: z.string() }) } },
+            async handler(ctx, { params: { badge } }, { sessions }) {
+              async function verify() {
+                // Somebody ends all sessions of this user while the provider is asked.
+                if (badge === 'overtaken' && overtakes-- > 0) await sessions.revokeUser(badge)
+                if (badge === 'unknown') throw problem('forbidden', 'there is no such badge')
+                if (badge === 'outage') throw new Error('the provider is away')
+                return { id: badge, roles: ['visitor'], profile: { floor: badge === 'wrong' ? 'x' : 1 } }
+              }
+              const signedIn = await sessions.signIn(ctx, badge, verify as never, { remember: true })
+              if (signedIn === null) throw problem('invalid-credentials', 'this badge opens nothing')
+              ctx.body = { user: ctx.state.identity?.user.id ?? '' }
             },
           }),
           defineRoute({
@@ -75,6 +98,48 @@ describe('An application that signs people in by itself (accounts: null)', () =>
   it('refuses whom it does not know', async () => {
     const answer = await running.request('POST', '/badge', { json: { badge: 'b-0' } })
     expect(answer.status).to.equal(401)
+  })
+
+  const callback = (badge: string, headers = {}) => running.request('GET', `/callback/${badge}`, { headers })
+  const cookieOf = ({ headers }: { headers: Record<string, unknown> }) =>
+    /^sid=[^;]+/.exec(String(headers['set-cookie']))?.[0] ?? ''
+
+  it('sets the session cookie, ends the session that came with the request, and tells its hook', async () => {
+    const first = await callback('b-1')
+    expect(first.json()).to.deep.equal({ user: 'b-1' })
+    expect(String(first.headers['set-cookie'])).to.match(
+      /^sid=[^;]+; Max-Age=\d+; Path=\/; HttpOnly; SameSite=Lax$/,
+    )
+    const cookie = cookieOf(first)
+    for (const { status } of await running.onEveryWorker('GET', '/floor', { headers: { cookie } })) {
+      expect(status).to.equal(200)
+    }
+    expect(events).to.include('in b-1')
+    const second = await callback('b-1', { cookie })
+    expect(second.status).to.equal(200)
+    for (const { status } of await running.onEveryWorker('GET', '/floor', { headers: { cookie } })) {
+      expect(status).to.equal(401)
+    }
+    const own = { headers: { cookie: cookieOf(second) } }
+    expect((await running.request('GET', '/floor', own)).status).to.equal(200)
+  })
+
+  it('tries once more when the sessions of the user end meanwhile, and then creates nothing', async () => {
+    overtakes = 1
+    expect((await callback('overtaken')).status).to.equal(200)
+    overtakes = 2
+    const answer = await callback('overtaken')
+    expect(answer.json()).to.include({ status: 503, type: 'login-superseded' })
+    expect(answer.headers).not.to.have.property('set-cookie')
+  })
+
+  it('answers a problem as it is, and any other failure or a wrong profile with a 503', async () => {
+    expect((await callback('unknown')).json()).to.include({ status: 403, detail: 'there is no such badge' })
+    for (const badge of ['outage', 'wrong']) {
+      const answer = await callback(badge)
+      expect(answer.status).to.equal(503)
+      expect(answer.headers).not.to.have.property('set-cookie')
+    }
   })
 
   it('signs people out by our routes: one session everywhere, or all of them', async () => {
@@ -116,6 +181,7 @@ describe('An application with users of its own (accounts: { identify, verify })'
   let running: TestApp
   const users = new Map([
     ['kim@example.com', { id: '42', secret: 'open sesame', profile: { tier: 'gold' } as object }],
+    ['Zoë 7', { id: '44', secret: 'open sesame', profile: { tier: 'tin' } as object }],
     ['old@example.com', { id: '43', secret: 'open sesame', profile: { level: 9 } as object }],
   ])
 
@@ -164,6 +230,27 @@ describe('An application with users of its own (accounts: { identify, verify })'
     for (const { status } of await running.onEveryWorker('GET', '/tier', { token })) {
       expect(status).to.equal(401)
     }
+  })
+
+  it('signs them in by a name that is no e-mail address, by the API and by the page', async () => {
+    const signInAs = (fields: object) =>
+      running.request('POST', login, { json: { password: 'open sesame', transport: 'token', ...fields } })
+    expect((await signInAs({ name: 'Zoë 7' })).json().user).to.include({ id: '44' })
+    expect((await signInAs({ email: 'Zoë 7' })).json().user).to.include({ id: '44' })
+    for (const fields of [{}, { name: 'Zoë 7', email: 'Zoë 7' }, { name: '' }]) {
+      expect((await signInAs(fields)).status).to.equal(422)
+    }
+    const page = await running.request('GET', '/sign-in')
+    expect(page.text).to.include('>Name</label>').and.not.to.include('Forgot your password')
+    const answer = await running.request('POST', '/sign-in', {
+      body: new URLSearchParams({ email: 'Zoë 7', password: 'open sesame' }).toString(),
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        'sec-fetch-site': 'same-origin',
+      },
+    })
+    expect(answer.status).to.equal(303)
+    expect(answer.headers).to.have.property('set-cookie')
   })
 
   it('has our sign-in page, and no passwords, links or accounts of ours', async () => {

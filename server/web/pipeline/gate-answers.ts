@@ -13,10 +13,12 @@ export function gateAnswers(sessions: Pick<Sessions, 'stillValid'>): AppMiddlewa
   }
 
   return function gateAnswer(ctx, next) {
-    const { identity, route, token } = ctx.state
+    const { state } = ctx
+    const { identity, route, token } = state
     const reads = ctx.req.method === 'GET' || ctx.req.method === 'HEAD'
     if (identity === null || token === null || !reads || route?.gate === false) return next()
-    const gate = () => (ctx.status < 300 ? requireValid(token) : undefined)
+    // A handler that signed the user in again has replaced the token.
+    const gate = () => (ctx.status < 300 ? requireValid(state.token ?? token) : undefined)
     const answering = next()
     return answering ? answering.then(gate) : gate()
   }

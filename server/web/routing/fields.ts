@@ -24,6 +24,9 @@ export const email = z
   .regex(/^[^\s@<>()[\],;:\\"]+@[^\s@<>()[\],;:\\"]+$/u, 'must be an e-mail address')
   .refine((text) => !unprintable.test(text), 'must be an e-mail address')
 
+/** What users of an application's own accounts call themselves: an address, a login, a number. */
+export const accountName = line(254)
+
 /** A password to compare: no rules but a bound, since rules for new passwords change over the years. */
 export const givenPassword = z.string().min(1).max(1_024)
 

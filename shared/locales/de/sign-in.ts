@@ -3,11 +3,13 @@ import type { signIn as en } from '../en/sign-in.ts'
 export const signIn: typeof en = {
   title: 'Anmelden',
   email: 'E-Mail-Adresse',
+  name: 'Name',
   password: 'Passwort',
   remember: 'Auf diesem Gerät angemeldet bleiben',
   button: 'Anmelden',
   forgotten: 'Passwort vergessen?',
   missing: 'Bitte geben Sie Ihre E-Mail-Adresse und Ihr Passwort an.',
+  nameMissing: 'Bitte geben Sie Ihren Namen und Ihr Passwort an.',
   foreign: 'Bitte melden Sie sich auf dieser Seite an: Das Formular kam von einer anderen Seite.',
   signedOut: 'Sie haben sich abgemeldet.',
   signedInAs: 'Sie sind angemeldet als',

@@ -2,11 +2,13 @@
 export const signIn = {
   title: 'Sign in',
   email: 'E-mail address',
+  name: 'Name',
   password: 'Password',
   remember: 'Stay signed in on this device',
   button: 'Sign in',
   forgotten: 'Forgot your password?',
   missing: 'Please give your e-mail address and your password.',
+  nameMissing: 'Please give your name and your password.',
   foreign: 'Please sign in on this page: the form came from another site.',
   signedOut: 'You have signed out.',
   signedInAs: 'You are signed in as',

@@ -39,7 +39,7 @@ function signIn({ services, sessions }: ServerParts): Pick<Feature, 'routes' | '
   if (identity === null) return {}
   const { loginRevokes, rememberAbsoluteMs } = services.config.sessions
   const { effective, ownAccounts, ...rest } = services
-  const own = { ...rest, sessions, identity, ...(ownAccounts ? { effective } : {}) }
+  const own = { ...rest, ownAccounts, sessions, identity, ...(ownAccounts ? { effective } : {}) }
   const login = loginRoute({ ...own, endOthers: loginRevokes === 'others', rememberAbsoluteMs })
   return { routes: [login], pages: signInRoutes({ ...own, login }) }
 }

@@ -1,22 +1,18 @@
 import { z } from 'zod'
 import type { CheckedIdentity } from '../../../../shared/accounts/checked-identity.ts'
 import type { EffectiveAccounts } from '../../../../shared/accounts/effective-account.ts'
-import {
-  shownUserAgent,
-  type Created,
-  type Sessions,
-  type Subject,
-} from '../../../../shared/sessions/index.ts'
+import type { Created, Sessions, Subject } from '../../../../shared/sessions/index.ts'
 import type { LoginGuard } from '../../../../shared/limits/login-guard.ts'
 import type { RecordAuthEvent } from './auth-events.ts'
 import type { AppContext } from '../../../../shared/app/context.ts'
 import { problem, revocationUnconfirmed } from '../../../../shared/app/problem.ts'
+import { deviceOf, endPresentedSession } from './client.ts'
 import { isWrongGuess, reserveGuess } from './guard-login.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 import { undoPolicy } from '../../../../shared/limits/open-limits.ts'
 import type { NoticeSignIn } from './sign-in-notices.ts'
 import { setSessionCookie } from './session-cookie.ts'
-import { email, givenPassword, label } from '../../routing/fields.ts'
+import { accountName, email, givenPassword, label } from '../../routing/fields.ts'
 import { presentSession, presentUser, sessionSchema } from './representations.ts'
 
 export interface LoginParts {
@@ -36,8 +32,7 @@ export interface LoginParts {
   readonly rememberAbsoluteMs: number
 }
 
-const loginBody = z.strictObject({
-  email,
+const rest = {
   password: givenPassword,
   remember: z.boolean().default(false).describe('stay signed in when the browser is closed'),
   label: label.optional().describe('a name for this session, such as “work laptop”'),
@@ -45,8 +40,24 @@ const loginBody = z.strictObject({
     .enum(['cookie', 'token'])
     .default('cookie')
     .describe('token: the token comes in the body, for Authorization: Bearer'),
-})
-type Login = z.output<typeof loginBody>
+}
+const byEmail = z.strictObject({ email, ...rest })
+/** For an application's own accounts: their names need not be addresses. Clients of ours send them as `email`. */
+const byName = z
+  .strictObject({
+    name: accountName.optional().describe('the name that the accounts know; or `email` in its place'),
+    email: accountName.optional().describe('the same as `name`'),
+    ...rest,
+  })
+  .refine(({ name, email }) => (name === undefined) !== (email === undefined), {
+    path: ['name'],
+    error: 'or email must be given, and not both',
+  })
+type Login = z.output<typeof byEmail> | z.output<typeof byName>
+
+function nameIn(body: Login): string {
+  return ('name' in body ? body.name : undefined) ?? body.email ?? ''
+}
 
 type Session = Extract<Created, { outcome: 'created' }>
 
@@ -59,10 +70,11 @@ const nobody = 'nobody'
  */
 export function loginRoute(parts: LoginParts): Route {
   const { sessions, identity, recordAuthEvent } = parts
+  const own = parts.effective !== undefined
 
   /** The guess has its place before it is tried, and counts when it was wrong: before the client is told so. */
   async function guardedLogin(ctx: AppContext, body: Login): Promise<void> {
-    const guess = await reserveGuess(parts.guard, ctx, body.email)
+    const guess = await reserveGuess(parts.guard, ctx, nameIn(body))
     try {
       await login(ctx, body)
     } catch (fault) {
@@ -73,7 +85,7 @@ export function loginRoute(parts: LoginParts): Route {
   }
 
   async function login(ctx: AppContext, body: Login): Promise<void> {
-    const id = await identity.identify(body.email)
+    const id = await identity.identify(nameIn(body))
     const first = await attempt(ctx, id, body)
     const created = (await isWorthAnother(first, id)) ? await attempt(ctx, id, body) : first
     switch (created.outcome) {
@@ -109,18 +121,14 @@ export function loginRoute(parts: LoginParts): Route {
    */
   async function attempt(ctx: AppContext, id: string | null, body: Login): Promise<Created> {
     const ticket = await sessions.prepareLogin(id ?? nobody)
-    let reason = id === null ? 'unknown address' : 'wrong password'
+    let reason = id === null ? (own ? 'unknown address' : 'unknown name') : 'wrong password'
     const subject = await identity.verify(id, body.password, (why) => (reason = why))
     if (!subject) throw refused(ctx, id, reason)
-    await endPresentedSession(ctx)
+    await endPresentedSession(sessions, ctx)
     const created = await sessions.create(ticket, {
       subject,
       remember: body.remember,
-      device: {
-        label: body.label ?? null,
-        userAgent: shownUserAgent(ctx.req.headers['user-agent']),
-        ip: ctx.state.clientIp,
-      },
+      device: deviceOf(ctx, body.label ?? null),
       endOthers: parts.endOthers,
     })
     return created.outcome === 'created' ? withOwnRoles(created, subject) : created
@@ -135,16 +143,6 @@ export function loginRoute(parts: LoginParts): Route {
     await parts.effective.settle(subject.id)
     const identity = await sessions.authenticate(created.token)
     return identity === null ? { outcome: 'superseded' } : { ...created, identity }
-  }
-
-  /** A sign-in replaces the session that the client had, so that a session known to others cannot be extended. */
-  async function endPresentedSession(ctx: AppContext): Promise<void> {
-    const { token } = ctx.state
-    if (token === null) return
-    const ended = await sessions.revoke(token)
-    if (ended.outcome === 'unconfirmed') {
-      throw revocationUnconfirmed('the session you had may not have ended: please sign in again', ended.cause)
-    }
   }
 
   function welcome(ctx: AppContext, created: Session, body: Login): void {
@@ -163,7 +161,7 @@ export function loginRoute(parts: LoginParts): Route {
 
   function refused(ctx: AppContext, id: string | null, reason: string) {
     recordAuthEvent(ctx, 'login-failed', { ...(id === null ? {} : { user: id }), reason })
-    return problem('invalid-credentials', 'the e-mail address or the password is wrong')
+    return problem('invalid-credentials', `the ${own ? 'e-mail address' : 'name'} or the password is wrong`)
   }
 
   return defineRoute({
@@ -174,7 +172,7 @@ export function loginRoute(parts: LoginParts): Route {
     inMaintenance: 'open',
     limits: [undoPolicy],
     summary: 'Sign in; the session that the request carries, if any, is ended first',
-    body: loginBody,
+    body: own ? byEmail : byName,
     replies: {
       200: {
         description: 'Signed in, by a cookie or with the token in the body',
@@ -184,7 +182,7 @@ export function loginRoute(parts: LoginParts): Route {
           token: z.string().optional(),
         }),
       },
-      401: { description: 'Wrong e-mail address or password' },
+      401: { description: `Wrong ${own ? 'e-mail address' : 'name'} or password` },
     },
     handler: (ctx, { body }) => guardedLogin(ctx, body),
   })

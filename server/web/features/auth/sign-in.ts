@@ -12,7 +12,7 @@ import { goodbyeFields, goodbyePath, goodbyeText } from './goodbye.ts'
 import { signedInPage, signInPage, type SignInFacts } from './pages/sign-in-page.ts'
 import { Problem } from '../../../../shared/app/problem.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
-import { email, givenPassword } from '../../routing/fields.ts'
+import { accountName, email, givenPassword } from '../../routing/fields.ts'
 import { undoPolicy } from '../../../../shared/limits/open-limits.ts'
 import { createLogout } from './sessions.ts'
 
@@ -20,6 +20,8 @@ export interface SignInParts {
   readonly sessions: Pick<Sessions, 'authenticate' | 'revoke'>
   /** `POST /api/v1/auth/login`, with its limits and its rotation. */
   readonly login: Route
+  /** Whether users are in our own accounts, with e-mail addresses and links that set a password. */
+  readonly ownAccounts: boolean
   readonly recordAuthEvent: RecordAuthEvent
 }
 
@@ -29,17 +31,21 @@ const query = z.strictObject({
 })
 type Query = z.output<typeof query>
 
-const form = z.strictObject({ email, password: givenPassword, remember: z.literal('on').optional() })
-type Form = z.output<typeof form>
+const rest = { password: givenPassword, remember: z.literal('on').optional() }
+const byEmail = z.strictObject({ email, ...rest })
+/** For an application's own accounts: their names need not be addresses. */
+const byName = z.strictObject({ email: accountName, ...rest })
+type Form = z.output<typeof byEmail>
 
 const page = { 200: { description: 'The page' } }
 
 export function signInRoutes(parts: SignInParts): Route[] {
-  const { sessions, login } = parts
+  const { sessions, login, ownAccounts } = parts
   const logout = createLogout(parts)
+  const answerRefusal = refusals(ownAccounts)
 
   async function show(ctx: AppContext, { next, ...goodbye }: Query): Promise<void> {
-    const facts = { next: localPath(next) }
+    const facts = { next: localPath(next), ownAccounts }
     const identity = await whoIsIt(ctx)
     if (identity) return answerPage(ctx, signedInPage(ctx, identity, facts))
     answerPage(ctx, signInPage(ctx, { ...facts, ...goodbyeText(ctx, goodbye) }))
@@ -90,7 +96,7 @@ export function signInRoutes(parts: SignInParts): Route[] {
       summary: 'Sign in with the form; goes on to `next`',
       form: true,
       query,
-      body: form,
+      body: ownAccounts ? byEmail : byName,
       replies: { 303: { description: 'Signed in' }, 401: { description: 'The page again, with the reason' } },
       presentProblem: answerRefusal,
       handler: (ctx, { body, query }, own) => signIn(ctx, body, query, own),
@@ -113,19 +119,22 @@ export function signInRoutes(parts: SignInParts): Route[] {
 }
 
 /** The form again, with the reason. Everything but the password stays as it was. */
-function answerRefusal(ctx: AppContext, problem: Problem, email?: string): void {
-  const { 'WWW-Authenticate': _forPrograms, ...headers } = problem.headers
-  ctx.set(headers)
-  const facts: SignInFacts = {
-    next: localPath(new URLSearchParams(ctx.querystring).get('next') ?? undefined),
-    fault: faultOf(ctx, problem),
+function refusals(ownAccounts: boolean) {
+  return function answerRefusal(ctx: AppContext, problem: Problem, email?: string): void {
+    const { 'WWW-Authenticate': _forPrograms, ...headers } = problem.headers
+    ctx.set(headers)
+    const facts: SignInFacts = {
+      next: localPath(new URLSearchParams(ctx.querystring).get('next') ?? undefined),
+      fault: faultOf(ctx, problem, ownAccounts),
+      ownAccounts,
+    }
+    answerPage(ctx, signInPage(ctx, email === undefined ? facts : { ...facts, email }), problem.status)
   }
-  answerPage(ctx, signInPage(ctx, email === undefined ? facts : { ...facts, email }), problem.status)
 }
 
-function faultOf(ctx: AppContext, problem: Problem): string {
+function faultOf(ctx: AppContext, problem: Problem, ownAccounts: boolean): string {
   const { problems, signIn } = textsOf(ctx)
-  if (problem.type === 'invalid-fields') return signIn.missing
+  if (problem.type === 'invalid-fields') return ownAccounts ? signIn.missing : signIn.nameMissing
   if (problem.type === 'csrf') return signIn.foreign
   return problems.told(problem).text
 }

@@ -9,6 +9,8 @@ import { signInPath } from '../../pages/problem-page.ts'
 export interface SignInFacts {
   /** Where to go on, a local path. */
   readonly next: string | null
+  /** Whether users are in our own accounts, with e-mail addresses and links that set a password. */
+  readonly ownAccounts: boolean
   /** What was typed before. */
   readonly email?: string
   /** Why it did not work. */
@@ -17,18 +19,21 @@ export interface SignInFacts {
   readonly notice?: string
 }
 
-export function signInPage(ctx: AppContext, { next, email = '', fault, notice }: SignInFacts): Page {
+export function signInPage(
+  ctx: AppContext,
+  { next, ownAccounts, email = '', fault, notice }: SignInFacts,
+): Page {
   const link = linksOf(ctx)
   const { signIn } = textsOf(ctx)
   const marked = fault === undefined ? null : html`aria-invalid="true" aria-describedby="fault"`
   const main = html`${fault === undefined ? null : html`<p role="alert" id="fault">${fault}</p>`}
     ${notice === undefined ? null : html`<p role="status">${notice}</p>`}
     <form method="post" action="${link(signInPath(next))}">
-      <label for="email">${signIn.email}</label>
+      <label for="email">${ownAccounts ? signIn.email : signIn.name}</label>
       <input
         id="email"
         name="email"
-        type="email"
+        type="${ownAccounts ? 'email' : 'text'}"
         autocomplete="username"
         value="${email}"
         required
@@ -50,7 +55,7 @@ export function signInPage(ctx: AppContext, { next, email = '', fault, notice }:
       <label class="choice"><input name="remember" type="checkbox" /> ${signIn.remember}</label>
       <button>${signIn.button}</button>
     </form>
-    <p><a href="${link('/reset')}">${signIn.forgotten}</a></p>`
+    ${ownAccounts ? html`<p><a href="${link('/reset')}">${signIn.forgotten}</a></p>` : null}`
   return { title: signIn.title, main, width: 'narrow', viewer: null }
 }
 
