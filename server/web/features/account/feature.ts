@@ -27,7 +27,7 @@ export const account: ServerFeature = ({ services, sessions }) => {
     pages: [
       ...accountRoutes({ ...services, sessions }),
       services.liveRoute(live),
-      asset(accountPaths.script, import.meta.dirname, 'account.js', 'text/javascript; charset=utf-8'),
+      asset(accountPaths.script, import.meta.dirname, 'live-devices.js', 'text/javascript; charset=utf-8'),
     ],
     hooks: { signedIn: tellDevices, signedOut: tellDevices },
   }
