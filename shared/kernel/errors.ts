@@ -34,9 +34,9 @@ export class ConfigurationError extends Error {
 export class NotStarted extends Error {
   readonly status = 503
 
-  constructor(name: string) {
+  constructor(name: string, what = 'the sessions') {
     super(
-      `the sessions of ${JSON.stringify(name)} are not started: call and await start() before the first request`,
+      `${what} of ${JSON.stringify(name)} are not started: call and await start() before the first request`,
     )
     this.name = 'NotStarted'
   }

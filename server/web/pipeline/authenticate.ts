@@ -3,7 +3,7 @@ import { addressSubject } from '../../../shared/limits/address.ts'
 import type { RateLimiter } from '../../../shared/limits/rate-limiter.ts'
 import type { Identity, Sessions } from '../../../shared/sessions/sessions.ts'
 import { tokenPolicy } from '../../../shared/limits/open-limits.ts'
-import { refusal } from './rate-limit.ts'
+import { refusal } from '../../../shared/limits/answer.ts'
 
 /**
  * Finds out who is asking; whom the route is for is decided later. Without a token nobody is asked, and neither on the

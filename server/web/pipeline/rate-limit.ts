@@ -1,16 +1,8 @@
-import type { ServerResponse } from 'node:http'
 import { addressSubject } from '../../../shared/limits/address.ts'
-import type { Admission, JointDecision, RateDecision } from '../../../shared/limits/decision.ts'
-import {
-  rateLimitHeader,
-  rateLimitItem,
-  rateLimitPolicyHeader,
-  rateLimitPolicyItem,
-  retryAfterSeconds,
-} from '../../../shared/limits/headers.ts'
+import { announceQuota, refusal } from '../../../shared/limits/answer.ts'
+import type { JointDecision, RateDecision } from '../../../shared/limits/decision.ts'
 import type { RateLimiter } from '../../../shared/limits/rate-limiter.ts'
 import type { AppContext, AppMiddleware } from '../../../shared/app/context.ts'
-import { problem, type Problem } from '../../../shared/app/problem.ts'
 
 export interface RateLimitOptions {
   readonly limiter: Pick<RateLimiter, 'take' | 'takeAll'>
@@ -58,40 +50,5 @@ export function userOrAddress(ctx: AppContext): string {
 
 function apply(ctx: AppContext, decision: RateDecision | JointDecision): void {
   if (!decision.allowed) throw refusal(decision)
-  if ('decisions' in decision) for (const each of decision.decisions) announce(ctx.res, each)
-  else announce(ctx.res, decision)
-}
-
-function announce(res: ServerResponse, admission: Admission): void {
-  if (admission.limit === Infinity) return
-  append(res, 'RateLimit-Policy', rateLimitPolicyItem(admission))
-  append(res, 'RateLimit', rateLimitItem(admission))
-}
-
-/** The fields are lists: a limit comes in addition to those before it. */
-function append(res: ServerResponse, field: string, item: string): void {
-  const before = res.getHeader(field)
-  res.setHeader(field, before === undefined ? item : `${String(before)}, ${item}`)
-}
-
-/** The answer to what a limit refuses. */
-export function refusal(decision: Exclude<RateDecision | JointDecision, { allowed: true }>): Problem {
-  const refusals = 'decisions' in decision ? decision.decisions : [decision]
-  const retryAfter = retryAfterSeconds(decision.retryAfterMs)
-  const headers = { 'Retry-After': String(retryAfter) }
-  if (decision.reason === 'quarantine') {
-    return problem('unavailable', 'what was used of the limits was lost and has to be waited out', {
-      headers,
-    })
-  }
-  const names = refusals.map(({ policy }) => policy)
-  const detail = `the limit ${names.join(' and ')} is used up: please try again in ${retryAfter} s`
-  return problem('quota-exceeded', detail, {
-    headers: {
-      ...headers,
-      'RateLimit-Policy': rateLimitPolicyHeader(refusals),
-      RateLimit: rateLimitHeader(refusals),
-    },
-    members: { 'violated-policies': names },
-  })
+  announceQuota(ctx.res, decision)
 }
