@@ -49,11 +49,18 @@ function withoutDefault(field: z.ZodType): z.ZodType {
 
 /** What is wrong with the settings of an application, by themselves. */
 export function ownSettingsProblems(own: z.ZodObject): string[] {
-  const names = Object.keys(own.shape)
   return [
-    ...names
+    ...Object.keys(own.shape)
       .filter((name) => (reservedSettings as readonly string[]).includes(name))
       .map((name) => `settings.${name} is a setting of the server: give yours another name`),
+    ...settingsProblems(own),
+  ]
+}
+
+/** The same for an application with a server of its own, where no names are taken. */
+export function settingsProblems(own: z.ZodObject): string[] {
+  const names = Object.keys(own.shape)
+  return [
     ...names
       .filter((name) => !/^[A-Za-z]\w{0,63}$/.test(name))
       .map(
@@ -69,4 +76,14 @@ function defaultProblem(name: string, field: z.ZodType): string[] {
   if (!first.success || first.data === undefined) return [`settings.${name} has no default`]
   const again = field.safeParse(first.data)
   return again.success ? [] : [`settings.${name} does not accept what it made of its own default`]
+}
+
+/** Throws a `TypeError` before anything is asked of Redis: a mistake of the application is no outage. */
+export function accept(fields: Readonly<Record<string, z.ZodType>>, name: string, value: unknown): unknown {
+  const field = fields[name]
+  if (field === undefined) throw new TypeError(`${name} is no setting of the application`)
+  if (value === null) return null
+  const read = field.safeParse(value)
+  if (read.success) return read.data
+  throw new TypeError(`the setting ${name}: ${read.error.issues[0]?.message ?? 'is not valid'}`)
 }

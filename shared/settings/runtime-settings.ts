@@ -8,7 +8,7 @@ import { Refusal } from '../config/grammar.ts'
 import type { Announcements } from '../coherence/index.ts'
 import type { SessionService } from '../sessions/create-sessions.ts'
 import type { AppSettings } from '../app/parts.ts'
-import { ownFields, ownName, storedName, storedNames } from './own-settings.ts'
+import { accept, ownFields, ownName, storedName, storedNames } from './own-settings.ts'
 import { createSettings, type Settings } from './settings.ts'
 
 const limitText = z.string().refine((text) => !(limitRule.parse(text) instanceof Refusal), {
@@ -97,16 +97,6 @@ export function ownSettings(settings: Settings<RuntimeSettings>, own: z.ZodObjec
       return pick((await settings.change(storedNames(Object.fromEntries(accepted)))).values)
     },
   }
-}
-
-/** Throws a `TypeError` before anything is asked of Redis: a mistake of the application is no outage. */
-function accept(fields: Readonly<Record<string, z.ZodType>>, name: string, value: unknown): unknown {
-  const field = fields[name]
-  if (field === undefined) throw new TypeError(`${name} is no setting of the application`)
-  if (value === null) return null
-  const read = field.safeParse(value)
-  if (read.success) return read.data
-  throw new TypeError(`the setting ${name}: ${read.error.issues[0]?.message ?? 'is not valid'}`)
 }
 
 /** The rules of the limits that settings hold. */

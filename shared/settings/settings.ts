@@ -44,6 +44,8 @@ export interface Settings<Values extends object> {
    * them again first; throws `Unavailable` when it can't.
    */
   decide(): Values | Promise<Values>
+  /** Reads what is stored. Rejects with `Unavailable` when Redis can't be asked. */
+  refresh(): Promise<void>
   /** What is stored can't be read, so it is not followed; the next change replaces it. */
   readonly unreadable: boolean
   /**
@@ -155,17 +157,18 @@ export function createSettings<Values extends object>(options: SettingsOptions<V
     }
   }
 
+  async function refresh(): Promise<void> {
+    try {
+      await readAgain()
+    } catch (cause) {
+      throw new Unavailable('redis', { cause })
+    }
+  }
+
   return {
     current: view,
-    decide() {
-      if (bus.leaseOk()) return values
-      return readAgain().then(
-        () => values,
-        (cause: unknown) => {
-          throw new Unavailable('redis', { cause })
-        },
-      )
-    },
+    refresh,
+    decide: () => (bus.leaseOk() ? values : refresh().then(() => values)),
     get unreadable() {
       return unreadable
     },
