@@ -33,7 +33,7 @@ export interface RedisSource {
   readonly kind: LocatedRedis['kind']
   /** For people: without secrets. */
   readonly place: string
-  open(purpose: Extract<RedisPurpose, 'commands' | 'subscriber'>, name: string): Redis
+  open(purpose: RedisPurpose, name: string): Redis
   /** Null where only a URL says how the other nodes are reached. */
   readonly openFailover: ((nodes: number, name: string) => FailoverConnections) | null
 }

@@ -178,7 +178,8 @@ export function createScheduleRegistry(options: ScheduleRegistryOptions): Schedu
   }
 }
 
-function schedulesByName(schedules: readonly Schedule[]): ReadonlyMap<string, Schedule> {
+/** The schedules by name. Throws `TypeError` when two have the same one. */
+export function schedulesByName(schedules: readonly Schedule[]): ReadonlyMap<string, Schedule> {
   const byName = new Map<string, Schedule>()
   for (const schedule of schedules) {
     const { name } = schedule.definition

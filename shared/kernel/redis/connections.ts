@@ -67,11 +67,7 @@ export function openRedis(
  * ours. What its own options say of retries is replaced, since a client that gives up, or sends again what was cut off,
  * would break them.
  */
-export function adoptClient(
-  client: Redis,
-  purpose: Exclude<RedisPurpose, 'blocking'>,
-  identity: RedisIdentity = 'script',
-): Redis {
+export function adoptClient(client: Redis, purpose: RedisPurpose, identity: RedisIdentity = 'script'): Redis {
   const { retryStrategy, reconnectOnError, autoResendUnfulfilledCommands, maxRetriesPerRequest } = optionsFor(
     purpose,
     defaultCommandTimeoutMs,
@@ -80,7 +76,7 @@ export function adoptClient(
   const rules = { retryStrategy, reconnectOnError, autoResendUnfulfilledCommands, maxRetriesPerRequest }
   Object.assign(client.options, rules)
   client.on('error', () => {})
-  boundCommands(client, defaultCommandTimeoutMs)
+  if (purpose !== 'blocking') boundCommands(client, defaultCommandTimeoutMs)
   if (purpose === 'subscriber') keepPulse(client, pulseMs)
   if (purpose === 'commands' && identity === 'connection') tellScripts(client)
   return client
