@@ -15,6 +15,7 @@ import { bundle } from './bundle.js'
 import { SetUpProblem } from './problem.js'
 import { runTool } from './run-tool.js'
 import { withSetUpLock } from './set-up-lock.js'
+import { vendor } from './vendor.js'
 
 const sourceDirectories = ['server', 'workers', 'shared']
 const settings = ['tsconfig.json', 'package-lock.json', 'server/bootstrap/tsconfig.build.json']
@@ -45,6 +46,7 @@ export async function ensureBuilt(root, { rebuild = false } = {}) {
       await compile(root, draft)
       pointDeclarationsAtJavaScript(draft)
       copyAssets(root, draft)
+      await vendor(root, draft)
       await bundle(root, draft)
       writeFileSync(join(draft, releaseName), String(await releaseOf(root, stamp)))
       writeFileSync(join(draft, stampName), stamp)

@@ -5,8 +5,9 @@
  * A bundle is no copy of its sources: what a module reads from beside itself (scripts of Redis, styles) it goes on
  * reading from the build of single files, so `import.meta` keeps its meaning in every module but the entries.
  */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
+import { licensesOf } from './licenses.js'
 import { SetUpProblem } from './problem.js'
 
 /** The programs, and what applications import: that must be the very module that the server uses. */
@@ -22,7 +23,6 @@ const external = [
   'pg-native',
   'pino',
   'pino-pretty',
-  '@bull-board/ui',
   '@opentelemetry/*',
   '@zxcvbn-ts/*',
   // Optional to what is bundled, and not installed.
@@ -91,29 +91,4 @@ function keepPlaces(output) {
       })
     },
   }
-}
-
-/**
- * The licences of the packages that are in the bundle, which ask to be passed on with them.
- *
- * @param {string} root
- * @param {string[]} inputs
- */
-function licensesOf(root, inputs) {
-  const packages = new Set(
-    inputs.flatMap(
-      (input) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(input.replaceAll('\\', '/'))?.[0] ?? [],
-    ),
-  )
-  return [...packages]
-    .sort()
-    .map((path) => {
-      const directory = join(root, path)
-      const { name, version, license } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'))
-      const file = readdirSync(directory).find((entry) => /^licen[cs]e/i.test(entry))
-      const text =
-        file && existsSync(join(directory, file)) ? readFileSync(join(directory, file), 'utf8') : ''
-      return `${name} ${version} (${license})\n\n${text.trim()}\n`
-    })
-    .join(`\n${'-'.repeat(80)}\n\n`)
 }
