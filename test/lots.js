@@ -37,6 +37,9 @@ const sideBySide = [
 const calm = ['failover', 'chaos', 'limits']
 const calmLanes = 2
 
+/** They install from the registry what would be released: `npm run test:package`, before every release. */
+const beforeReleases = ['package']
+
 /** What a developer runs before each commit: within a minute, and with a look at every layer. */
 const fast = [
   { folder: 'unit', size: 12 },
@@ -58,7 +61,7 @@ const lanes = 3
  * @returns {Stage[]}
  */
 export function everyLot(root) {
-  const known = [...sideBySide.map(({ folder }) => folder), ...calm]
+  const known = [...sideBySide.map(({ folder }) => folder), ...calm, ...beforeReleases]
   const others = foldersWithTests(root).filter((folder) => !known.includes(folder))
   const folders = [...sideBySide, ...others.map((folder) => ({ folder, size: 4 }))]
   const first = slowest.map((file) => ({ name: file.replace('.test.ts', ''), files: [`test/${file}`] }))

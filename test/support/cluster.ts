@@ -28,6 +28,8 @@ export interface ClusterOptions {
   /** An external Redis; without one the embedded one runs. */
   readonly redisUrl?: string
   readonly mainPath?: string
+  /** What stands between the program and the application. */
+  readonly arguments?: readonly string[]
   /** The module of an application, as it is named from `cwd`. */
   readonly applicationFile?: string
   readonly cwd?: string
@@ -142,7 +144,10 @@ async function launch(options: ClusterOptions): Promise<Launched> {
   // The address of a cluster or of Sentinels is none that URL understands.
   if (URL.canParse(options.redisUrl ?? '')) recordSecret(new URL(options.redisUrl ?? '').password)
 
-  const application = applicationFile === undefined ? [] : [applicationFile]
+  const application = [
+    ...(options.arguments ?? []),
+    ...(applicationFile === undefined ? [] : [applicationFile]),
+  ]
   const primary = spawn(process.execPath, [mainPath, ...application], {
     cwd,
     env: {
