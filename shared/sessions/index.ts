@@ -52,7 +52,6 @@ export type {
 export { expressSessionStore, type ExpressSessionModule } from './stores/express-session.ts'
 export { koaSessionStore, type KoaSessionStore, type KoaStoreContext } from './stores/koa-session.ts'
 export type { StoreOptions } from './stores/request-sessions.ts'
-export { RevocationUnconfirmed, SessionRefused, type Refusal } from './stores/session-refused.ts'
 export type {
   RequestTicket,
   StoredSession,

@@ -145,7 +145,7 @@ for (const [library, start] of Object.entries(libraries)) {
         await held.reached
         await sessions[1]!.revokeUser(alice)
         held.release()
-        expect((await late).status, path).to.equal(409)
+        expect((await late).status, path).to.equal(503)
         expect(await sessions[0]!.list(alice), path).to.have.length(0)
         await signedIn(path)
         await sessions[0]!.revokeUser(alice)

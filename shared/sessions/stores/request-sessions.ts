@@ -5,8 +5,9 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { DataChanges, Device, SessionData } from '../sessions.ts'
-import { RevocationUnconfirmed, SessionRefused } from './session-refused.ts'
-import type { StoredSession, StoredSessions, StoredWriteOutcome } from './stored-sessions.ts'
+import { NotStarted, Unavailable } from '../../kernel/errors.ts'
+import { SessionFault } from '../session-fault.ts'
+import type { RequestTicket, StoredSession, StoredSessions, StoredWriteOutcome } from './stored-sessions.ts'
 
 export interface StoreOptions {
   /**
@@ -19,7 +20,7 @@ export interface StoreOptions {
 export interface RequestSessions {
   /** Null when there is none: it may have ended, or never existed. */
   load(id: string): Promise<SessionData | null>
-  /** Saves what the request has changed of it, or creates it. Rejects with `SessionRefused`. */
+  /** Saves what the request has changed of it, or creates it. Rejects with a `SessionFault`. */
   save(id: string, data: SessionData): Promise<void>
   /** Writes the fields if the session is still there, and does not mind if it is not. */
   refresh(id: string, fields: DataChanges): Promise<void>
@@ -36,7 +37,7 @@ export interface RequestDependencies extends StoreOptions {
 }
 
 export function createRequestSessions({ stored, device, user }: RequestDependencies): RequestSessions {
-  const ticket = stored.ticket()
+  const ticket = begin(stored)
   const known = new Map<string, StoredSession>()
   /** Asked for and not there. Never created: its id came from the client. */
   const missed = new Set<string>()
@@ -56,14 +57,20 @@ export function createRequestSessions({ stored, device, user }: RequestDependenc
   }
 
   async function endOne(id: string): Promise<'ended' | 'gone'> {
-    const ended = await stored.end(id)
-    if (ended.outcome === 'unconfirmed') throw new RevocationUnconfirmed(ended.cause)
+    const ended = await asked(() => stored.end(id))
+    if (ended.outcome === 'unconfirmed') {
+      throw new SessionFault(
+        'revocation-unconfirmed',
+        'the session may not have ended on every worker: ask again',
+        ended.cause,
+      )
+    }
     return ended.outcome === 'gone' ? 'gone' : 'ended'
   }
 
   return {
     async load(id) {
-      const found = await stored.load(id)
+      const found = await asked(() => stored.load(id))
       if (!found) {
         missed.add(id)
         known.delete(id)
@@ -76,11 +83,11 @@ export function createRequestSessions({ stored, device, user }: RequestDependenc
     async save(id, given) {
       const data = JSON.parse(JSON.stringify(given)) as SessionData
       const before = known.get(id)
-      if (!before && (overtaken || missed.has(id))) throw new SessionRefused('session-gone')
+      if (!before && (overtaken || missed.has(id))) throw sessionGone()
       const userId = ownerOf(data)
       const changes = changesBetween(before?.data ?? {}, data)
       const was = before ? { userId: before.userId } : 'new'
-      const outcome = await stored.write(id, { was, userId, changes, ticket, device: device() })
+      const outcome = await asked(() => stored.write(id, { was, userId, changes, ticket, device: device() }))
       if (outcome === 'gone') {
         overtaken = true
         known.delete(id)
@@ -91,7 +98,7 @@ export function createRequestSessions({ stored, device, user }: RequestDependenc
     },
 
     async refresh(id, fields) {
-      const before = known.get(id) ?? (await stored.load(id))
+      const before = known.get(id) ?? (await asked(() => stored.load(id)))
       if (!before) return
       const changes = JSON.parse(JSON.stringify(fields)) as SessionData
       const { userId } = before
@@ -112,21 +119,47 @@ export function createRequestSessions({ stored, device, user }: RequestDependenc
   }
 }
 
+function sessionGone(): SessionFault {
+  return new SessionFault('session-gone', 'the session ended while the request was served: nothing was saved')
+}
+
+function begin(stored: StoredSessions): RequestTicket {
+  try {
+    return stored.ticket()
+  } catch (cause) {
+    throw cause instanceof NotStarted ? new SessionFault('not-started', cause.message, cause) : cause
+  }
+}
+
+/** Sessions that can't be asked are never an answer about one. */
+async function asked<T>(question: () => T | Promise<T>): Promise<T> {
+  try {
+    return await question()
+  } catch (cause) {
+    if (cause instanceof NotStarted) throw new SessionFault('not-started', cause.message, cause)
+    if (!(cause instanceof Unavailable)) throw cause
+    throw new SessionFault('unavailable', "the session store can't be asked right now", cause)
+  }
+}
+
 function throwIfRefused(outcome: StoredWriteOutcome, gone?: 'gone is no fault'): void {
   switch (outcome) {
     case 'saved':
       return
     case 'gone':
-      if (gone === undefined) throw new SessionRefused('session-gone')
+      if (gone === undefined) throw sessionGone()
       return
     case 'taken':
       throw new TypeError('genid gave an id that a session has already: it must never give one twice')
     case 'superseded':
-      throw new SessionRefused('sign-in-superseded')
+      throw new SessionFault(
+        'sign-in-superseded',
+        'the sessions of this user were ended while the request was served: sign in again',
+      )
     case 'disabled':
-      throw new SessionRefused('user-disabled')
+      throw new SessionFault('user-disabled', 'this user may not sign in')
     case 'too-large':
-      throw new SessionRefused('session-data-too-large')
+      throw new SessionFault('session-data-too-large', 'the data of this session would grow beyond its bound')
   }
 }
 
