@@ -59,7 +59,7 @@ export type {
   StoredWrite,
   StoredWriteOutcome,
 } from './stores/stored-sessions.ts'
-export { isWellFormedToken } from './token.ts'
+export { hashToken, isWellFormedToken } from './token.ts'
 export { ambiguous, cookieCleared, cookieWith, readCookie, sessionCookieName } from './http/cookie.ts'
 export { bearerToken, shownUserAgent } from './http/credential.ts'
 export { changesSomething, crossSite, type CrossSite } from './http/cross-site.ts'
