@@ -8,6 +8,7 @@
 import { isDeepStrictEqual, parseArgs } from 'node:util'
 import { answerOf, startOurs, startTheirs, type Contender } from './hot-path/contenders.ts'
 import { startLoadGenerator, type LoadGenerator } from './support/load.ts'
+import { checkGoals } from './support/goals.ts'
 import { writeReport } from './support/report.ts'
 import { median, quantile } from './support/statistics.ts'
 
@@ -17,10 +18,13 @@ const { values: options } = parseArgs({
     ms: { type: 'string', default: '400' },
     connections: { type: 'string', default: '32' },
     only: { type: 'string' },
+    check: { type: 'boolean', default: false },
   },
 })
 const connections = Number(options.connections)
 const yardstick = 'bare koa + @koa/router'
+const limited = 'lockstep + rate limit'
+const plain = 'plain node:http'
 
 interface Sample {
   readonly cpuMicros: number
@@ -51,7 +55,8 @@ async function startAll(started: Contender[]): Promise<void> {
   const wanted = options.only?.split(',')
   const others: [string, () => Promise<Contender>][] = [
     [yardstick, () => startTheirs(yardstick, 'bare-koa', answer)],
-    ['lockstep + rate limit', () => startOurs('lockstep + rate limit', { LIMIT_API: '1000000/10s' })],
+    [limited, () => startOurs(limited, { LIMIT_API: '1000000/10s' })],
+    [plain, () => startTheirs(plain, 'node-http', answer)],
     ['koa-session + koa-redis', () => startTheirs('koa-session + koa-redis', 'koa-session', answer)],
     [
       'express-session + connect-redis',
@@ -136,4 +141,15 @@ function report(compared: ReadonlyMap<string, readonly Comparison[]>): void {
     ],
     figures: { connections, contenders: figures },
   })
+
+  const efficiencies = (name: string) => (compared.get(name) ?? []).map(({ efficiency }) => efficiency)
+  const against = efficiencies(plain)
+  checkGoals([
+    { what: `${limited}, against bare Koa`, measured: efficiencies(limited), atLeast: 0.95 },
+    {
+      what: `${limited}, against plain node:http`,
+      measured: efficiencies(limited).map((efficiency, round) => efficiency / (against[round] ?? NaN)),
+      atLeast: 0.6,
+    },
+  ])
 }

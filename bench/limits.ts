@@ -9,6 +9,7 @@ import { openRedis } from '../shared/kernel/redis/connections.ts'
 import { startRedis } from '../test/support/redis.ts'
 import { contenders } from './limits/contenders.js'
 import type { Count, Load, Order } from './limits/worker.ts'
+import { checkGoals } from './support/goals.ts'
 import { writeReport } from './support/report.ts'
 import { median } from './support/statistics.ts'
 
@@ -64,6 +65,23 @@ writeReport({
   ],
   figures: results,
 })
+
+const rateOf = (contender: string, load: Load) =>
+  results
+    .filter((result) => result.contender === contender && result.load === load)
+    .map(({ checks }) => checks)
+checkGoals(
+  (
+    [
+      ['uniform', 1.5],
+      ['Zipf', 2],
+    ] as const
+  ).map(([load, atLeast]) => {
+    const theirs = rateOf('rate-limiter-flexible', load)
+    const measured = rateOf('Lockstep', load).map((checks, round) => checks / (theirs[round] ?? NaN))
+    return { what: `checks a second, ${load} keys, against rate-limiter-flexible`, measured, atLeast }
+  }),
+)
 
 async function startWorker(): Promise<ChildProcess> {
   const worker = path.join(import.meta.dirname, 'limits', 'worker.ts')
