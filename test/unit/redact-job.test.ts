@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { createRedactor } from '../../server/web/features/dashboard/board/redact-job.ts'
+import { createRedactor } from '../../shared/queues/dashboard/board/redact-job.ts'
 
 describe('What is shown of a job', () => {
   it('hides fields by what their names say and by what the job says, at any depth', () => {

@@ -10,11 +10,19 @@ import { operators, viewers } from '../../../../shared/accounts/roles.ts'
 import type { Queues } from '../../../../shared/queues/queues.ts'
 import type { RecordAuthEvent } from '../auth/auth-events.ts'
 import { requireIdentity, type AppContext } from '../../../../shared/app/context.ts'
-import { objectionTo } from './board/actions.ts'
-import { openBoard, type Board } from './board/board.ts'
-import { boardPolicy, filePolicy, loadEntryPage } from './board/entry-page.ts'
-import { attempt } from './board/failures.ts'
-import { listStaticFiles, staticFile, type StaticFile } from './board/static-files.ts'
+import { objectionTo } from '../../../../shared/queues/dashboard/board/actions.ts'
+import { openBoard, type Board } from '../../../../shared/queues/dashboard/board/board.ts'
+import {
+  boardPolicy,
+  filePolicy,
+  loadEntryPage,
+} from '../../../../shared/queues/dashboard/board/entry-page.ts'
+import { attempt } from '../../../../shared/queues/dashboard/board/failures.ts'
+import {
+  listStaticFiles,
+  staticFile,
+  type StaticFile,
+} from '../../../../shared/queues/dashboard/board/static-files.ts'
 import { relativeTo } from '../pages/local-path.ts'
 import { preparePage } from '../pages/page.ts'
 import { answerProblemAsPage } from '../pages/problem-page.ts'
@@ -33,7 +41,21 @@ const replies = { 200: { description: 'As bull-board has it' } }
 
 export function dashboardRoutes({ queues, recordAuthEvent }: DashboardParts): Route[] {
   const board = openBoard(queues)
-  const script = staticFile('static/board-page.js', join(import.meta.dirname, 'board', 'board-page.js'))
+  const script = staticFile(
+    'static/board-page.js',
+    join(
+      import.meta.dirname,
+      '..',
+      '..',
+      '..',
+      '..',
+      'shared',
+      'queues',
+      'dashboard',
+      'board',
+      'board-page.js',
+    ),
+  )
   return [
     ...pageRoutes(board, script.path),
     ...[script, ...listStaticFiles(board.staticPath)].map(fileRoute),

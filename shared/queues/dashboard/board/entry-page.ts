@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { html } from '../../../../../shared/app/html.ts'
+import { html } from '../../../app/html.ts'
 import type { Board } from './board.ts'
 
 /**

@@ -2,8 +2,8 @@
  * What each action of bull-board means for the job that it is done to, and so who may do it. An action that is not
  * listed here is refused: a new version of bull-board must not bring a way around the rules.
  */
-import { mayEnqueue, type AnyJob } from '../../../../../shared/queues/job.ts'
-import { problem, type Problem } from '../../../../../shared/app/problem.ts'
+import { mayEnqueue, type AnyJob } from '../../job.ts'
+import { problem, type Problem } from '../../../app/problem.ts'
 
 /**
  *  - `write`: what will be worked on, or when: as if the job was asked for, so by its rule of who may ask.

@@ -1,5 +1,5 @@
-import { Unavailable } from '../../../../../shared/kernel/errors.ts'
-import { problem, Problem } from '../../../../../shared/app/problem.ts'
+import { Unavailable } from '../../../kernel/errors.ts'
+import { problem, Problem } from '../../../app/problem.ts'
 
 /** The longest that anything on the dashboard may take; Redis' own commands are given up much earlier. */
 const longestMs = 10_000

@@ -7,8 +7,8 @@ import type {
   IServerAdapter,
   UIConfig,
 } from '@bull-board/api/typings/app'
-import { ticksQueue } from '../../../../../shared/queues/keys.ts'
-import type { Queues } from '../../../../../shared/queues/queues.ts'
+import { ticksQueue } from '../../keys.ts'
+import type { Queues } from '../../queues.ts'
 import { BoardQueue } from './board-queue.ts'
 
 export interface Board {

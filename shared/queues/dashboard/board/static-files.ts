@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { extname, join, relative, sep } from 'node:path'
-import type { AppContext } from '../../../../../shared/app/context.ts'
+import type { AppContext } from '../../../app/context.ts'
 
 /** A file by the path below the board under which the page asks for it. */
 export interface StaticFile {

@@ -4,7 +4,7 @@
  * working on, in its error, its logs or its progress.
  */
 import type { QueueJobJson } from '@bull-board/api/typings/app'
-import { namesSecret, redacted, withoutUrlSecrets } from '../../../../../shared/kernel/redact.ts'
+import { namesSecret, redacted, withoutUrlSecrets } from '../../../kernel/redact.ts'
 
 export interface Redactor {
   value(value: unknown): unknown
