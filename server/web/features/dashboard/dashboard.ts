@@ -3,13 +3,20 @@
  * guards these. Who may look and who may act is said here; bull-board itself asks nobody.
  */
 import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
 import type { AppControllerRoute, ControllerHandlerReturnType } from '@bull-board/api/typings/app'
 import { z } from 'zod'
 import { operators, viewers } from '../../../../shared/accounts/roles.ts'
 import type { Queues } from '../../../../shared/queues/queues.ts'
 import type { RecordAuthEvent } from '../auth/auth-events.ts'
 import { requireIdentity, type AppContext } from '../../../../shared/app/context.ts'
+import {
+  audited,
+  factsOf,
+  problemOfApi,
+  runOnBoard,
+  withoutButtons,
+  type ActionFacts,
+} from '../../../../shared/queues/dashboard/api.ts'
 import { objectionTo } from '../../../../shared/queues/dashboard/board/actions.ts'
 import { openBoard, type Board } from '../../../../shared/queues/dashboard/board/board.ts'
 import {
@@ -17,16 +24,15 @@ import {
   filePolicy,
   loadEntryPage,
 } from '../../../../shared/queues/dashboard/board/entry-page.ts'
-import { attempt } from '../../../../shared/queues/dashboard/board/failures.ts'
 import {
   listStaticFiles,
-  staticFile,
+  boardScript,
   type StaticFile,
 } from '../../../../shared/queues/dashboard/board/static-files.ts'
 import { relativeTo } from '../pages/local-path.ts'
 import { preparePage } from '../pages/page.ts'
 import { answerProblemAsPage } from '../pages/problem-page.ts'
-import { Problem, problemBody, problemContentType } from '../../../../shared/app/problem.ts'
+import { problemBody, problemContentType, type Problem } from '../../../../shared/app/problem.ts'
 import { defineRoute, type Access, type Input, type Route } from '../../../../shared/app/route.ts'
 
 export interface DashboardParts {
@@ -40,22 +46,8 @@ const actors = { roles: operators } as const satisfies Access
 const replies = { 200: { description: 'As bull-board has it' } }
 
 export function dashboardRoutes({ queues, recordAuthEvent }: DashboardParts): Route[] {
-  const board = openBoard(queues)
-  const script = staticFile(
-    'static/board-page.js',
-    join(
-      import.meta.dirname,
-      '..',
-      '..',
-      '..',
-      '..',
-      'shared',
-      'queues',
-      'dashboard',
-      'board',
-      'board-page.js',
-    ),
-  )
+  const board = openBoard(queues, [{ text: 'Your account', url: '../../sign-in' }])
+  const script = boardScript()
   return [
     ...pageRoutes(board, script.path),
     ...[script, ...listStaticFiles(board.staticPath)].map(fileRoute),
@@ -120,7 +112,12 @@ function apiRoute(
   }
   const method = String(route.method).toUpperCase() as Method
   const reads = method === 'GET'
-  const run = (input: Input) => runOnBoard(route, board, input)
+  const run = ({ params, query, body }: Input) =>
+    runOnBoard(route, board, {
+      params: (params ?? {}) as Record<string, string>,
+      query: query as Record<string, string>,
+      body: (body ?? {}) as Record<string, unknown>,
+    })
   return defineRoute({
     method,
     path: `${home}${String(route.route)}`,
@@ -134,63 +131,28 @@ function apiRoute(
     async handler(ctx, input) {
       const { status = 200, body } = reads
         ? forReader(ctx, await run(input))
-        : await audited(ctx, recordAuthEvent, factsOf(route, input), async () => {
-            refuseUnlessAllowed(ctx, input)
-            return run(input)
-          })
+        : await audited(
+            (facts) => record(ctx, recordAuthEvent, facts),
+            factsOf(route, (input.params ?? {}) as Record<string, string>),
+            async () => {
+              refuseUnlessAllowed(ctx, input)
+              return run(input)
+            },
+          )
       ctx.status = status
       ctx.body = status === 204 ? null : body
     },
   })
 }
 
-async function runOnBoard(
-  route: AppControllerRoute,
-  board: Board,
-  { params, query, body }: Input,
-): Promise<ControllerHandlerReturnType> {
-  const request = {
-    queues: board.queues(),
-    uiConfig: board.uiConfig,
-    params: (params ?? {}) as Record<string, string>,
-    query: query as Record<string, string>,
-    body: (body ?? {}) as Record<string, unknown>,
-    headers: {},
-  }
-  const answer = await attempt(() => route.handler(request))
-  if ((answer.status ?? 200) >= 400) throw refusalOf(answer)
-  return answer
-}
-
-/** Its own refusals name a text of the page by a key, such as `ERRORS.JOB_NOT_FOUND`. */
-function refusalOf({ status = 500, body }: ControllerHandlerReturnType): Problem {
-  const { error } = body as { error?: string | { key?: string } }
-  const key = typeof error === 'string' ? error : (error?.key ?? '')
-  const reason = key
-    .replace(/^ERRORS\./, '')
-    .replaceAll('_', ' ')
-    .toLowerCase()
-  const type = status === 404 ? 'not-found' : 'dashboard-refused'
-  return new Problem(status, type, 'Refused by the dashboard', reason, { members: { error } })
-}
-
-/** The page shows `error` and `message`. */
 function answerProblemOfApi(ctx: AppContext, problem: Problem): void {
-  const { status, type, title, message, headers, members } = problem
-  const shown = new Problem(status, type, title, message, {
-    members: { error: title, message, ...members },
-  })
-  ctx.status = status
-  ctx.set({ ...headers, 'Content-Type': problemContentType })
-  ctx.body = problemBody(shown, ctx.state.requestId)
+  ctx.status = problem.status
+  ctx.set({ ...problem.headers, 'Content-Type': problemContentType })
+  ctx.body = problemBody(problemOfApi(problem), ctx.state.requestId)
 }
 
-/** Shows no buttons to those who may only look. */
 function forReader(ctx: AppContext, answer: ControllerHandlerReturnType): ControllerHandlerReturnType {
-  const { queues } = answer.body as { queues?: object[] }
-  if (!Array.isArray(queues) || mayAct(ctx)) return answer
-  const locked = { readOnlyMode: true, allowRetries: false, allowCompletedRetries: false }
-  return { ...answer, body: { queues: queues.map((queue) => ({ ...queue, ...locked })) } }
+  return mayAct(ctx) ? answer : withoutButtons(answer)
 }
 
 function mayAct(ctx: AppContext): boolean {
@@ -198,42 +160,10 @@ function mayAct(ctx: AppContext): boolean {
   return user.roles.some((role) => (actors.roles as readonly string[]).includes(role))
 }
 
-interface ActionFacts {
-  readonly action: string
-  readonly queue?: string
-  readonly job?: string
-  readonly [more: string]: unknown
-}
-
-/** What is done to what: `retry` for `/api/queues/:queueName/:jobId/retry`. */
-function factsOf(route: AppControllerRoute, { params }: Input): ActionFacts {
-  const words = String(route.route).split('/').slice(3)
-  const action = words.filter((word) => !word.startsWith(':')).join('-')
-  const { queueName: queue, jobId: job, ...others } = (params ?? {}) as Record<string, string>
-  return { action, ...(queue ? { queue } : {}), ...(job ? { job } : {}), ...others }
-}
-
-/** Notes the action, also one that failed: it may have been done in part. */
-async function audited(
-  ctx: AppContext,
-  recordAuthEvent: RecordAuthEvent,
-  facts: ActionFacts,
-  act: () => Promise<ControllerHandlerReturnType>,
-): Promise<ControllerHandlerReturnType> {
-  const record = (more: object) => {
-    const all: ActionFacts = { ...facts, ...more }
-    const subject = [all.queue ?? '*', all.job].filter((part) => part !== undefined).join('/')
-    recordAuthEvent(ctx, 'queue-action', { subject, ...all })
-  }
-  try {
-    const answer = await act()
-    const added = (answer.body as { job?: { id?: unknown } } | undefined)?.job?.id
-    record({ outcome: 'done', ...(added === undefined ? {} : { job: String(added) }) })
-    return answer
-  } catch (fault) {
-    record({ outcome: fault instanceof Problem ? fault.type : 'failed' })
-    throw fault
-  }
+/** In the audit trail. */
+function record(ctx: AppContext, recordAuthEvent: RecordAuthEvent, facts: ActionFacts): void {
+  const subject = [facts.queue ?? '*', facts.job].filter((part) => part !== undefined).join('/')
+  recordAuthEvent(ctx, 'queue-action', { subject, ...facts })
 }
 
 function paramsOf(path: string) {

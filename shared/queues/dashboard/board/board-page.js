@@ -6,7 +6,8 @@ const home = new URL(base.getAttribute('href'), location.href).pathname
 base.setAttribute('href', home)
 
 // Parts of the page make their own styles. They are marked as ours, so that the policy can refuse all others.
-const { nonce } = document.currentScript
+const { nonce, dataset } = document.currentScript
+const { ends } = dataset
 const { createElement } = document
 document.createElement = (...name) => {
   const element = createElement.apply(document, name)
@@ -24,6 +25,7 @@ XMLHttpRequest.prototype.open = function (...request) {
 }
 
 function signIn() {
+  if (ends === 'reload') return location.reload()
   const here = `/admin/queues/${location.pathname.slice(home.length)}${location.search}`
   location.assign(`${home}../../sign-in?next=${encodeURIComponent(here)}`)
 }

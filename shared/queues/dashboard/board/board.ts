@@ -23,7 +23,10 @@ export interface Board {
   queues(): BullBoardQueues
 }
 
-export function openBoard(source: Pick<Queues, 'jobs' | 'bull' | 'enqueue'>): Board {
+export function openBoard(
+  source: Pick<Queues, 'jobs' | 'bull' | 'enqueue'>,
+  links: UIConfig['miscLinks'] = [],
+): Board {
   const parts: Partial<Parts> = {}
   const { replaceQueues } = createBullBoard({
     queues: [],
@@ -35,7 +38,7 @@ export function openBoard(source: Pick<Queues, 'jobs' | 'bull' | 'enqueue'>): Bo
         hideRedisDetails: true,
         // Would list every connection of Redis on each look.
         showWorkers: false,
-        miscLinks: [{ text: 'Your account', url: '../../sign-in' }],
+        ...(links.length > 0 ? { miscLinks: links } : {}),
       },
     },
   })

@@ -38,14 +38,23 @@ const baseElement = '<base href="<%= basePath %>" />'
  * and throws when a new version of it has something that would not work.
  *
  * @param script a file of ours that runs before bull-board's own
+ * @param ends where a page leads that is open when the session ends: to our page to sign in, or it is asked for again, so
+ * that whoever guards it answers
  */
-export function loadEntryPage(board: Board, script: string): (facts: PageFacts) => string {
+export function loadEntryPage(
+  board: Board,
+  script: string,
+  ends: 'sign-in' | 'reload' = 'sign-in',
+): (facts: PageFacts) => string {
   const { viewsPath, page, uiConfig } = board
   const { name, params } = page.handler({ basePath: '', uiConfig })
   const template = readFileSync(join(viewsPath, name), 'utf8')
     .replace(/<link\b[^>]*href="https?:[^>]*>/g, '')
     .replace(/<div id="root">.*?<\/style>\s*<\/div>/s, '<div id="root">Loading …</div>')
-    .replace(baseElement, `${baseElement}<script src="${script}" nonce="<%= nonce %>"></script>`)
+    .replace(
+      baseElement,
+      `${baseElement}<script src="${script}" data-ends="${ends}" nonce="<%= nonce %>"></script>`,
+    )
   refuseUnfit(template, script)
 
   return ({ base, nonce }) => {

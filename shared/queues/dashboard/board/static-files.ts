@@ -1,12 +1,17 @@
 import { readdirSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { extname, join, relative, sep } from 'node:path'
-import type { AppContext } from '../../../app/context.ts'
+
+/** What is needed of a context of Koa to answer with a file. */
+interface FileContext {
+  set(fields: Record<string, string>): void
+  body: unknown
+}
 
 /** A file by the path below the board under which the page asks for it. */
 export interface StaticFile {
   readonly path: string
-  send(ctx: AppContext): Promise<void>
+  send(ctx: FileContext): Promise<void>
 }
 
 const contentTypes: Record<string, string> = {
@@ -43,4 +48,9 @@ export function staticFile(path: string, file: string): StaticFile {
       ctx.body = bytes
     },
   }
+}
+
+/** Ours, which runs before bull-board's own. */
+export function boardScript(): StaticFile {
+  return staticFile('static/board-page.js', join(import.meta.dirname, 'board-page.js'))
 }
