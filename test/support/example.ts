@@ -11,7 +11,11 @@ const root = path.join(import.meta.dirname, '..', '..')
 export interface Example {
   readonly directory: string
   /** Runs a program of Node in it; gives its exit code and what it printed. */
-  run(script: string, args?: readonly string[]): Promise<{ code: number | null; output: string }>
+  run(
+    script: string,
+    args?: readonly string[],
+    env?: Readonly<Record<string, string>>,
+  ): Promise<{ code: number | null; output: string }>
   remove(): Promise<void>
 }
 
@@ -31,12 +35,12 @@ export async function copyExample(name: string): Promise<Example> {
   await symlink(serverCache, path.join(modules, '.cache', 'lockstep', 'redis-bin'))
   return {
     directory,
-    run(script, args = []) {
+    run(script, args = [], env = {}) {
       return new Promise((resolve) => {
         const { PATH, HOME, TMPDIR, REDIS_SERVER_BIN } = process.env
         const child = spawn(process.execPath, [path.join(modules, script), ...args], {
           cwd: directory,
-          env: { PATH, HOME, TMPDIR, REDIS_SERVER_BIN },
+          env: { PATH, HOME, TMPDIR, REDIS_SERVER_BIN, ...env },
           stdio: ['ignore', 'pipe', 'pipe'],
         })
         let output = ''
