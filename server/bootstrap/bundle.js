@@ -6,7 +6,7 @@
  * reading from the build of single files, so `import.meta` keeps its meaning in every module but the entries.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { basename, dirname, join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { licensesOf } from './licenses.js'
 import { SetUpProblem } from './problem.js'
 
@@ -64,7 +64,7 @@ export async function bundle(root, output) {
     // The same package for those that import it and those that require it: else both of its builds are bundled.
     alias: { bullmq: join(root, 'node_modules', 'bullmq', 'dist', 'esm', 'index.js') },
     banner: { js: preamble },
-    plugins: [keepPlaces(output), mapOnlyOurs()],
+    plugins: [keepPlaces(output)],
     logLevel: 'silent',
   }).catch((/** @type {Error} */ cause) => {
     throw new SetUpProblem(`${cause.message}\nThe bundle could not be built. Nothing was changed or started.`)
@@ -90,24 +90,6 @@ function keepPlaces(output) {
           .replaceAll('import.meta.url', url)
           .replaceAll('import.meta.dirname', `decodeURIComponent(new URL('.',${url}).pathname).slice(0,-1)`)
         return { contents, loader: 'js', resolveDir: dirname(path) }
-      })
-    },
-  }
-}
-
-/**
- * Of the packages the source maps name the files and not the lines: they would be four times as large with those.
- *
- * @returns {import('esbuild').Plugin}
- */
-function mapOnlyOurs() {
-  return {
-    name: 'map only ours',
-    setup(build) {
-      build.onLoad({ filter: /node_modules.*\.[cm]?js$/ }, ({ path }) => {
-        const map = JSON.stringify({ version: 3, sources: [basename(path)], mappings: 'AAAA' })
-        const url = `data:application/json;base64,${Buffer.from(map).toString('base64')}`
-        return { contents: `${readFileSync(path, 'utf8')}\n//# sourceMappingURL=${url}`, loader: 'js' }
       })
     },
   }
