@@ -9,8 +9,9 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
- * @typedef {{ name: string, files: string[] }} Lot
- * @typedef {{ lanes: number, lots: Lot[] }} Stage lots are taken in order by whichever lane is free
+ * @typedef {{ name: string, files: string[] }} Lot test files that run in one process
+ * @typedef {{ name: string, command: string[] }} Check a JavaScript program, below the root
+ * @typedef {{ lanes: number, lots: (Lot | Check)[] }} Stage lots are taken in order by whichever lane is free
  */
 
 /** The slowest files. Each is a lot of its own, and they begin first. */
@@ -18,6 +19,7 @@ const slowest = [
   'cluster/primary.test.ts',
   'cluster/pm2.test.ts',
   'chaos/model.test.ts',
+  'queues/failover.test.ts',
   'cluster/zero-loss.test.ts',
   'cluster/cli.test.ts',
   'cluster/deployments.test.ts',
@@ -40,11 +42,51 @@ const calmLanes = 2
 /** They install from the registry what would be released: `npm run test:package`, before every release. */
 const beforeReleases = ['package']
 
-/** What a developer runs before each commit: within a minute, and with a look at every layer. */
+/**
+ * What is wrong without anything being run. The caches hold what has not changed since the last run: all of the format
+ * would take as long as a quarter of the fast tests.
+ *
+ * @type {Check[]}
+ */
+export const checks = [
+  { name: 'lint', command: ['node_modules/oxlint/bin/oxlint', '--deny-warnings', '--format=unix'] },
+  {
+    name: 'format',
+    command: [
+      'node_modules/prettier/bin/prettier.cjs',
+      '--check',
+      '--log-level=warn',
+      '--cache',
+      '--cache-strategy=content',
+      '--cache-location=node_modules/.cache/lockstep/prettier.json',
+      '.',
+    ],
+  },
+  {
+    name: 'types',
+    command: [
+      'node_modules/typescript/bin/tsc',
+      '--noEmit',
+      '--incremental',
+      '--tsBuildInfoFile',
+      'node_modules/.cache/lockstep/types.tsbuildinfo',
+    ],
+  },
+]
+
+/**
+ * What a developer runs before each commit: within a minute, and with a look at every layer. What needs a Postgres (its
+ * title says so) is left to the whole run.
+ */
 const fast = [
   { folder: 'unit', size: 12 },
-  { folder: 'contracts', size: 2 },
+  { folder: 'contracts', size: 3 },
 ]
+export const leftOutOfFast = 'Postgres'
+/** Models that try thousands of histories. */
+const thorough = ['unit/member-state.model.test.ts']
+/** It forks processes and waits for them: begun first, it takes no time of its own. */
+const waiting = ['unit/supervisor.test.ts']
 const fastSamples = [
   'integration/http-login.test.ts',
   'integration/http-sessions.test.ts',
@@ -66,7 +108,10 @@ export function everyLot(root) {
   const folders = [...sideBySide, ...others.map((folder) => ({ folder, size: 4 }))]
   const first = slowest.map((file) => ({ name: file.replace('.test.ts', ''), files: [`test/${file}`] }))
   return [
-    { lanes, lots: [...first, ...folders.flatMap(({ folder, size }) => lotsOf(root, folder, size))] },
+    {
+      lanes,
+      lots: [...first, ...checks, ...folders.flatMap(({ folder, size }) => lotsOf(root, folder, size))],
+    },
     { lanes: calmLanes, lots: calm.flatMap((folder) => lotsOf(root, folder, Infinity)) },
     { lanes: 1, lots: [secrets] },
   ]
@@ -78,17 +123,20 @@ export function everyLot(root) {
  */
 export function fastLots(root) {
   const samples = { name: 'samples', files: fastSamples.map((file) => `test/${file}`) }
-  return [{ lanes, lots: [samples, ...fast.flatMap(({ folder, size }) => lotsOf(root, folder, size))] }]
+  const lots = fast.flatMap(({ folder, size }) => lotsOf(root, folder, size, [...thorough, ...waiting]))
+  const first = waiting.map((file) => ({ name: file.replace('.test.ts', ''), files: [`test/${file}`] }))
+  return [{ lanes, lots: [...first, samples, ...checks, ...lots] }]
 }
 
 /**
  * @param {string} root
  * @param {string} folder
  * @param {number} size
+ * @param {string[]} [without]
  * @returns {Lot[]}
  */
-function lotsOf(root, folder, size) {
-  const files = testsIn(root, folder)
+function lotsOf(root, folder, size, without = []) {
+  const files = testsIn(root, folder).filter((file) => !without.includes(file.replace('test/', '')))
   const count = Math.ceil(files.length / Math.min(size, Math.max(files.length, 1)))
   // Dealt out like cards: neighbours in the alphabet are often alike, and slow together.
   return Array.from({ length: count }, (_, lot) => ({

@@ -1,17 +1,16 @@
 /**
- * `npm test [-- --fast] [-- --coverage] [-- mocha's arguments]`: set up, lint, check the format and the types, run the
- * tests, several lots of them side by side (lots.js).
+ * `npm test [-- --fast] [-- --coverage] [-- mocha's arguments]`: sets up, lints, checks the format and the types, and runs
+ * the tests, several lots side by side (lots.js).
  *
- * Each step runs even when one before it failed, since each tells something of its own; the exit code is that of
- * the first that did. With test files among the arguments only those run, without the checks. The last line that
- * is printed is always `N passed, N failed`.
+ * Everything runs even when something before it failed; the exit code is 1 then. With test files among the arguments
+ * only those run, without the checks. The last line that is printed is always `N passed, N failed`.
  */
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { root, setUp } from '../server/bootstrap/set-up.js'
-import { everyLot, fastLots } from './lots.js'
+import { checks, everyLot, fastLots, leftOutOfFast } from './lots.js'
 
 /** The servers that the tests start run what was built; its source maps lead back to the sources. */
 const coverageCommand = [
@@ -43,17 +42,8 @@ let interrupted = false
  */
 const outcomes = new Map()
 
+const begun = performance.now()
 if (await setUp({ production: false })) {
-  if (!filesGiven) {
-    await step('Linting ...', ['node_modules/oxlint/bin/oxlint', '--deny-warnings', '--format=unix'])
-    await step('Checking the format ...', [
-      'node_modules/prettier/bin/prettier.cjs',
-      '--check',
-      '--log-level=warn',
-      '.',
-    ])
-    await step('Checking the types ...', ['node_modules/typescript/bin/tsc', '--noEmit'])
-  }
   await runTests()
 } else {
   exitCode = 1
@@ -64,12 +54,13 @@ process.exitCode = exitCode === 0 && (sum('failures') > 0 || interrupted) ? 1 : 
 console.log(`${sum('passes')} passed, ${sum('failures')} failed`)
 
 async function runTests() {
-  console.error('Testing ...')
   const directory = mkdtempSync(join(tmpdir(), 'lockstep-run-'))
   try {
     if (filesGiven) await runMocha({ name: '', files: [] }, directory)
-    else if (coverage) await runMocha({ name: '', files: ['test/**/*.test.ts'] }, directory)
-    else await runLots(directory)
+    else if (coverage) {
+      for (const check of checks) await runCheck(check)
+      await runMocha({ name: '', files: ['test/**/*.test.ts'] }, directory)
+    } else await runLots(directory)
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
@@ -79,19 +70,31 @@ async function runTests() {
 async function runLots(directory) {
   process.env.TEST_RECORDS = join(directory, 'records')
   mkdirSync(process.env.TEST_RECORDS, { mode: 0o700 })
-  for (const stage of fast ? fastLots(root) : everyLot(root)) await runStage(stage, directory)
+  const stages = fast ? fastLots(root) : everyLot(root)
+  const count = stages.reduce((sum, { lots }) => sum + lots.length, 0)
+  console.error(
+    `Testing: ${count} lots, several at a time. Each line names the lot, what was tested and how long it took.`,
+  )
+  const progress = { count, done: 0 }
+  for (const stage of stages) await runStage(stage, directory, progress)
   await runAgain(directory)
 }
 
 /**
  * @param {import('./lots.js').Stage} stage
  * @param {string} directory
+ * @param {{ readonly count: number, done: number }} progress
  */
-async function runStage({ lanes, lots }, directory) {
+async function runStage({ lanes, lots }, directory, progress) {
   const waiting = [...lots]
   async function runLane() {
     for (let lot = waiting.shift(); lot && !interrupted; lot = waiting.shift()) {
-      await runMocha(lot, directory)
+      await ('command' in lot ? runCheck(lot) : runMocha(lot, directory))
+      progress.done++
+      const seconds = Math.round((performance.now() - begun) / 1_000)
+      console.error(
+        `${lot.name.padEnd(14)} done: ${progress.done} of ${progress.count} lots, ${seconds} s since the start`,
+      )
     }
   }
   await Promise.all(Array.from({ length: lanes }, runLane))
@@ -130,6 +133,7 @@ async function runMocha({ name, files }, directory) {
     '--reporter=test/support/totals-reporter.ts',
     `--reporter-option=totals=${outcomeFile}`,
     ...(name === '' ? [] : [`--reporter-option=lot=${name}`]),
+    ...(fast ? ['--fgrep', leftOutOfFast, '--invert'] : []),
     ...mochaArguments,
     ...files,
   ])
@@ -147,19 +151,18 @@ async function runMocha({ name, files }, directory) {
   }
 }
 
-/**
- * @param {string} what for the reader
- * @param {string[]} command of a JavaScript program, below the root
- */
-async function step(what, command) {
-  console.error(what)
+/** @param {import('./lots.js').Check} check */
+async function runCheck({ name, command }) {
+  const start = performance.now()
   const code = await run(command)
+  const seconds = ((performance.now() - start) / 1_000).toFixed(1)
+  console.error(`${name.padEnd(14)} ${code === 0 ? '✔ passed' : '✘ failed'} (${seconds} s)`)
   if (exitCode === 0) exitCode = code
 }
 
 /**
  * @param {string[]} command
- * @returns {Promise<number>} the exit code, as a shell would tell it
+ * @returns {Promise<number>} the exit code, as a shell reports it
  */
 function run(command) {
   return new Promise((resolve) => {

@@ -114,26 +114,29 @@ describe('The contract of accounts', () => {
   }
 })
 
-describe('identity providers', function () {
-  this.timeout(60_000)
+describe('identity providers in SQLite', () => {
   let directory: string
-  let postgres: TestPostgres
   let files = 0
 
-  before(async function () {
-    this.timeout(300_000)
+  before(async () => {
     directory = await mkdtemp(join(tmpdir(), 'lockstep-identity-'))
-    postgres = await startPostgres()
   })
-
-  after(async () => {
-    await postgres?.stop()
-    await rm(directory, { recursive: true, force: true })
-  })
+  after(() => rm(directory, { recursive: true, force: true }))
 
   describeAccounts('our accounts in SQLite', () =>
     ourAccounts({ kind: 'sqlite', file: join(directory, `${files++}.sqlite`) }),
   )
+})
+
+describe('identity providers in Postgres', function () {
+  this.timeout(60_000)
+  let postgres: TestPostgres
+
+  before(async function () {
+    this.timeout(300_000)
+    postgres = await startPostgres()
+  })
+  after(() => postgres?.stop())
 
   describeAccounts('our accounts in Postgres', async () =>
     ourAccounts({ kind: 'postgres', url: await postgres.createDatabase() }),

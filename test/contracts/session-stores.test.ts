@@ -128,7 +128,7 @@ for (const [library, start] of Object.entries(libraries)) {
       const held = first().holdNote()
       const late = phone.copy().send(first(), '/note?text=late')
       await held.reached
-      expect(await sessions[1]!.revokeUser(alice)).to.deep.equal({ outcome: 'revoked', count: 2 })
+      expect(await sessions[1]!.revokeUser(alice)).to.include({ outcome: 'revoked', count: 2 })
       held.release()
       expect((await late).status).to.equal(401)
       for (const browser of [phone, laptop]) {
