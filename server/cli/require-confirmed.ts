@@ -1,4 +1,4 @@
-import type { Revocation } from '../../shared/sessions/sessions.ts'
+import type { Revocation } from '../../shared/sessions/index.ts'
 import { CommandFailed } from './command.ts'
 
 /** How many sessions ended. Throws when it can't be confirmed that every worker knows. */

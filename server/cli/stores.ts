@@ -23,8 +23,7 @@ import {
   type DurabilityMode,
   type Follower,
 } from '../../shared/coherence/index.ts'
-import { createSessions } from '../../shared/sessions/create-sessions.ts'
-import type { Sessions } from '../../shared/sessions/sessions.ts'
+import { createSessions, type Sessions } from '../../shared/sessions/index.ts'
 import type { Settings } from '../../shared/settings/settings.ts'
 import { createDataDirectory } from '../cluster/boot/data-directory.ts'
 import { prepareRedis } from '../cluster/boot/prepare-redis.ts'

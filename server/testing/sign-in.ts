@@ -4,7 +4,7 @@ import { createPasswords } from '../../shared/accounts/passwords.ts'
 import type { App } from '../../shared/app/app.ts'
 import type { Config } from '../../shared/config/config.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
-import type { Sessions } from '../../shared/sessions/sessions.ts'
+import type { Sessions } from '../../shared/sessions/index.ts'
 import { send } from './send.ts'
 
 /** Somebody who is signed in. */

@@ -20,7 +20,7 @@ import { createSessionMeter } from '../../shared/telemetry/metrics/session-meter
 import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
 import { openFailover } from '../../shared/kernel/redis/failover.ts'
 import { assignedDurability, openCoherence, type Coherence } from '../../shared/coherence/index.ts'
-import { createSessions, type SessionService } from '../../shared/sessions/create-sessions.ts'
+import { createSessions, type SessionService } from '../../shared/sessions/index.ts'
 import type { Tracing } from '../../shared/telemetry/tracing/tracing.ts'
 import type { Heartbeat } from '../../shared/process/messages.ts'
 import type { AskPrimary } from '../../shared/process/primary-handle.ts'

@@ -1,4 +1,4 @@
-import type { Subject } from '../sessions/sessions.ts'
+import type { Subject } from '../sessions/index.ts'
 import type { Account } from './accounts.ts'
 
 /** What of an account is at hand on every request, without a database trip. */

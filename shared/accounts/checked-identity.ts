@@ -6,7 +6,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import { Unavailable } from '../kernel/errors.ts'
-import type { Subject } from '../sessions/sessions.ts'
+import type { Subject } from '../sessions/index.ts'
 import type { IdentityProvider } from './identity-provider.ts'
 import { isRoleName } from './roles.ts'
 

@@ -1,4 +1,4 @@
-import type { Revocation, Sessions } from '../sessions/sessions.ts'
+import type { Revocation, Sessions } from '../sessions/index.ts'
 import { subjectOf } from './account-subject.ts'
 import type { Account, AccountStore } from './accounts.ts'
 

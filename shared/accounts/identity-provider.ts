@@ -1,4 +1,4 @@
-import type { Subject } from '../sessions/sessions.ts'
+import type { Subject } from '../sessions/index.ts'
 
 /** Who signed in, as sessions will know them. `version` and `profile` may be left out by those who have none. */
 export type VerifiedUser = Pick<Subject, 'id' | 'roles'> & Partial<Pick<Subject, 'version' | 'profile'>>

@@ -1,5 +1,5 @@
 import type Koa from 'koa'
-import type { SessionData, SessionInfo, Subject } from '../sessions/sessions.ts'
+import type { SessionData, SessionInfo, Subject } from '../sessions/index.ts'
 import type { RegisteredProfile, RegisteredRole } from './register.ts'
 import type { Route } from './route.ts'
 import type { Site } from './site.ts'

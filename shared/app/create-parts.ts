@@ -2,7 +2,7 @@ import type { Queues } from '../queues/queues.ts'
 import type { Job } from '../queues/job.ts'
 import { createQueuedMailer } from '../mail/queued-mailer.ts'
 import type { Mail } from '../mail/mailer.ts'
-import type { Sessions } from '../sessions/sessions.ts'
+import type { Sessions } from '../sessions/index.ts'
 import type { AppSignIn, Parts } from './parts.ts'
 
 export interface PartsOptions extends Pick<Parts, 'limiter' | 'settings' | 'broadcast' | 'log'> {

@@ -5,7 +5,7 @@
 import type { Behalf } from '../queues/behalf.ts'
 import type { Flow } from '../queues/flow.ts'
 import type { EnqueueOptions } from '../queues/request.ts'
-import type { Standings } from '../sessions/standings.ts'
+import type { Standings } from '../sessions/index.ts'
 import type { AppContext } from './context.ts'
 import type { AppQueues, Parts } from './parts.ts'
 import { problem } from './problem.ts'

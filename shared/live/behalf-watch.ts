@@ -15,7 +15,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Coherence } from '../coherence/index.ts'
 import { deadlineIn, type Service } from '../kernel/lifecycle.ts'
 import { behalfKey, type Behalf, type BehalfWatch } from '../queues/behalf.ts'
-import type { Standings } from '../sessions/standings.ts'
+import type { Standings } from '../sessions/index.ts'
 import type { SessionWatch } from './session-watch.ts'
 
 export interface BehalfWatchOptions {

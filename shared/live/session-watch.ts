@@ -17,9 +17,7 @@
  * Asking does not count as use, so an open stream does not keep a session alive.
  */
 import type { Coherence } from '../coherence/index.ts'
-import type { Invalidated } from '../sessions/create-sessions.ts'
-import type { Identity, Sessions } from '../sessions/sessions.ts'
-import { hashToken } from '../sessions/token.ts'
+import { hashToken, type Identity, type Invalidated, type Sessions } from '../sessions/index.ts'
 
 /** Why what depended on a session ends: it is over, or its user may not do this any more. */
 export type EndReason = 'session-ended' | 'access-lost'

@@ -59,6 +59,7 @@ export type {
   StoredWrite,
   StoredWriteOutcome,
 } from './stores/stored-sessions.ts'
+export type { Standings } from './standings.ts'
 export { hashToken, isWellFormedToken } from './token.ts'
 export { ambiguous, cookieCleared, cookieWith, readCookie, sessionCookieName } from './http/cookie.ts'
 export { bearerToken, shownUserAgent } from './http/credential.ts'

@@ -6,7 +6,7 @@ import { cacheModes, logLevels, type Config, type LimitRule } from '../config/co
 import { formatLimitRule, limitRule } from '../config/limit-rule.ts'
 import { Refusal } from '../config/grammar.ts'
 import type { Announcements } from '../coherence/index.ts'
-import type { SessionService } from '../sessions/create-sessions.ts'
+import type { SessionService } from '../sessions/index.ts'
 import type { AppSettings } from '../app/parts.ts'
 import { accept, ownFields, ownName, storedName, storedNames } from './own-settings.ts'
 import { createSettings, type Settings } from './settings.ts'

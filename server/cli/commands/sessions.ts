@@ -1,4 +1,4 @@
-import type { SessionInfo } from '../../../shared/sessions/sessions.ts'
+import type { SessionInfo } from '../../../shared/sessions/index.ts'
 import { CommandFailed, UsageError, type Command } from '../command.ts'
 import { isoTime, table } from '../output.ts'
 import { readArguments } from '../read-arguments.ts'

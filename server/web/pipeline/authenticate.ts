@@ -1,7 +1,7 @@
 import type { AppContext, AppMiddleware } from '../../../shared/app/context.ts'
 import { addressSubject } from '../../../shared/limits/address.ts'
 import type { RateLimiter } from '../../../shared/limits/rate-limiter.ts'
-import type { Identity, Sessions } from '../../../shared/sessions/sessions.ts'
+import type { Identity, Sessions } from '../../../shared/sessions/index.ts'
 import { tokenPolicy } from '../../../shared/limits/open-limits.ts'
 import { refusal } from '../../../shared/limits/answer.ts'
 

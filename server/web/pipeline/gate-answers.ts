@@ -1,4 +1,4 @@
-import type { Sessions } from '../../../shared/sessions/sessions.ts'
+import type { Sessions } from '../../../shared/sessions/index.ts'
 import type { AppMiddleware } from '../../../shared/app/context.ts'
 import { problem } from '../../../shared/app/problem.ts'
 

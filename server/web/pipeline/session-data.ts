@@ -6,7 +6,7 @@
  */
 import session from 'koa-session'
 import { isDeepStrictEqual } from 'node:util'
-import type { DataChanges, SessionData, Sessions } from '../../../shared/sessions/sessions.ts'
+import type { DataChanges, SessionData, Sessions } from '../../../shared/sessions/index.ts'
 import type { KoaApp, AppContext, AppMiddleware } from '../../../shared/app/context.ts'
 import { problem } from '../../../shared/app/problem.ts'
 

@@ -1,7 +1,7 @@
 import type { Feature } from '../../../shared/app/feature.ts'
 import { askerOf, partsFor } from '../../../shared/app/on-behalf.ts'
 import type { Route } from '../../../shared/app/route.ts'
-import type { Standings } from '../../../shared/sessions/standings.ts'
+import type { Standings } from '../../../shared/sessions/index.ts'
 
 /** The feature whose routes and pages enqueue jobs on behalf of who is asking. */
 export function withAskers<F extends Feature>(feature: F, standings: Pick<Standings, 'generationOf'>): F {

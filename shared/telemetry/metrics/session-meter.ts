@@ -1,5 +1,5 @@
 import type { Coherence, Waited } from '../../coherence/index.ts'
-import type { SessionService } from '../../sessions/create-sessions.ts'
+import type { SessionService } from '../../sessions/index.ts'
 import { createHistogram, reading, type Reading } from './reading.ts'
 
 export interface SessionMeter {

@@ -1,6 +1,6 @@
 import type { AppContext, AppIdentity } from '../../../../shared/app/context.ts'
 import { html, type Html } from '../../../../shared/app/html.ts'
-import type { SessionInfo } from '../../../../shared/sessions/sessions.ts'
+import type { SessionInfo } from '../../../../shared/sessions/index.ts'
 import { signedInAs } from '../auth/pages/sign-in-page.ts'
 import { field, form } from '../pages/form.ts'
 import { textsOf } from '../pages/locale.ts'

@@ -1,5 +1,5 @@
 /** A page of the devices of a user: this one first, then those that were used last. */
-import type { SessionInfo, Sessions } from '../../../../shared/sessions/sessions.ts'
+import type { SessionInfo, Sessions } from '../../../../shared/sessions/index.ts'
 
 export interface DevicePage {
   readonly devices: readonly SessionInfo[]

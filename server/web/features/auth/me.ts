@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Identity } from '../../../../shared/sessions/sessions.ts'
+import type { Identity } from '../../../../shared/sessions/index.ts'
 import { requireIdentity } from '../../../../shared/app/context.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 import { presentSession, presentUser, sessionSchema } from './representations.ts'

@@ -3,7 +3,7 @@ import type { AccountStore, Passwords } from '../../../../shared/accounts/accoun
 import { hashResetToken } from '../../../../shared/accounts/password-reset-tokens.ts'
 import { emailKey } from '../../../../shared/accounts/email-key.ts'
 import type { RateLimiter } from '../../../../shared/limits/rate-limiter.ts'
-import type { Sessions } from '../../../../shared/sessions/sessions.ts'
+import type { Sessions } from '../../../../shared/sessions/index.ts'
 import type { RecordAuthEvent } from './auth-events.ts'
 import type { AppContext } from '../../../../shared/app/context.ts'
 import { problem, revocationUnconfirmed } from '../../../../shared/app/problem.ts'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Profile } from '../../../../shared/accounts/account-subject.ts'
 import type { AccountStore, Passwords } from '../../../../shared/accounts/accounts.ts'
-import type { Rotated, Sessions } from '../../../../shared/sessions/sessions.ts'
+import type { Rotated, Sessions } from '../../../../shared/sessions/index.ts'
 import type { LoginGuard } from '../../../../shared/limits/login-guard.ts'
 import type { RecordAuthEvent } from './auth-events.ts'
 import { requireIdentity, type AppContext } from '../../../../shared/app/context.ts'

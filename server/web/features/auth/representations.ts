@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { subjectOf } from '../../../../shared/accounts/account-subject.ts'
 import type { Account, ListedAccount } from '../../../../shared/accounts/accounts.ts'
 import type { App } from '../../../../shared/app/app.ts'
-import type { SessionInfo, Subject } from '../../../../shared/sessions/sessions.ts'
+import type { SessionInfo, Subject } from '../../../../shared/sessions/index.ts'
 
 const profileSchema = z.strictObject({
   email: z.string(),

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { SessionData } from '../../../../shared/sessions/sessions.ts'
+import type { SessionData } from '../../../../shared/sessions/index.ts'
 import type { AppContext } from '../../../../shared/app/context.ts'
 import { invalidFields, problem } from '../../../../shared/app/problem.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'

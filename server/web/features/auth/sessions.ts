@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Proof } from '../../../../shared/coherence/index.ts'
-import type { Identity, Revocation, Sessions } from '../../../../shared/sessions/sessions.ts'
+import type { Identity, Revocation, Sessions } from '../../../../shared/sessions/index.ts'
 import type { RecordAuthEvent } from './auth-events.ts'
 import { requireIdentity, type AppContext } from '../../../../shared/app/context.ts'
 import { problem, revocationUnconfirmed } from '../../../../shared/app/problem.ts'

@@ -1,7 +1,7 @@
 import type { Logger } from '../../../../shared/telemetry/log.ts'
 import type { Queues } from '../../../../shared/queues/queues.ts'
 import { signInNotice } from '../../../jobs.ts'
-import type { Identity, Sessions } from '../../../../shared/sessions/sessions.ts'
+import type { Identity, Sessions } from '../../../../shared/sessions/index.ts'
 
 /** A device that was not used for so many sessions is as good as new, and a sign-in must not read thousands. */
 const mostLooked = 100

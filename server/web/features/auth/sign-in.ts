@@ -1,6 +1,6 @@
 /** Signing in and out with a browser, and without scripts. Other ways into what the API does, under its rules. */
 import { z } from 'zod'
-import type { Identity, Sessions } from '../../../../shared/sessions/sessions.ts'
+import type { Identity, Sessions } from '../../../../shared/sessions/index.ts'
 import type { RecordAuthEvent } from './auth-events.ts'
 import type { Parts } from '../../../../shared/app/parts.ts'
 import type { AppContext } from '../../../../shared/app/context.ts'

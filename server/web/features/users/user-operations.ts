@@ -5,7 +5,7 @@ import type { EffectiveAccounts } from '../../../../shared/accounts/effective-ac
 import type { Role } from '../../../../shared/accounts/roles.ts'
 import type { AppContext } from '../../../../shared/app/context.ts'
 import { problem, revocationUnconfirmed } from '../../../../shared/app/problem.ts'
-import type { SessionInfo, Sessions } from '../../../../shared/sessions/sessions.ts'
+import type { SessionInfo, Sessions } from '../../../../shared/sessions/index.ts'
 import type { RecordAuthEvent } from '../auth/auth-events.ts'
 import type { RequestPasswordReset } from '../auth/password-reset.ts'
 import { requireAcceptable, type PasswordProblem } from '../auth/password.ts'

@@ -1,4 +1,4 @@
-import type { Identity } from '../../../../../shared/sessions/sessions.ts'
+import type { Identity } from '../../../../../shared/sessions/index.ts'
 import type { Profile } from '../../../../../shared/accounts/account-subject.ts'
 import type { AppContext } from '../../../../../shared/app/context.ts'
 import { html, type Html } from '../../../../../shared/app/html.ts'
