@@ -255,7 +255,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
         recordAuthEvent,
         guard: limits.guard,
         readiness,
-        liveRoute: (stream) => streamRoute(stream, live),
+        liveRoute: (stream, accessOf) => streamRoute(stream, live, accessOf),
         settings,
         ...(app.settings ? { settingsSchema: app.settings } : {}),
         limits,

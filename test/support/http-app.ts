@@ -220,7 +220,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
         recordAuthEvent: createAuthEvents({ log, audit, signed: (hook, event) => hooks.signed(hook, event) }),
         guard: limits.guard,
         readiness,
-        liveRoute: (stream) => streamRoute(stream, live),
+        liveRoute: (stream, accessOf) => streamRoute(stream, live, accessOf),
         settings,
         limits,
         webWorkers: async () => config.workers.web,

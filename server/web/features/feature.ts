@@ -5,7 +5,8 @@ import type { CheckedIdentity } from '../../../shared/accounts/checked-identity.
 import type { EffectiveAccounts } from '../../../shared/accounts/effective-account.ts'
 import type { Role } from '../../../shared/accounts/roles.ts'
 import type { Feature } from '../../../shared/app/feature.ts'
-import type { Route } from '../../../shared/app/route.ts'
+import type { AppContext } from '../../../shared/app/context.ts'
+import type { Access, Route } from '../../../shared/app/route.ts'
 import type { Stream } from '../../../shared/app/stream.ts'
 import type { Parts } from '../../../shared/app/parts.ts'
 import type { Config } from '../../../shared/config/config.ts'
@@ -48,8 +49,8 @@ export interface ServerServices {
   readonly queues: Pick<Queues, 'jobs' | 'bull' | 'enqueue' | 'find' | 'failed' | 'retryFailed'>
   readonly schedules: ScheduleViews & ScheduleControl
   readonly readiness: Readiness
-  /** A stream as a route, for the pages of a feature. */
-  readonly liveRoute: (stream: Stream) => Route
+  /** A stream as a route; `accessOf`: what an opening depends on, where that is more than the stream asks for. */
+  readonly liveRoute: (stream: Stream, accessOf?: (ctx: AppContext) => Access) => Route
   /** What administrators change while the server runs. */
   readonly settings: Settings<RuntimeSettings>
   /** The application's own among them. */

@@ -6,7 +6,7 @@ import type { ServerResponse } from 'node:http'
 import type { AppContext } from '../../../shared/app/context.ts'
 import type { Parts } from '../../../shared/app/parts.ts'
 import { Problem } from '../../../shared/app/problem.ts'
-import { defineRoute, type Route } from '../../../shared/app/route.ts'
+import { defineRoute, type Access, type Route } from '../../../shared/app/route.ts'
 import type { Stream, StreamConnection } from '../../../shared/app/stream.ts'
 import { isEventId } from '../../../shared/live/room-event.ts'
 import type { WorkEndReason } from '../../../shared/live/work-ended.ts'
@@ -20,7 +20,14 @@ const lastWordsMs = 2_000
 const longestEventId = 256
 const longestEvent = 262_144
 
-export function streamRoute(stream: Stream, live: Live): Route {
+/**
+ * @param accessOf what this opening depends on, where that is more than what the route asks for
+ */
+export function streamRoute(
+  stream: Stream,
+  live: Live,
+  accessOf: (ctx: AppContext) => Access = () => stream.access,
+): Route {
   return defineRoute({
     method: 'GET',
     path: stream.path,
@@ -30,17 +37,23 @@ export function streamRoute(stream: Stream, live: Live): Route {
     ...(stream.limits ? { limits: stream.limits } : {}),
     replies: { 200: { description: 'Server-sent events' } },
     timeoutMs: Infinity,
-    handler: (ctx, _input, parts) => openStream(ctx, stream, live, parts),
+    handler: (ctx, _input, parts) => openStream(ctx, stream, accessOf(ctx), live, parts),
   })
 }
 
-async function openStream(ctx: AppContext, stream: Stream, live: Live, parts: Parts): Promise<void> {
+async function openStream(
+  ctx: AppContext,
+  stream: Stream,
+  access: Access,
+  live: Live,
+  parts: Parts,
+): Promise<void> {
   if (!acceptsEventStream(ctx.req.headers.accept)) {
     throw new Problem(406, 'not-acceptable', 'Not acceptable', 'this is a stream: accept text/event-stream')
   }
   const { res } = ctx
   let sayEnd = (_reason: WorkEndReason): void => {}
-  const attached = await live.attach(ctx, stream.access, (reason) => sayEnd(reason))
+  const attached = await live.attach(ctx, access, (reason) => sayEnd(reason))
 
   const delivery = live.deliveries.open({
     wire: {

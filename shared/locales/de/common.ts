@@ -16,6 +16,8 @@ export const common: typeof en = {
   nextPage: 'Nächste Seite',
   empty: 'Hier ist nichts.',
   request: (id) => `Anfrage ${id}`,
+  sessionEnded: 'Sie wurden abgemeldet.',
+  accessLost: 'Sie dürfen diese Seite nicht mehr sehen.',
   expired:
     'Sie waren inzwischen abgemeldet. Nichts wurde geändert: Bitte melden Sie sich an und versuchen Sie es erneut.',
 }

@@ -15,5 +15,7 @@ export const common = {
   nextPage: 'Next page',
   empty: 'There is nothing here.',
   request: (id: string) => `Request ${id}`,
+  sessionEnded: 'You have been signed out.',
+  accessLost: 'You may not see this page any more.',
   expired: 'You were signed out in the meantime. Nothing was changed: please sign in and try again.',
 }

@@ -9,6 +9,7 @@ import { passwordResetRoutes } from './password-reset.ts'
 import { passwordRoute } from './password.ts'
 import { sessionDataRoutes } from './session-data.ts'
 import { sessionRoutes } from './sessions.ts'
+import { sessionStreamRoute } from './session-stream.ts'
 import { signInRoutes } from './sign-in.ts'
 
 /**
@@ -30,7 +31,8 @@ export const auth: ServerFeature = (parts) => {
       ...routes,
       ...passwords,
     ],
-    pages,
+    // For pages: no answer to describe, but a stream that does not end.
+    pages: [...pages, sessionStreamRoute(own)],
   }
 }
 

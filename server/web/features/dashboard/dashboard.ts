@@ -30,7 +30,7 @@ import {
   type StaticFile,
 } from '../../../../shared/queues/dashboard/board/static-files.ts'
 import { relativeTo } from '../pages/local-path.ts'
-import { preparePage } from '../pages/page.ts'
+import { preparePage, sessionScriptOf } from '../pages/page.ts'
 import { answerProblemAsPage } from '../pages/problem-page.ts'
 import { problemBody, problemContentType, type Problem } from '../../../../shared/app/problem.ts'
 import { defineRoute, type Access, type Input, type Route } from '../../../../shared/app/route.ts'
@@ -69,7 +69,8 @@ function pageRoutes(board: Board, script: string): Route[] {
       handler(ctx) {
         const nonce = randomBytes(16).toString('base64')
         preparePage(ctx, boardPolicy(nonce))
-        ctx.body = entryPage({ base: relativeTo(ctx.path, `${home}/`), nonce })
+        const session = sessionScriptOf(ctx, `${home}/`, requireIdentity(ctx).identity.user)
+        ctx.body = entryPage({ base: relativeTo(ctx.path, `${home}/`), nonce, session })
       },
     }),
   )

@@ -27,6 +27,8 @@ export interface FrameFacts {
   /** Null: a stranger, or nobody asked. */
   readonly viewer: Viewer | null
   readonly notice: Notice | null
+  /** In the head of pages for who is signed in. */
+  readonly session: Html | null
 }
 
 export function frame(page: PageContent, facts: FrameFacts): Html {
@@ -44,6 +46,7 @@ export function frame(page: PageContent, facts: FrameFacts): Html {
         <link rel="icon" type="image/svg+xml" href="${link(assetPaths.icon)}" />
         ${styles.map((style) => html`<link rel="stylesheet" href="${link(style)}" />`)}
         ${(page.scripts ?? []).map((script) => html`<script src="${link(script)}" defer></script>`)}
+        ${facts.session}
       </head>
       <body class="${page.width ?? 'wide'}">
         <a class="skip" href="#main">${common.skip}</a>

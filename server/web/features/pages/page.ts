@@ -17,11 +17,13 @@
  * escaped by `html`, and there are no inline scripts or styles: a script is a file, registered by `asset` (assets.ts).
  */
 import type { AppContext } from '../../../../shared/app/context.ts'
+import type { Html } from '../../../../shared/app/html.ts'
 import type { PageContent } from '../../../../shared/app/site.ts'
 import { frame, viewerOf, type Viewer } from './frame.ts'
 import { localeOf } from './locale.ts'
 import { relativeTo } from './local-path.ts'
 import { takeNotice } from './notice.ts'
+import { sessionScript } from './session-script.ts'
 
 export { assetPaths } from './frame.ts'
 
@@ -54,7 +56,21 @@ export function framed(ctx: AppContext, page: Page): string {
   const locale = localeOf(ctx)
   ctx.vary('Accept-Language')
   ctx.set('Content-Language', locale)
-  return frame(page, { site, path, locale, viewer, notice: takeNotice(ctx) }).text
+  const session = viewer && sessionScriptOf(ctx, path, viewer)
+  return frame(page, { site, path, locale, viewer, notice: takeNotice(ctx), session }).text
+}
+
+/** @param from what links of the document begin at */
+export function sessionScriptOf(ctx: AppContext, from: string, { roles }: Pick<Viewer, 'roles'>): Html {
+  return sessionScript({
+    from,
+    // What a form was sent to is no page to come back to.
+    url: ctx.method === 'GET' ? ctx.url : '/',
+    locale: localeOf(ctx),
+    roles,
+    access: ctx.state.route?.access ?? 'signed-in',
+    hasSignIn: ctx.site.hasSignIn,
+  })
 }
 
 /** The headers of an answer that is a page. */

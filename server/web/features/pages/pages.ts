@@ -1,6 +1,7 @@
 import { assetPaths, answerPage } from './page.ts'
 import { asset } from './assets.ts'
 import { answerProblemAsPage } from './problem-page.ts'
+import { sessionScriptPath } from './session-script.ts'
 import { resetPage } from '../auth/pages/reset-page.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 
@@ -21,6 +22,7 @@ export function pageRoutes(): Route[] {
     }),
     asset(assetPaths.style, here, 'pages.css', 'text/css; charset=utf-8'),
     asset(assetPaths.icon, here, 'icon.svg', 'image/svg+xml'),
+    asset(sessionScriptPath, here, 'session.js', script),
     asset(assetPaths.times, here, 'times.js', script),
     asset(assetPaths.reset, here, '../auth/pages/reset.js', script),
   ]

@@ -3,6 +3,7 @@ import { html } from '../../../../shared/app/html.ts'
 import type { Problem } from '../../../../shared/app/problem.ts'
 import { textsOf } from './locale.ts'
 import { answerPage, redirect } from './page.ts'
+import { signInPath } from './sign-in-path.ts'
 
 /** How a page tells its reader of a problem: who is not signed in is sent to sign in, and comes back afterwards. */
 export function answerProblemAsPage(ctx: AppContext, problem: Problem): void {
@@ -16,6 +17,4 @@ export function answerProblemAsPage(ctx: AppContext, problem: Problem): void {
   answerPage(ctx, { title, main, width: 'narrow' }, problem.status)
 }
 
-export function signInPath(next: string | null): string {
-  return next === null ? '/sign-in' : `/sign-in?next=${encodeURIComponent(next)}`
-}
+export { signInPath }

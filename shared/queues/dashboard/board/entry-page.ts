@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { html } from '../../../app/html.ts'
+import { html, type Html } from '../../../app/html.ts'
 import type { Board } from './board.ts'
 
 /**
@@ -29,6 +29,8 @@ export interface PageFacts {
   /** What leads from the document to the board. */
   readonly base: string
   readonly nonce: string
+  /** Says at once when the session of the reader ends. */
+  readonly session?: Html
 }
 
 const baseElement = '<base href="<%= basePath %>" />'
@@ -53,12 +55,17 @@ export function loadEntryPage(
     .replace(/<div id="root">.*?<\/style>\s*<\/div>/s, '<div id="root">Loading …</div>')
     .replace(
       baseElement,
-      `${baseElement}<script src="${script}" data-ends="${ends}" nonce="<%= nonce %>"></script>`,
+      `${baseElement}<script src="${script}" data-ends="${ends}" nonce="<%= nonce %>"></script><%- session %>`,
     )
   refuseUnfit(template, script)
 
-  return ({ base, nonce }) => {
-    const values: Record<string, string | undefined> = { ...params, basePath: base, nonce }
+  return ({ base, nonce, session }) => {
+    const values: Record<string, string | undefined> = {
+      ...params,
+      basePath: base,
+      nonce,
+      session: session?.text ?? '',
+    }
     return template.replace(/<%([-=])\s*(\w+)\s*%>/g, (_, kind: string, field: string) => {
       const value = values[field]
       if (value === undefined) throw new Error(`bull-board's page asks for ${field}`)
