@@ -13,6 +13,7 @@ import {
 import { dirname, join, relative } from 'node:path'
 import { bundle } from './bundle.js'
 import { SetUpProblem } from './problem.js'
+import { withProgress } from './progress.js'
 import { runTool } from './run-tool.js'
 import { withSetUpLock } from './set-up-lock.js'
 import { vendor } from './vendor.js'
@@ -43,7 +44,10 @@ export async function ensureBuilt(root, { rebuild = false } = {}) {
     try {
       // Before the compiler reads them: what is edited from now on makes this build stale.
       const stamp = fingerprint(root)
-      await compile(root, draft)
+      await withProgress(
+        () => compile(root, draft),
+        () => 'the compiler is at work; the server is the next step',
+      )
       pointDeclarationsAtJavaScript(draft)
       copyAssets(root, draft)
       await vendor(root, draft)

@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SetUpProblem } from './problem.js'
+import { withProgress } from './progress.js'
 import { runTool } from './run-tool.js'
 import { withSetUpLock } from './set-up-lock.js'
 
@@ -14,10 +15,19 @@ export async function ensureInstalled(root, { development }) {
   if (isInstalled(root, development)) return
   await withSetUpLock(root, async () => {
     if (isInstalled(root, development)) return
-    console.error('Installing the dependencies (npm ci) ...')
+    const wanted = packagePaths(root, development)
+    console.error(`Installing ${wanted.length} dependencies (npm ci), a minute or so; then the build ...`)
     const [program, ...args] = npm()
     const which = development ? '--include=dev' : '--omit=dev'
-    const { code, output } = await runTool(program, [...args, 'ci', which, '--no-audit', '--no-fund'], root)
+    const { code, output } = await withProgress(
+      () => runTool(program, [...args, 'ci', which, '--no-audit', '--no-fund'], root),
+      () => {
+        const there = wanted.filter((path) => existsSync(join(root, path))).length
+        return there === 0
+          ? 'npm is reading what it needs'
+          : `${there} of ${wanted.length} dependencies are in place`
+      },
+    )
     if (code !== 0 || !isInstalled(root, development)) {
       throw new SetUpProblem(
         `${output}\nThe dependencies could not be installed: npm ci ended with ${code}. What it says is above. ` +
@@ -46,6 +56,21 @@ export function isInstalled(root, development) {
     const skipped = path === '' || optional || (!development && (dev || devOptional))
     return skipped || installed[path]?.version === version
   })
+}
+
+/**
+ * Where the dependencies will be, without those that may be meant for other platforms.
+ *
+ * @param {string} root
+ * @param {boolean} development
+ */
+function packagePaths(root, development) {
+  const locked = readPackages(join(root, 'package-lock.json')) ?? {}
+  return Object.entries(locked)
+    .filter(([path, { optional, dev, devOptional }]) => {
+      return path !== '' && !optional && (development || (!dev && !devOptional))
+    })
+    .map(([path]) => path)
 }
 
 /**

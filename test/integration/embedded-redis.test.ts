@@ -12,7 +12,7 @@ import {
   createEmbeddedRedis,
   type EmbeddedRedis,
 } from '../../server/cluster/embedded-redis/embedded-redis.ts'
-import { findRedisServer } from '../../server/cluster/embedded-redis/find-server.ts'
+import { findRedisServer, type FindServerOptions } from '../../server/cluster/embedded-redis/find-server.ts'
 import {
   findGuard,
   portableGuard,
@@ -316,7 +316,7 @@ describe('Finding a Redis server', () => {
     return file
   }
 
-  const find = (options: { binary?: string; searchPath?: string }) =>
+  const find = (options: Partial<FindServerOptions>) =>
     findRedisServer({ searchPath: directory, cacheDirectory: join(directory, 'cache'), ...options })
 
   it('takes the chosen binary', async () => {
@@ -370,7 +370,10 @@ describe('Finding a Redis server', () => {
     const { PATH } = process.env
     process.env.PATH = `${programs}:${PATH}`
     try {
-      expect((await find({ searchPath: '' })).source).to.equal('fetched')
+      const steps: string[] = []
+      const found = await find({ searchPath: '', onProgress: (step) => void steps.push(step) })
+      expect(found.source).to.equal('fetched')
+      expect(steps).to.deep.equal(['downloading redis-server=5:7.0.15; then it is unpacked and started'])
     } finally {
       process.env.PATH = PATH
     }

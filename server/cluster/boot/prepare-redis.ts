@@ -114,6 +114,7 @@ async function startEmbedded(
     searchPath,
     cacheDirectory: path.join(config.dataDir, 'redis-bin'),
     onFetch: () => log.info('no Redis server is installed: fetching one into the data directory'),
+    onProgress: (step) => log.info(`fetching Redis: ${step}`),
   })
   return services.start(createEmbeddedRedis({ dataDir: config.dataDir, server, log }))
 }

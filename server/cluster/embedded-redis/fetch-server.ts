@@ -32,12 +32,18 @@ export async function cachedServer(directory: string): Promise<(RedisServer & Se
   return null
 }
 
+/** What a fetch is doing, in a line for people. */
+type Report = (step: string) => void
+
 /** Fetches a server into the directory. Rejects with the reason when apt is missing, or has none that will do. */
-export async function fetchServer(directory: string): Promise<RedisServer & ServerVersion> {
+export async function fetchServer(
+  directory: string,
+  report: Report = () => {},
+): Promise<RedisServer & ServerVersion> {
   await mkdir(dirname(directory), { recursive: true, mode: 0o700 })
   const workshop = await mkdtemp(`${directory}.fetching-`)
   try {
-    const unpacked = await unpackFirstThatRuns(workshop)
+    const unpacked = await unpackFirstThatRuns(workshop, report)
     await putInPlace(unpacked, directory)
   } finally {
     await rm(workshop, { recursive: true, force: true })
@@ -47,14 +53,16 @@ export async function fetchServer(directory: string): Promise<RedisServer & Serv
   return server
 }
 
-async function unpackFirstThatRuns(workshop: string): Promise<string> {
+async function unpackFirstThatRuns(workshop: string, report: Report): Promise<string> {
   const failures: unknown[] = []
   for (const lists of ['system', 'own'] as const) {
+    if (lists === 'own')
+      report('apt has no usable list of packages: downloading one, which may take a minute')
     const aptOptions = lists === 'own' ? await ownLists(workshop) : []
     for (const name of packageNames) {
       const target = join(workshop, `${name}-by-${lists}-lists`)
       try {
-        await unpack(name, target, aptOptions)
+        await unpack(name, target, aptOptions, report)
         if (await cachedServer(target)) return target
         throw new Error(`the ${name} of this system's package archive is too old or does not run`)
       } catch (cause) {
@@ -84,6 +92,7 @@ async function unpack(
   name: (typeof packageNames)[number],
   target: string,
   aptOptions: string[],
+  report: Report,
 ): Promise<void> {
   // Reinstalled, so that the plan names the server also where it is installed, but not on the search path.
   const wanted = ['install', '-s', '--reinstall', '--no-install-recommends', name, toolsOf[name]]
@@ -92,6 +101,7 @@ async function unpack(
 
   const downloads = `${target}-packages`
   await mkdir(downloads)
+  report(`downloading ${packages.join(', ')}; then it is unpacked and started`)
   await apt([...aptOptions, 'download', ...packages], downloads)
   for (const file of await readdir(downloads)) await run('dpkg-deb', ['-x', join(downloads, file), target])
 }

@@ -18,6 +18,8 @@ export interface FindServerOptions {
   readonly cacheDirectory: string
   /** Called before a fetch, which takes seconds. */
   readonly onFetch?: () => void
+  /** Called as the fetch goes on, with what is done now and what is left. */
+  readonly onProgress?: (step: string) => void
 }
 
 /**
@@ -35,7 +37,7 @@ export async function findRedisServer(options: FindServerOptions): Promise<Found
 
   options.onFetch?.()
   try {
-    return { ...(await fetchServer(options.cacheDirectory)), source: 'fetched' }
+    return { ...(await fetchServer(options.cacheDirectory, options.onProgress)), source: 'fetched' }
   } catch (cause) {
     throw new ConfigurationError([await noServerFound(cause)])
   }
