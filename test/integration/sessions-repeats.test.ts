@@ -78,4 +78,36 @@ describe('What reaches Redis a second time, or late', () => {
     expect(ended.outcome).not.to.equal('unconfirmed')
     expect(await worker.sessions.authenticate(token)).to.equal(null)
   })
+
+  it('a logout of a session that is gone is announced all the same: the first may not have been confirmed', async () => {
+    const first = await scripts.revokeSession('gone long ago')
+    const second = await scripts.revokeSession('gone long ago')
+    expect([first.count, second.count]).to.deep.equal([0, 0])
+    expect(second.seq).to.equal(first.seq + 1)
+  })
+
+  it('a member that was heard of since is not expelled', async () => {
+    const { seq, inc } = await scripts.announceUser('nobody')
+    const domain = createCoherenceScripts(connection, { keys: coherenceKeys(), durability: 'keep' })
+    const sync = (order: number) =>
+      domain.sync({ id: 'host:1:x', inc, applied: seq, leaseMs: 1_000, settled: false, order })
+    await sync(1)
+    const seen = (await domain.acks(['host:1:x'])).members[0]!
+    await sync(2)
+    await domain.expel(inc, seen)
+    const now = (await domain.acks(['host:1:x'])).members
+    expect(now, 'it holds a lease again').to.have.length(1)
+    await domain.expel('another incarnation', now[0]!)
+    expect((await domain.acks(['host:1:x'])).members).to.have.length(1)
+    await domain.expel(inc, now[0]!)
+    expect((await domain.acks(['host:1:x'])).members).to.have.length(0)
+  })
+
+  it('a login that began before another incarnation of Redis creates nothing in it', async () => {
+    const ticket = await worker.sessions.prepareLogin(alice.id)
+    const domain = createCoherenceScripts(connection, { keys: coherenceKeys(), durability: 'keep' })
+    await domain.fence()
+    const created = await worker.sessions.create(ticket, { subject: alice })
+    expect(created.outcome).to.equal('superseded')
+  })
 })

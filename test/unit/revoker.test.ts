@@ -241,4 +241,8 @@ describe('The revoker', () => {
     expect(told.confirmed).to.equal(false)
     expect(elapsed()).to.be.at.most(revocationPatienceMs + 2 * surely(maximumLeaseMs) + 500)
   })
+
+  it('counts for every wait what clocks may differ by, and the slack', () => {
+    expect(surely(1_000)).to.equal(1_000 * 1.002 + 20)
+  })
 })
