@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis'
 import { coherenceKeys } from '../../shared/coherence/index.ts'
 import { keysOfServer } from '../../test/support/deployment-keys.ts'
 import { createSessionScripts } from '../../shared/sessions/scripts.ts'
+import { seal } from '../../shared/sessions/token-seals.ts'
 import { hashToken, newSessionId, newToken } from '../../shared/sessions/token.ts'
 
 const dayMs = 86_400_000
@@ -32,12 +33,15 @@ export async function fillSessions(
     maxPerUser: sessionsEach,
   })
 
+  const proposed = newToken()
+  const key = (await scripts.tokenKey(proposed)).key ?? proposed
+
   async function signIn(number: number): Promise<string> {
     const id = `${name}-${number}`
     const profile = { email: `${id}@example.com`, name: `User ${number}`, tier: 'free', emailVerified: true }
     const subject = { id, roles: ['user'], version: 1, profile }
     const ticket = await scripts.prepare(id)
-    const own = Array.from({ length: sessionsEach }, newToken)
+    const own = Array.from({ length: sessionsEach }, () => seal(newToken(), key))
     await Promise.all(
       own.map(async (token) => {
         const hash = hashToken(token)

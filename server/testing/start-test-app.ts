@@ -3,6 +3,7 @@
  * that breakpoints work and the services of the application can be looked at. What is kept for production (forks,
  * signals, reloads) is tested by `lockstep start`.
  */
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -118,7 +119,14 @@ async function run(
     durability: 'keep',
     leaseMs: config.sessions.leaseMs,
   })
-  const sessions = createSessions({ ...config.sessions, cache: 'redis', redis, coherence })
+  // A key of its own at once: nobody else could have one.
+  const sessions = createSessions({
+    ...config.sessions,
+    tokenKey: randomBytes(32).toString('base64url'),
+    cache: 'redis',
+    redis,
+    coherence,
+  })
   const limits = openLimits({ redis, coherence, limits: config.limits, policies: [], prefix: keys.limits })
   const queues = createQueues({ redis, prefix: keys.queues, jobs: [...(app.jobs ?? [])] })
   await start(redisService(redis))

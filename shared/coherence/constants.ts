@@ -35,3 +35,6 @@ export const replicaLookMs = { complete: 5_000, incomplete: 1_000 } as const
 export function surely(ms: number): number {
   return ms * driftFactor + slackMs
 }
+
+/** By then no lease that was granted before is left anywhere. */
+export const maximumWaitMs = surely(maximumLeaseMs)

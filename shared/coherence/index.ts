@@ -15,7 +15,7 @@ export type {
 export type { Failover, NodeAddress } from './failover.ts'
 export { assignedDurability } from './assigned-durability.ts'
 export { durabilities, type Durability } from './durability-words.ts'
-export { maximumLeaseMs } from './constants.ts'
+export { maximumLeaseMs, maximumWaitMs } from './constants.ts'
 export { freshValue } from './fresh-value.ts'
 export { coherenceKeys, type CoherenceKeys } from './keys.ts'
 export { openCoherence, type CoherenceOptions } from './open-coherence.ts'

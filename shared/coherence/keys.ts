@@ -4,7 +4,7 @@
  */
 export interface CoherenceKeys {
   /**
-   * `{sx}:c` hash: inc, epoch, seq, settled, agreement; in mode failover also replid, nodes and writes (see lua/failover.lua).
+   * `{sx}:c` hash: inc, epoch, seq, settled, sealed, agreement; in mode failover also replid, nodes and writes (see lua/failover.lua).
    * Beside it `{sx}:c:m`, hash: member = `applied:lease:order`.
    */
   readonly domain: string

@@ -10,10 +10,12 @@ import type { CreateReply, Creation, Loaded, SessionScripts } from './scripts.ts
 import type { SessionData, Sessions } from './sessions.ts'
 import type { Standings } from './standings.ts'
 import { hashToken, isWellFormedToken } from './token.ts'
+import type { TokenSeals } from './token-seals.ts'
 
 export interface AuthorityDependencies {
   readonly scripts: SessionScripts
   readonly coherence: Pick<Coherence, 'saw' | 'believes' | 'keeps'>
+  readonly seals: Pick<TokenSeals, 'mayBeOurs'>
   readonly clock: Clock
   readonly onLoad: () => void
   /** What lies where a session was expected is not one; given the hash of its token. */
@@ -37,7 +39,12 @@ export interface Authority extends Pick<Sessions, 'peek' | 'prepareLogin' | 'sav
 }
 
 export function createAuthority(dependencies: AuthorityDependencies): Authority {
-  const { scripts, coherence, clock, onLoad, onCorrupt } = dependencies
+  const { scripts, coherence, seals, clock, onLoad, onCorrupt } = dependencies
+
+  /** What was never issued is refused here. */
+  function mayBeValid(token: string): boolean {
+    return isWellFormedToken(token) && seals.mayBeOurs(token)
+  }
 
   /** Asks what changes nothing, and counts only in an incarnation that this process believes in. */
   async function look<Answer extends Stamp>(question: () => Promise<Answer>): Promise<Answer> {
@@ -53,7 +60,7 @@ export function createAuthority(dependencies: AuthorityDependencies): Authority 
 
   return {
     async load(token, withData) {
-      if (!isWellFormedToken(token)) return null
+      if (!mayBeValid(token)) return null
       const hash = hashToken(token)
       onLoad()
       const asked = { askedAt: clock.mono(), askedAtWall: clock.wall() }
@@ -63,13 +70,13 @@ export function createAuthority(dependencies: AuthorityDependencies): Authority 
     },
 
     async peek(token) {
-      if (!isWellFormedToken(token)) return null
+      if (!mayBeValid(token)) return null
       const found = await ask(hashToken(token), false, false)
       return found.state === 'valid' ? { identity: found.identity, leftMs: found.ttlMs } : null
     },
 
     async generationOf(token) {
-      if (!isWellFormedToken(token)) return null
+      if (!mayBeValid(token)) return null
       return (await look(() => scripts.generation(hashToken(token)))).generation
     },
 

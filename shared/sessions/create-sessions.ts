@@ -22,6 +22,7 @@ import { createStored } from './stores/create-stored.ts'
 import { createStoredScripts } from './stores/stored-scripts.ts'
 import type { StoredSessions } from './stores/stored-sessions.ts'
 import { hashToken } from './token.ts'
+import { createTokenSeals } from './token-seals.ts'
 
 export type { SessionCacheMode } from './cache/caches.ts'
 export type { Invalidated } from './invalidations.ts'
@@ -40,6 +41,11 @@ export interface SessionOptions {
   readonly mostDataBytes?: number
   /** Bound of the sessions held in this worker's memory. */
   readonly maxEntries?: number
+  /**
+   * What new tokens are sealed with where Redis has no key yet: 43 characters of base64url, the same for all. When left
+   * out the first login on a new Redis may wait two seconds for one.
+   */
+  readonly tokenKey?: string
   readonly clock?: Clock
   /** A session in Redis is not what we would have written; it counts as absent. Given the hash of its token. */
   readonly onCorrupt?: (hash: string) => void
@@ -102,7 +108,8 @@ export function createSessions(options: SessionOptions): SessionService {
     options.onCorrupt?.(hash)
   }
 
-  const authority = createAuthority({ scripts, coherence, clock, onLoad, onCorrupt })
+  const seals = createTokenSeals({ scripts, coherence, proposed: options.tokenKey })
+  const authority = createAuthority({ scripts, coherence, seals, clock, onLoad, onCorrupt })
   const { maxEntries = defaultMaxEntries } = options
   const memory = createSessionMemory({ clock, maxEntries, maxAgeMs, touchEveryMs })
   const touches = reportTouches({
@@ -125,6 +132,7 @@ export function createSessions(options: SessionOptions): SessionService {
   const revocations = createRevocations({
     scripts,
     coherence,
+    seals,
     drop: { session: cache.invalidate, user: cache.invalidateByUser },
     onConfirmed,
     onUnconfirmed,
@@ -152,6 +160,7 @@ export function createSessions(options: SessionOptions): SessionService {
   return {
     start: touches.start,
     async stop(deadline) {
+      seals.stop()
       await touches.stop(deadline)
       await cache.clear()
     },
@@ -175,7 +184,7 @@ export function createSessions(options: SessionOptions): SessionService {
     peekSession: authority.peekSession,
     generationStands: authority.generationStands,
 
-    ...createLogins({ authority, revocations, lifetimes: options }),
+    ...createLogins({ authority, revocations, seals, lifetimes: options }),
 
     async loadData(token) {
       const found = await load(token, true)

@@ -8,6 +8,8 @@ export interface SessionKeys {
   readonly userPrefix: string
   /** `{sx}:i:` + user id: sorted set of `<session id>:<SHA-256 of the token>` by expiry. */
   readonly indexPrefix: string
+  /** `{sx}:t`: what tokens are sealed with. */
+  readonly tokenKey: string
   session(hash: string): string
   /** `{sx}:g:` + SHA-256 of the id: hash of a session in an application's own store that nobody signed in to. */
   guest(hash: string): string
@@ -23,6 +25,7 @@ export function sessionKeys({ at }: Pick<CoherenceKeys, 'at'>): SessionKeys {
     sessionPrefix: at('s:'),
     userPrefix: at('u:'),
     indexPrefix: at('i:'),
+    tokenKey: at('t'),
     session: (hash) => at(`s:${hash}`),
     guest: (hash) => at(`g:${hash}`),
     user: (id) => at(`u:${id}`),

@@ -1,23 +1,25 @@
 import type { Authority } from './authority.ts'
 import type { Revocations } from './revocations.ts'
 import type { Sessions } from './sessions.ts'
-import { hashToken, newSessionId, newToken } from './token.ts'
+import { hashToken, newSessionId } from './token.ts'
+import type { TokenSeals } from './token-seals.ts'
 
 export interface LoginDependencies {
   readonly authority: Pick<Authority, 'prepareLogin' | 'create' | 'kept' | 'withdraw'>
   readonly revocations: Pick<Revocations, 'announceUser'>
+  readonly seals: Pick<TokenSeals, 'issue'>
   readonly lifetimes: { readonly absoluteMs: number; readonly rememberAbsoluteMs: number }
 }
 
 /** The two steps of a login: the only way in which a session comes into being. */
 export function createLogins(dependencies: LoginDependencies): Pick<Sessions, 'prepareLogin' | 'create'> {
-  const { authority, revocations, lifetimes } = dependencies
+  const { authority, revocations, seals, lifetimes } = dependencies
 
   return {
     prepareLogin: authority.prepareLogin,
 
     async create(ticket, { subject, remember = false, device = {}, endOthers = false }) {
-      const token = newToken()
+      const token = await seals.issue()
       const hash = hashToken(token)
       const created = await authority.create({
         hash,

@@ -2,11 +2,13 @@
 import { freshValue, type Coherence, type ConfirmOptions, type Recorded } from '../coherence/index.ts'
 import type { SessionScripts } from './scripts.ts'
 import type { Identity, Revocation, Sessions } from './sessions.ts'
-import { hashToken, isWellFormedToken, newToken } from './token.ts'
+import { hashToken, isWellFormedToken } from './token.ts'
+import type { TokenSeals } from './token-seals.ts'
 
 export interface RevocationDependencies {
   readonly scripts: SessionScripts
   readonly coherence: Pick<Coherence, 'confirm'>
+  readonly seals: Pick<TokenSeals, 'issue' | 'mayBeOurs'>
   /** What this worker forgets at once, without waiting for the message. */
   readonly drop: {
     session(hash: string): void | Promise<void>
@@ -27,7 +29,7 @@ export interface Revocations extends Pick<
 }
 
 export function createRevocations(dependencies: RevocationDependencies): Revocations {
-  const { scripts, coherence, drop, onConfirmed, onUnconfirmed } = dependencies
+  const { scripts, coherence, seals, drop, onConfirmed, onUnconfirmed } = dependencies
 
   async function everywhere(
     record: () => Promise<Recorded>,
@@ -54,7 +56,7 @@ export function createRevocations(dependencies: RevocationDependencies): Revocat
 
   return {
     async revoke(token) {
-      if (!isWellFormedToken(token)) return { outcome: 'gone' }
+      if (!isWellFormedToken(token) || !seals.mayBeOurs(token)) return { outcome: 'gone' }
       const hash = hashToken(token)
       return everywhere(
         () => scripts.revokeSession(hash),
@@ -77,7 +79,7 @@ export function createRevocations(dependencies: RevocationDependencies): Revocat
 
     async rotateAndRevokeOthers(userId, token) {
       const request = freshValue()
-      const fresh = newToken()
+      const fresh = await seals.issue()
       const rename = { hash: hashToken(token), become: hashToken(fresh) }
       let kept: Identity | undefined
       const others = await ofUser(userId, async () => {

@@ -114,6 +114,15 @@ export function createSessionScripts(redis: Redis, settings: ScriptSettings) {
       return asList(reply, 'touch').map((left) => asCount(left, 'touch'))
     },
 
+    /**
+     * The key that tokens are sealed with, `proposed` if there is none (and this is the incarnation, if one is named), and
+     * whether every session is sealed.
+     */
+    async tokenKey(proposed: string, inc = ''): Promise<{ key: string | null; always: boolean }> {
+      const reply = asList(await run('token_key', [keys.tokenKey], [proposed, inc]), 'token_key')
+      return { key: asText(reply[1], 'token_key') || null, always: reply[2] === '1' }
+    },
+
     async prepare(userId: string): Promise<LoginTicket> {
       const reply = await run('prepare', [keys.user(userId)], [lifetimeMs])
       const [incarnation, generation] = asList(reply, 'prepare').map((part) => asText(part, 'prepare'))

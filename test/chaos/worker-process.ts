@@ -49,6 +49,8 @@ async function serve(orders: WorkerOrders): Promise<void> {
   const real = createSessions({
     redis,
     coherence,
+    // Made at once: a test need not wait for one.
+    tokenKey: 'k'.repeat(43),
     cache: flaw ? 'none' : 'coherent',
     idleMs: 600_000,
     absoluteMs: 3_600_000,

@@ -27,7 +27,7 @@ describe('signing in', function () {
     expect(again.status).to.equal(200)
     const token = again.cookies.get('sid')
     expect(token)
-      .to.match(/^[\w-]{43}$/)
+      .to.match(/^[\w-]{51}$/)
       .and.not.equal(before)
     expect(await verdicts(cluster, person)).to.deep.equal([401, 401, 401])
   })

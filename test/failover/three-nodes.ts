@@ -41,6 +41,8 @@ export async function startWorkerAt(
   const sessions = createSessions({
     redis,
     coherence,
+    // Made at once: a test need not wait for one.
+    tokenKey: 'k'.repeat(43),
     cache: 'coherent',
     idleMs: 60_000,
     absoluteMs: 600_000,

@@ -33,7 +33,7 @@ describe('Signing in over HTTP', () => {
     expect(Date.parse(session.expiresAt) - Date.parse(session.createdAt)).to.equal(24 * 3_600_000)
     expect(token).to.equal(undefined)
     expect(answer.headers['set-cookie']).to.have.length(1)
-    expect(answer.headers['set-cookie']?.[0]).to.match(/^sid=[\w-]{43}; Path=\/; HttpOnly; SameSite=Lax$/)
+    expect(answer.headers['set-cookie']?.[0]).to.match(/^sid=[\w-]{51}; Path=\/; HttpOnly; SameSite=Lax$/)
     expect(answer.text).not.to.include(cookieSetBy(answer))
   })
 
@@ -112,7 +112,7 @@ describe('Signing in over HTTP', () => {
       }
       const json = { email: 'bob@example.com', password }
       const answer = await behindProxy.request('POST', '/api/v1/auth/login', { json, headers })
-      expect(answer.headers['set-cookie']?.[0]).to.match(/^__Host-sid=[\w-]{43}; Path=\/; .*; Secure$/)
+      expect(answer.headers['set-cookie']?.[0]).to.match(/^__Host-sid=[\w-]{51}; Path=\/; .*; Secure$/)
       expect(answer.headers['strict-transport-security']).to.match(/max-age=/)
       expect(answer.json().session.ip).to.equal('198.51.100.4')
       const token = cookieSetBy(answer) as string

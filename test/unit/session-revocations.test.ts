@@ -28,6 +28,7 @@ describe('A revocation of sessions', () => {
           return { confirmed: true, recorded: await record(), proof: { members: 0, silent: 0, ms: 0 } }
         },
       },
+      seals: { issue: async () => 'sealed', mayBeOurs: () => true },
       drop: { session() {}, user() {} },
       onConfirmed() {},
       onUnconfirmed() {},

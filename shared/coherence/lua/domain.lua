@@ -29,8 +29,9 @@ local function incarnation(domain, fresh, caller)
   end
   if durability ~= 'keep' or went_back or not epoch then epoch = fresh end
   inc = run_id .. ':' .. fresh
+  local sealed = is_sealed(domain, epoch, fresh)
   redis.call('DEL', domain, domain .. ':m')
-  redis.call('HSET', domain, 'inc', inc, 'epoch', epoch, 'seq', 0, 'agreement', agreement(durability))
+  redis.call('HSET', domain, 'inc', inc, 'epoch', epoch, 'seq', 0, 'sealed', sealed, 'agreement', agreement(durability))
   return inc, epoch, 0, false
 end
 

@@ -54,9 +54,10 @@ end
 
 local function begin(domain, node, fresh, epoch, nodes)
   local inc = node.run_id .. ':' .. fresh
+  local sealed = is_sealed(domain, epoch, fresh)
   redis.call('DEL', domain, domain .. ':m')
   redis.call('HSET', domain, 'inc', inc, 'epoch', epoch, 'seq', 0, 'replid', node.replid, 'nodes', nodes,
-    'agreement', agreement('failover'))
+    'sealed', sealed, 'agreement', agreement('failover'))
   return inc, epoch, 0, false
 end
 
