@@ -20,8 +20,11 @@ import { tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
 import { root, setUp } from './set-up.js'
 
-/** What needs our server; everything else that is exported is a part. */
-const ofServer = ['.', './testing', './package.json']
+/**
+ * What needs our server, and the dashboard, whose page alone is as large as all parts together; everything else that is
+ * exported is a part.
+ */
+const ofServer = ['.', './testing', './queues/dashboard', './package.json']
 
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const target = resolve(process.argv[2] ?? '.')

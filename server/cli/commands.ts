@@ -3,6 +3,7 @@ import { check } from './commands/check.ts'
 import { doctor } from './commands/doctor.ts'
 import { drain } from './commands/drain.ts'
 import { limits } from './commands/limits.ts'
+import { create } from './commands/new.ts'
 import { reload } from './commands/reload.ts'
 import { scale } from './commands/scale.ts'
 import { sessions } from './commands/sessions.ts'
@@ -12,6 +13,7 @@ import { user } from './commands/user.ts'
 
 /** Every command but `start`, which works before anything is built (server/lockstep.js). */
 export const commands: readonly Command[] = [
+  create,
   check,
   status,
   reload,
