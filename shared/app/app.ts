@@ -18,6 +18,7 @@ export const appVersion = 1
 
 /** The built-in features that an application may leave out. */
 export const optionalFeatures = [
+  'admin',
   'users',
   'audit',
   'dashboard',

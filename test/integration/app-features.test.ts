@@ -5,6 +5,7 @@ import { optionalFeatures, type OptionalFeature } from '../../shared/app/app.ts'
 
 /** What each feature answers an administrator at, when it is there. */
 const places: Readonly<Record<OptionalFeature, readonly string[]>> = {
+  admin: ['/admin'],
   users: ['/api/v1/admin/users'],
   audit: ['/api/v1/admin/audit'],
   dashboard: ['/admin/queues'],

@@ -3,6 +3,7 @@ import type { App } from '../../../shared/app/app.ts'
 import type { Parts } from '../../../shared/app/parts.ts'
 import { leftIn, registerFeatures, type RegisteredFeatures } from '../../../shared/app/register-features.ts'
 import { account } from './account/feature.ts'
+import { admin } from './admin/feature.ts'
 import { audit } from './audit/feature.ts'
 import { auth } from './auth/feature.ts'
 import { dashboard } from './dashboard/feature.ts'
@@ -36,6 +37,7 @@ export function composeFeatures(server: ServerParts, app: App, parts: Parts): Re
     ...leftIn(
       [
         ...builtIn.map((feature) => feature(server)),
+        admin(server, app.features),
         docs(() => ({ routes: registered.documented, tagOf: registered.featureOf })),
       ],
       app,

@@ -59,6 +59,6 @@ export function auditRoutes({ accounts }: AuditRouteParts): Route[] {
   ]
 }
 
-function presentEntry(entry: AuditEntry) {
+export function presentEntry(entry: AuditEntry) {
   return { ...entry, at: new Date(entry.at).toISOString() }
 }

@@ -7,6 +7,7 @@ import type { AppControllerRoute, ControllerHandlerReturnType } from '@bull-boar
 import { z } from 'zod'
 import { operators, viewers } from '../../../../shared/accounts/roles.ts'
 import type { Queues } from '../../../../shared/queues/queues.ts'
+import { navigationOf } from '../admin/admin-page.ts'
 import type { RecordAuthEvent } from '../auth/auth-events.ts'
 import { requireIdentity, type AppContext } from '../../../../shared/app/context.ts'
 import {
@@ -66,6 +67,7 @@ function pageRoutes(board: Board, script: string): Route[] {
       summary: 'The page of the dashboard',
       replies,
       presentProblem: answerProblemAsPage,
+      ...(path === home ? { navigation: navigationOf('queues') } : {}),
       handler(ctx) {
         const nonce = randomBytes(16).toString('base64')
         preparePage(ctx, boardPolicy(nonce))

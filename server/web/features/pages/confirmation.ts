@@ -1,8 +1,12 @@
+import { z } from 'zod'
 import type { AppContext } from '../../../../shared/app/context.ts'
 import { html } from '../../../../shared/app/html.ts'
 import { form } from './form.ts'
 import { textsOf } from './locale.ts'
 import { answerPage, linksOf } from './page.ts'
+
+/** Set by the form that asks. */
+export const confirmed = z.literal('yes').optional()
 
 /**
  * Asks before what can't be undone, without scripts: the action answers this as long as its form lacks

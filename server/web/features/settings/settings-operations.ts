@@ -37,15 +37,15 @@ export function createSettingsOperations(parts: SettingsOperationParts) {
   const { settings, settingsSchema: own, webWorkers, recordAuthEvent } = parts
   return {
     view: () => present(settings.current()),
+    /** Why these changes need `confirm`, by field. */
+    toConfirm: ({ limits }: SettingsChanges) => needConfirmation(storedLimits(limits)),
     /** Every worker follows them when this resolves; nothing is written where nothing is named. */
     async change(ctx: AppContext, changes: SettingsChanges) {
       const { limits: rules, confirm, ...others } = changes
       if (others.cacheMode === 'memory') requireLoneWorker(await webWorkers())
       const changed = {
         ...withStoredNames(others, own),
-        limitApi: rules?.api,
-        limitLoginIp: rules?.loginIp,
-        limitLoginAccount: rules?.loginAccount,
+        ...storedLimits(rules),
       }
       if (!confirm) requireNothingToConfirm(changed)
       const named = Object.entries(changed).filter(([, value]) => value !== undefined)
@@ -57,6 +57,14 @@ export function createSettingsOperations(parts: SettingsOperationParts) {
       })
       return present(after)
     },
+  }
+}
+
+function storedLimits(rules: SettingsChanges['limits']) {
+  return {
+    limitApi: rules?.api,
+    limitLoginIp: rules?.loginIp,
+    limitLoginAccount: rules?.loginAccount,
   }
 }
 
