@@ -9,6 +9,16 @@ import { eventually } from '../support/eventually.ts'
 import { startHttpApp, type HttpApp, type HttpAppOptions } from '../support/http-app.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 
+const handshake = [
+  'GET /open/a HTTP/1.1',
+  'Host: localhost',
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Version: 13',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+  '\r\n',
+].join('\r\n')
+
 interface Client {
   readonly socket: WebSocket
   readonly messages: string[]
@@ -178,15 +188,6 @@ describe('sockets', () => {
   it('bear frames that are malformed or unmasked, and clients that vanish', async () => {
     const app = await start({ liveBounds: { perUser: 200 } })
     const { port } = new URL(app.url)
-    const handshake = [
-      'GET /open/a HTTP/1.1',
-      'Host: localhost',
-      'Connection: Upgrade',
-      'Upgrade: websocket',
-      'Sec-WebSocket-Version: 13',
-      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-      '\r\n',
-    ].join('\r\n')
     const frames = [Buffer.from([0x81, 0x01, 0x61]), Buffer.from([0xff, 0xff, 0xff]), Buffer.alloc(200, 0x83)]
     for (const frame of frames) {
       const socket = connect(Number(port), '127.0.0.1').on('error', () => {})
@@ -239,5 +240,104 @@ describe('sockets', () => {
       for (const { messages } of clients) expect(messages).to.include('hello')
     })
     for (const { socket } of clients) socket.close()
+  })
+
+  it('take a message in fragments, and refuse one that is too large in sum or has bad fragments', async () => {
+    const app = await start()
+    const { port } = new URL(app.url)
+    const mask = [1, 2, 3, 4]
+    /** A frame as clients have to send it. */
+    const frame = (first: number, text: string): Buffer => {
+      const bytes = Buffer.from(text).map((byte, i) => byte ^ (mask[i % 4] ?? 0))
+      const length =
+        bytes.length < 126 ? [0x80 | bytes.length] : [0x80 | 126, bytes.length >> 8, bytes.length & 0xff]
+      return Buffer.concat([Buffer.from([first, ...length, ...mask]), bytes])
+    }
+    const converse = async (...frames: Buffer[]): Promise<string> => {
+      const socket = connect(Number(port), '127.0.0.1').on('error', () => {})
+      let received = Buffer.alloc(0)
+      socket.on('data', (bytes: Buffer) => (received = Buffer.concat([received, bytes])))
+      socket.write(handshake)
+      await eventually(() => expect(received.toString('latin1')).to.contain('101 Switching'))
+      received = Buffer.alloc(0)
+      for (const bytes of frames) socket.write(bytes)
+      await eventually(() => expect(received.length).to.be.above(3))
+      socket.destroy()
+      return received.toString('latin1')
+    }
+    const closedWith = (code: number) => Buffer.from([code >> 8, code & 0xff]).toString('latin1')
+    // Text begun, gone on, ended; a ping may come in between.
+    const whole = await converse(frame(0x01, 'he'), frame(0x89, ''), frame(0x00, 'll'), frame(0x80, 'o'))
+    expect(whole).to.contain('hello')
+    const part = 'x'.repeat(30_000)
+    const large = await converse(frame(0x01, part), frame(0x00, part), frame(0x80, part))
+    expect(large).to.contain(closedWith(1009))
+    // Goes on with what was never begun; begins anew before the end; text that is no text.
+    expect(await converse(frame(0x80, 'x'))).to.contain(closedWith(1002))
+    expect(await converse(frame(0x01, 'x'), frame(0x81, 'y'))).to.contain(closedWith(1002))
+    const invalid = Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0xff])
+    expect(await converse(invalid)).to.contain(closedWith(1007))
+    await eventually(() => expect(app.connections()).to.equal(0))
+  })
+
+  it('refuse who comes with two sessions', async () => {
+    const { one, token } = await twoWorkers()
+    const other = await one.signIn('ada@example.com')
+    const cookies = { headers: { Cookie: `sid=${token}; sid=${other}` }, origin: one.url }
+    expect(await refusal(one, '/echo', cookies)).to.equal(400)
+    expect(one.connections()).to.equal(0)
+  })
+
+  it('wait for a handler that never ends, and end with their client and their session all the same', async () => {
+    const never = new Promise<void>(() => {})
+    const stuck = defineSocket({
+      ...echo,
+      path: '/stuck',
+      open: (_ctx, socket) => (opened.push(socket), never),
+    })
+    const app = await start({}, [stuck])
+    await app.register('grace@example.com')
+    const token = await app.signIn('grace@example.com')
+    const [leaving, staying] = [await join(app, '/stuck', as(token)), await join(app, '/stuck', as(token))]
+    leaving.socket.terminate()
+    await eventually(() => expect(app.connections()).to.equal(1))
+    await app.request('POST', '/api/v1/auth/logout', { bearer: token })
+    expect((await staying.closed).code).to.equal(4401)
+    expect(opened.map((socket) => socket.send('late'))).to.deep.equal([false, false])
+    await eventually(() => expect(app.connections()).to.equal(0))
+  })
+
+  it('leave nothing behind, five thousand of them that are cut at random moments', async function () {
+    this.timeout(120_000)
+    const app = await start({ liveBounds: { perUser: 10_000 } })
+    const { port } = new URL(app.url)
+    /** Ends somewhere between the first byte and a conversation. */
+    const visit = (n: number) =>
+      new Promise<void>((resolve) => {
+        const socket = connect(Number(port), '127.0.0.1')
+        socket.on('error', () => {}).on('close', () => resolve())
+        const cut = () => (n % 2 === 0 ? socket.resetAndDestroy() : socket.destroy())
+        const step = n % 5
+        socket.write(step === 0 ? handshake.slice(0, n % handshake.length) : handshake)
+        if (step <= 1) setTimeout(cut, n % 7)
+        else {
+          socket.once('data', () => {
+            if (step === 3) socket.write(Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0x61]))
+            if (step === 4) socket.write(Buffer.from([0x81, 0xfe, 0xff]))
+            setTimeout(cut, n % 11)
+          })
+        }
+      })
+    let next = 0
+    const visitor = async () => {
+      while (next < 5_000) await visit(next++)
+    }
+    await Promise.all(Array.from({ length: 50 }, visitor))
+    await eventually(() => expect(app.connections()).to.equal(0), 20_000)
+    expect(opened.filter(({ signal }) => !signal.aborted)).to.have.length(0)
+    const last = await join(app, '/open/a')
+    last.socket.send('still here')
+    await eventually(() => expect(last.messages).to.deep.equal(['still here']))
+    last.socket.close()
   })
 })

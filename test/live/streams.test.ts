@@ -244,4 +244,39 @@ describe('streams of events', () => {
     await stream.ended
     expect(stream.events().at(-1)).to.include({ event: 'session-ended' })
   })
+
+  it('that never ends or is sent to after its end troubles nobody', async () => {
+    const results: boolean[] = []
+    const never = defineStream({
+      path: '/never',
+      access: 'anyone',
+      summary: 'Never resolves',
+      limits: [],
+      open(_ctx, stream) {
+        opened.push(stream)
+        return new Promise(() => {})
+      },
+    })
+    const ends = defineStream({
+      path: '/ends',
+      access: 'anyone',
+      summary: 'Ends by itself',
+      limits: [],
+      open(_ctx, stream) {
+        stream.send({ data: 'first' })
+        stream.end()
+        results.push(stream.send({ data: 'after the end' }))
+        stream.end()
+      },
+    })
+    const app = await start([never, ends, quiet])
+    const stuck = await openEventStream(`${app.url}/never`)
+    const ended = await openEventStream(`${app.url}/ends`)
+    await ended.ended
+    expect(results).to.deep.equal([false])
+    expect(ended.text()).to.not.include('after the end')
+    stuck.close()
+    await eventually(() => expect(app.connections()).to.equal(0))
+    expect(reasonOf(opened[0])).to.equal('client-gone')
+  })
 })

@@ -73,12 +73,11 @@ async function openSocket(
   const open = talk(webSocket, attached, live)
   sayEnd = open.end
   attached.place.open({ drain: () => open.end('worker-stopping'), beat: open.beat })
-  try {
-    await socket.open(ctx, open.connection, parts)
-  } catch (err) {
+  // The request is over; what the handler still does may take as long as the socket.
+  void (async () => socket.open(ctx, open.connection, parts))().catch((err: unknown) => {
     live.log.error({ err, route: socket.path, requestId: ctx.state.requestId }, 'a socket failed')
     open.close(1011, 'internal error', 'ended')
-  }
+  })
 }
 
 /** Both directions of one socket. What it receives waits like what it sends while nothing may be delivered. */
