@@ -11,6 +11,7 @@ import {
   type RemoteSession,
   type RemoteSessions,
 } from '../../shared/session-cache/index.ts'
+import { openDomain, type DomainService } from '../../shared/domain/open-domain.ts'
 import { openSessions } from '../../shared/sessions/index.ts'
 import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import { eventually } from '../support/eventually.ts'
@@ -377,6 +378,49 @@ describe('sessions that another service validates, two workers', () => {
       expect(await everywhere(token)).to.deep.equal(['ann', 'ann'])
     }
   })
+
+  it('an answer of Redis that is overtaken by an end is not kept in memory', async () => {
+    await start()
+    const domain = openDomain({ name: 'remote', redis: redis.url, app: null })
+    await domain.start()
+    let gate: Promise<void> | null = null
+    const slow: DomainService = {
+      ...domain,
+      use: () => ({ ...domain.use(), redis: withSlowAnswers(domain.use().redis, () => gate) }),
+    }
+    const remote = remoteSessions({ domain: slow, ...rules() })
+    await remote.start()
+    const token = service.signIn('ann')
+    await first().get(token)
+    let release = () => {}
+    gate = new Promise((resolve) => (release = resolve))
+    const overtaken = remote.get(token)
+    service.end(token)
+    await first().invalidate(token)
+    gate = null
+    release()
+    await overtaken
+    expect(await remote.get(token)).to.equal(null)
+    await remote.stop(deadlineIn(1_000))
+    await domain.stop(deadlineIn(1_000))
+  })
+
+  /** Scripts run at once; their answers wait. */
+  function withSlowAnswers(client: Redis, gate: () => Promise<void> | null): Redis {
+    return new Proxy(client, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name)
+        if (typeof value !== 'function') return value
+        if (name !== 'evalsha') return value.bind(target)
+        return async (...args: unknown[]) => {
+          const wait = gate()
+          const reply: unknown = await value.apply(target, args)
+          await wait
+          return reply
+        }
+      },
+    })
+  }
 
   it('shares the domain of sessions that are open already', async () => {
     await start()
