@@ -137,9 +137,11 @@ describe('A logout on a Redis that', () => {
   async function snapshot(operator: Redis): Promise<() => Promise<void>> {
     const keys = await operator.keys('*')
     const values = await Promise.all(keys.map((key) => operator.dumpBuffer(key)))
+    // A session without one would be taken for damaged.
+    const lifetimes = await Promise.all(keys.map((key) => operator.pttl(key)))
     return async () => {
       const transaction = operator.multi().flushall()
-      keys.forEach((key, i) => transaction.restore(key, 0, values[i]!))
+      keys.forEach((key, i) => transaction.restore(key, Math.max(0, lifetimes[i]!), values[i]!))
       await transaction.exec()
     }
   }
