@@ -100,6 +100,24 @@ describe('The frame of all pages', () => {
       answer.headers['set-cookie']?.find((line) => line.startsWith('notice=')) ?? '',
     )?.[1]
 
+  it('begins with a page for browsers, and with JSON for programs', async () => {
+    const browser = { Accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }
+    const page = await app.request('GET', '/', { headers: browser })
+    expect(page.headers['content-type']).to.include('text/html')
+    expect(page.headers.vary).to.include('Accept')
+    expect(page.text).to.include('shop runs here').and.include('href="./hello"').and.include('./sign-in')
+    expect(page.text).not.to.include('./orders')
+    const cookie = await app.signIn('ada@example.com')
+    const own = await app.request('GET', '/', { cookie, headers: { ...browser, 'Accept-Language': 'de' } })
+    expect(own.text).to.include('./orders').and.include('Ihr Konto').and.include('ada@example.com')
+    for (const accept of [undefined, '*/*', 'application/json']) {
+      const headers: Record<string, string> = accept === undefined ? {} : { Accept: accept }
+      const { headers: sent, ...answer } = await app.request('GET', '/', { headers })
+      expect(answer.json()).to.deep.equal({ name: 'shop', documentation: '/openapi.json' })
+      expect(sent['content-type']).to.include('application/json')
+    }
+  })
+
   it('names the application, and carries its style sheet after ours', async () => {
     const { text } = await app.request('GET', '/hello')
     expect(text).to.include('<title>Hello · shop</title>')

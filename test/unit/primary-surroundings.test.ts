@@ -290,7 +290,7 @@ describe('what is said to the person who started the server', () => {
 
   it('names the pages to open first', () => {
     const said = listeningText('http://h:1', 2, 'a@b')
-    for (const page of ['/', '/sign-in', '/admin/queues'])
+    for (const page of ['/', '/account', '/admin'])
       expect(said).to.match(new RegExp(`^ +http://h:1${page} `, 'mu'))
   })
 

@@ -12,7 +12,7 @@ export function firstAdministratorText({ email, generatedPassword }: FirstAdmini
   The first administrator:
     e-mail    ${email}
     password  ${generatedPassword}
-  The password is shown only this once. Change it after signing in.
+  The password is shown only this once. Change it at /account after signing in.
 `
 }
 
@@ -22,9 +22,9 @@ export function listeningText(url: string, workers: number, email: string): stri
   return `
   Lockstep listens on ${url} (${workers} ${workers === 1 ? 'worker' : 'workers'}):
 
-    ${url}/               what there is
-    ${url}/sign-in        for people with a browser
-    ${url}/admin/queues   for administrators
+    ${url}/          what runs here, and where to go
+    ${url}/account   your devices and your password
+    ${url}/admin     for those who operate it
 
   Sign in and ask who you are:
 

@@ -38,7 +38,7 @@ export function composeFeatures(server: ServerParts, app: App, parts: Parts): Re
       [
         ...builtIn.map((feature) => feature(server)),
         admin(server, app.features),
-        docs(() => ({ routes: registered.documented, tagOf: registered.featureOf })),
+        docs(() => ({ routes: registered.documented, tagOf: registered.featureOf }), server.sessions),
       ],
       app,
     )

@@ -4,5 +4,6 @@ import { common } from './common.ts'
 import { console } from './console.ts'
 import { problems } from './problems.ts'
 import { signIn } from './sign-in.ts'
+import { start } from './start.ts'
 
-export const de: typeof en = { account, common, console, problems, signIn }
+export const de: typeof en = { account, common, console, problems, signIn, start }

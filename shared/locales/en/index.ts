@@ -3,5 +3,6 @@ import { common } from './common.ts'
 import { console } from './console.ts'
 import { problems } from './problems.ts'
 import { signIn } from './sign-in.ts'
+import { start } from './start.ts'
 
-export const en = { account, common, console, problems, signIn }
+export const en = { account, common, console, problems, signIn, start }

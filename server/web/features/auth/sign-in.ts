@@ -1,10 +1,11 @@
 /** Signing in and out with a browser, and without scripts. Other ways into what the API does, under its rules. */
 import { z } from 'zod'
-import type { Identity, Sessions } from '../../../../shared/sessions/index.ts'
+import type { Sessions } from '../../../../shared/sessions/index.ts'
 import type { RecordAuthEvent } from './auth-events.ts'
 import type { Parts } from '../../../../shared/app/parts.ts'
 import type { AppContext } from '../../../../shared/app/context.ts'
 import { localPath } from '../pages/local-path.ts'
+import { whoIsIt } from '../pages/who-is-it.ts'
 import { textsOf } from '../pages/locale.ts'
 import { answerPage, redirect } from '../pages/page.ts'
 import { answerProblemAsPage } from '../pages/problem-page.ts'
@@ -46,18 +47,9 @@ export function signInRoutes(parts: SignInParts): Route[] {
 
   async function show(ctx: AppContext, { next, ...goodbye }: Query): Promise<void> {
     const facts = { next: localPath(next), ownAccounts }
-    const identity = await whoIsIt(ctx)
+    const identity = await whoIsIt(sessions, ctx)
     if (identity) return answerPage(ctx, signedInPage(ctx, identity, facts))
     answerPage(ctx, signInPage(ctx, { ...facts, ...goodbyeText(ctx, goodbye) }))
-  }
-
-  /** Only for what the page says: it opens nothing, so an outage is no reason to say no. */
-  async function whoIsIt({ state: { token } }: AppContext): Promise<Identity | null> {
-    try {
-      return token === null ? null : await sessions.authenticate(token)
-    } catch {
-      return null
-    }
   }
 
   async function signIn(ctx: AppContext, fields: Form, { next }: Query, own: Parts): Promise<void> {

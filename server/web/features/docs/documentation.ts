@@ -1,4 +1,8 @@
 import { z } from 'zod'
+import type { Sessions } from '../../../../shared/sessions/index.ts'
+import { answerPage } from '../pages/page.ts'
+import { startPage } from '../pages/start-page.ts'
+import { whoIsIt } from '../pages/who-is-it.ts'
 import { describeRoutes } from './openapi.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 
@@ -9,7 +13,10 @@ export interface Documented {
 }
 
 /** Where to start reading, and `/openapi.json`, which describes what is `documented`. */
-export function documentationRoutes(documented: () => Documented): Route[] {
+export function documentationRoutes(
+  documented: () => Documented,
+  sessions: Pick<Sessions, 'authenticate'>,
+): Route[] {
   let document: string | undefined
 
   return [
@@ -23,8 +30,13 @@ export function documentationRoutes(documented: () => Documented): Route[] {
       replies: {
         200: { description: 'Links', body: z.strictObject({ name: z.string(), documentation: z.string() }) },
       },
-      handler(ctx) {
-        ctx.body = { name: 'Lockstep', documentation: '/openapi.json' }
+      async handler(ctx) {
+        ctx.vary('Accept')
+        // Browsers ask for HTML before JSON; programs mostly don't say.
+        if (ctx.accepts('json', 'html') === 'html') {
+          return answerPage(ctx, startPage(ctx, await whoIsIt(sessions, ctx)))
+        }
+        ctx.body = { name: ctx.site.name, documentation: '/openapi.json' }
       },
     }),
     defineRoute({

@@ -126,7 +126,8 @@ function noticeOf(notice: Notice | null): Html | null {
   return html`<p role="${notice.kind === 'fault' ? 'alert' : 'status'}">${notice.text}</p>`
 }
 
-function isFor({ access }: NavigationPage, viewer: Viewer | null): boolean {
+/** Whether this page is open to who looks. */
+export function isFor({ access }: NavigationPage, viewer: Viewer | null): boolean {
   if (access === 'anyone') return true
   if (viewer === null) return false
   return access === 'signed-in' || hasRole(viewer, access.roles)
