@@ -3,4 +3,13 @@
  * ask for it are used here; its handler runs in another process.
  */
 export { jobs as allJobs } from '../workers/jobs.ts'
-export { audit, auth, jobs, mail, passwordReset, signInNotice } from '../workers/features.ts'
+export {
+  accountMail,
+  audit,
+  auth,
+  jobs,
+  mail,
+  passwordReset,
+  registration,
+  signInNotice,
+} from '../workers/features.ts'

@@ -36,6 +36,7 @@ import { allJobs, mail } from '../jobs.ts'
 import { createApp } from './app.ts'
 import { createAuditWriter } from './features/audit/audit-writer.ts'
 import { createHttpServer } from '../http/http-server.ts'
+import { createAccountMails } from './features/auth/account-mails.ts'
 import { passwordResetRequests } from './features/auth/password-reset-requests.ts'
 import { readinessNotes } from './features/health/readiness-notes.ts'
 import { createReadiness, probeRedis, type SessionsDetail } from './features/health/readiness.ts'
@@ -251,6 +252,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
           ...createScheduleControl({ redis, queues, prefix: keys.queues }),
         },
         requestPasswordReset: passwordResetRequests(queues),
+        accountMails: createAccountMails(queues),
         noticeSignIn,
         recordAuthEvent,
         guard: limits.guard,

@@ -48,6 +48,8 @@ export interface ObservedQuery {
   readonly error?: Error
 }
 
+type TokenTable = 'reset_tokens' | 'verification_tokens'
+
 /** A migration may wait for that of another host, and works on many rows. */
 const migrationTimeoutMs = 60_000
 
@@ -126,6 +128,35 @@ export function createAccountStore(
       .map(listedAccountOf)
       .filter((account) => !account.damaged && hasRole(account, administrators))
       .map(({ id }) => id)
+  }
+
+  /** Takes those of the account that have expired away, so that they don't pile up. */
+  async function addToken(
+    table: TokenTable,
+    id: string,
+    tokenHash: string,
+    expiresAt: number,
+  ): Promise<void> {
+    if (!mayBeStored(id)) return
+    await db()
+      .deleteFrom(table)
+      .where('account_id', '=', id)
+      .where('expires_at', '<=', clock.wall())
+      .execute()
+    await db()
+      .insertInto(table)
+      .columns(['token_hash', 'account_id', 'expires_at'])
+      .expression((from) =>
+        from
+          .selectFrom('accounts')
+          .select([
+            sql<string>`cast(${tokenHash} as text)`.as('token_hash'),
+            'id',
+            sql<number>`cast(${expiresAt} as bigint)`.as('expires_at'),
+          ])
+          .where('id', '=', id),
+      )
+      .execute()
   }
 
   return {
@@ -315,28 +346,10 @@ export function createAccountStore(
       })
     },
 
-    async addResetToken(id, tokenHash, expiresAt) {
-      if (!mayBeStored(id)) return
-      await db()
-        .deleteFrom('reset_tokens')
-        .where('account_id', '=', id)
-        .where('expires_at', '<=', clock.wall())
-        .execute()
-      await db()
-        .insertInto('reset_tokens')
-        .columns(['token_hash', 'account_id', 'expires_at'])
-        .expression((from) =>
-          from
-            .selectFrom('accounts')
-            .select([
-              sql<string>`cast(${tokenHash} as text)`.as('token_hash'),
-              'id',
-              sql<number>`cast(${expiresAt} as bigint)`.as('expires_at'),
-            ])
-            .where('id', '=', id),
-        )
-        .execute()
-    },
+    addResetToken: (id, tokenHash, expiresAt) => addToken('reset_tokens', id, tokenHash, expiresAt),
+
+    addVerificationToken: (id, tokenHash, expiresAt) =>
+      addToken('verification_tokens', id, tokenHash, expiresAt),
 
     async findResetToken(tokenHash, now) {
       if (!mayBeStored(tokenHash)) return null
@@ -355,7 +368,8 @@ export function createAccountStore(
       return transaction(db(), async (trx) => {
         const row = await trx
           .updateTable('accounts')
-          .set({ password_hash: passwordHash, ...changed() })
+          // The token came by mail: whoever shows it reads the mails of this address.
+          .set({ password_hash: passwordHash, email_verified: 1, ...changed() })
           .where('id', '=', ({ selectFrom }) =>
             selectFrom('reset_tokens')
               .select('account_id')
@@ -371,6 +385,32 @@ export function createAccountStore(
           .returning('token_hash')
           .execute()
         // Postgres looked the token up before it waited for the account: by now another caller may have used it.
+        if (!voided.some(({ token_hash }) => token_hash === tokenHash)) throw new Undone(null)
+        return accountOf(row)
+      })
+    },
+
+    async verifyEmail(tokenHash, now) {
+      if (!mayBeStored(tokenHash)) return null
+      return transaction(db(), async (trx) => {
+        const row = await trx
+          .updateTable('accounts')
+          .set({ email_verified: 1, ...changed() })
+          .where('id', '=', ({ selectFrom }) =>
+            selectFrom('verification_tokens')
+              .select('account_id')
+              .where('token_hash', '=', tokenHash)
+              .where('expires_at', '>', now),
+          )
+          .returning(accountColumns)
+          .executeTakeFirst()
+        if (!row) return null
+        const voided = await trx
+          .deleteFrom('verification_tokens')
+          .where('account_id', '=', row.id)
+          .returning('token_hash')
+          .execute()
+        // As with a password: another caller may have used it meanwhile.
         if (!voided.some(({ token_hash }) => token_hash === tokenHash)) throw new Undone(null)
         return accountOf(row)
       })

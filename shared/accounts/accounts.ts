@@ -123,10 +123,14 @@ export interface AccountStore extends Service {
   /** Whose unexpired reset token is it? Does not use it up. */
   findResetToken(tokenHash: string, now: number): Promise<Account | null>
   /**
-   * Uses the token up and sets the password, in one transaction: of many concurrent callers one wins.
-   * Null when the token is unknown, used or expired.
+   * Uses the token up, sets the password and marks the address as verified, since the token came by mail. One
+   * transaction: of many concurrent callers one wins. Null when the token is unknown, used or expired.
    */
   resetPassword(tokenHash: string, passwordHash: string, now: number): Promise<Account | null>
+  /** Remembers a token that can verify the account's e-mail address, and nothing else, as `addResetToken` does. */
+  addVerificationToken(id: string, tokenHash: string, expiresAt: number): Promise<void>
+  /** Uses the token up and marks the address as verified, as `resetPassword` does. */
+  verifyEmail(tokenHash: string, now: number): Promise<Account | null>
 }
 
 /** Hashes and checks passwords, at most a few at once, so that a flood of logins cannot stall the process. */

@@ -4,7 +4,8 @@ import { Migrator, sql, type Kysely, type Migration } from 'kysely'
 
 export interface Schema {
   accounts: AccountsTable
-  reset_tokens: ResetTokensTable
+  reset_tokens: MailTokensTable
+  verification_tokens: MailTokensTable
   audit: AuditTable
   installation: InstallationTable
   deployments: DeploymentsTable
@@ -29,8 +30,8 @@ export interface AccountsTable {
   updated_at: number
 }
 
-export interface ResetTokensTable {
-  /** SHA-256 of the token: whoever reads the database can't reset a password with it. */
+export interface MailTokensTable {
+  /** SHA-256 of the token: whoever reads the database can't use it. */
   token_hash: string
   account_id: string
   /** Milliseconds since 1970. */
@@ -161,6 +162,23 @@ function migrations(exactText: string): Record<string, Migration> {
         await db
           .insertInto('installation')
           .values({ id: randomUUID(), older_than_names: account ? 1 : 0 })
+          .execute()
+      },
+    },
+    '005-verification-tokens': {
+      async up(db: Kysely<unknown>) {
+        await db.schema
+          .createTable('verification_tokens')
+          .addColumn('token_hash', 'text', (column) => column.primaryKey())
+          .addColumn('account_id', 'text', (column) =>
+            column.notNull().references('accounts.id').onDelete('cascade'),
+          )
+          .addColumn('expires_at', 'bigint', (column) => column.notNull())
+          .execute()
+        await db.schema
+          .createIndex('verification_tokens_account_id')
+          .on('verification_tokens')
+          .column('account_id')
           .execute()
       },
     },

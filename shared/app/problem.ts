@@ -34,6 +34,7 @@ const kinds = {
 } as const satisfies Record<string, readonly [status: number, title: string]>
 
 export type ProblemKind = keyof typeof kinds
+export const problemKinds = Object.keys(kinds) as ProblemKind[]
 
 interface ProblemExtras {
   readonly headers?: Readonly<Record<string, string>>

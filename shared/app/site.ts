@@ -30,6 +30,8 @@ export interface Site {
   readonly navigation: readonly NavigationPage[]
   /** Whether people sign in and out on pages of ours. */
   readonly hasSignIn: boolean
+  /** Whether people may make accounts for themselves there. */
+  readonly mayRegister: boolean
   /** Answers with the page in its frame. */
   answer(ctx: object, page: PageContent, status?: number): void
 }

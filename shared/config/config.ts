@@ -111,6 +111,8 @@ export interface Config {
   readonly metrics: { readonly host: string; readonly port: number } | null
   /** Null: nothing is traced. */
   readonly tracing: TracingConfig | null
+  /** Whether people may make accounts for themselves. */
+  readonly registration: boolean
   /** How long the audit trail is kept. */
   readonly auditRetentionMs: number
   readonly graceMs: number
@@ -212,6 +214,7 @@ function readConfig(
       email: read('ADMIN_EMAIL', mailAddress, null),
       password: read('ADMIN_PASSWORD', password, null),
     },
+    registration: read('REGISTRATION', switchWord, false),
     mail: {
       url: read('MAIL_URL', mailServer, null),
       from: read('MAIL_FROM', mailSender, 'Lockstep <lockstep@localhost>'),

@@ -75,6 +75,9 @@ export const tokenPolicy = 'tokens'
 /** Mails with a link for a new password, by the address that they go to: whoever asks for them is anybody. */
 export const resetMailPolicy = 'reset-mails'
 
+/** Accounts that people make for themselves, by the address that they come from. */
+export const registrationPolicy = 'registrations'
+
 /** The limits of the server that no setting changes. */
 export const serverPolicies: readonly LimitPolicy[] = [
   {
@@ -87,6 +90,12 @@ export const serverPolicies: readonly LimitPolicy[] = [
     name: tokenPolicy,
     rule: { limit: 1_000, windowMs: 60_000 },
     onOutage: 'open',
+    onDataLoss: 'trust',
+  },
+  {
+    name: registrationPolicy,
+    rule: { limit: 10, windowMs: 3_600_000 },
+    onOutage: 'closed',
     onDataLoss: 'trust',
   },
   {

@@ -326,6 +326,21 @@ export function describeAccountStore(name: string, prepare: () => Promise<Accoun
         expect(await accounts.resetPassword('token', 'third', 0)).to.equal(null)
       })
 
+      it('a token of the other kind verifies the address once, and sets no password', async () => {
+        const { id, ...created } = await create()
+        await accounts.addVerificationToken(id, 'proof', later)
+        expect(await accounts.resetPassword('proof', 'new-hash', 0)).to.equal(null)
+        expect(await accounts.verifyEmail('proof', later)).to.equal(null)
+        expect(created.emailVerified).to.equal(false)
+        const answers = await Promise.all(Array.from({ length: 10 }, () => accounts.verifyEmail('proof', 0)))
+        const [won, ...more] = answers.filter((answer) => answer !== null)
+        expect(more).to.deep.equal([])
+        expect(won).to.deep.include({ id, emailVerified: true, version: created.version + 1 })
+        expect(await accounts.passwordHash(id)).not.to.equal('new-hash')
+        await accounts.addVerificationToken('nobody', 'other', later)
+        expect(await accounts.verifyEmail('other', 0)).to.equal(null)
+      })
+
       it('a reset voids the other tokens of the account', async () => {
         const { id } = await create()
         for (const token of ['one', 'two']) await accounts.addResetToken(id, token, later)
@@ -533,6 +548,7 @@ export function describeAccountStore(name: string, prepare: () => Promise<Accoun
         await create()
         await subject.execute('drop table installation')
         await subject.execute('drop table deployments')
+        await subject.execute('drop table verification_tokens')
         await subject.execute("delete from kysely_migration where name >= '004'")
         await subject.open().migrate()
         expect((await accounts.deployments.describe()).olderThanNames).to.equal(true)

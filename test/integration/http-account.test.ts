@@ -21,11 +21,11 @@ describe('The page of one’s own account', () => {
         if (!unconfirmed) return ended()
         return { outcome: 'unconfirmed', cause: new Error('a worker is silent') } as never
       }
-      const { revokeById, revokeUser } = sessions
-      return Object.create(sessions, {
-        revokeById: { value: (user: string, id: string) => answer(() => revokeById(user, id)) },
-        revokeUser: { value: (user: string, more: object) => answer(() => revokeUser(user, more)) },
-      }) as SessionService
+      return {
+        ...sessions,
+        revokeById: (user, id) => answer(() => sessions.revokeById(user, id)),
+        revokeUser: (user, more) => answer(() => sessions.revokeUser(user, more)),
+      }
     }
     const env = { LIMIT_LOGIN_ACCOUNT: 'off', LIMIT_LOGIN_IP: 'off', MAX_SESSIONS_PER_USER: '500' }
     app = await startHttpApp({ redisUrl: redis.url, env, interpose })

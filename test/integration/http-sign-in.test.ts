@@ -193,11 +193,11 @@ describe('The sign-in page', () => {
   it('gives the page of the links in mails, and the files that pages are made with', async () => {
     const page = await app.request('GET', '/reset')
     expectPage(page, 200)
-    expect(page.text).to.include('data-api="./api/v1/auth/password-reset/confirm"')
+    expect(page.text).to.include('action="./reset"').and.include('action="./reset/request"')
     const types: Record<string, RegExp> = {
       '/assets/pages.css': /^text\/css/,
       '/assets/icon.svg': /^image\/svg/,
-      '/assets/reset.js': /^text\/javascript/,
+      '/assets/token.js': /^text\/javascript/,
     }
     for (const [path, type] of Object.entries(types)) {
       const answer = await app.request('GET', path)

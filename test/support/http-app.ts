@@ -3,7 +3,8 @@ import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:ht
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import { mail } from '../../server/jobs.ts'
+import { accountMail, mail, registration } from '../../server/jobs.ts'
+import type { AccountMails } from '../../server/web/features/auth/account-mails.ts'
 import { createApp } from '../../server/web/app.ts'
 import { createAuthEvents } from '../../server/web/features/auth/auth-events.ts'
 import type { Socket, Stream } from '../../shared/app/stream.ts'
@@ -33,7 +34,7 @@ import { builtInRoles } from '../../shared/accounts/roles.ts'
 import { createEffectiveAccounts } from '../../shared/accounts/effective-account.ts'
 import type { Account, AccountStore, Passwords } from '../../shared/accounts/accounts.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
-import { issueResetToken } from '../../shared/accounts/password-reset-tokens.ts'
+import { issueResetToken } from '../../shared/accounts/mail-tokens.ts'
 import { loadConfig } from '../../shared/config/config.ts'
 import { deadlineIn, group } from '../../shared/kernel/lifecycle.ts'
 import type { Mail } from '../../shared/mail/mailer.ts'
@@ -219,6 +220,7 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
           const link = `https://app.example.com/reset#token=${await issueResetToken(accounts, account.id)}`
           mails.push({ to: account.email, subject: 'reset', text: link })
         },
+        accountMails: mailsAtOnce(accounts, mails),
         recordAuthEvent: createAuthEvents({ log, audit, signed: (hook, event) => hooks.signed(hook, event) }),
         guard: limits.guard,
         readiness,
@@ -316,6 +318,24 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
 export function cookieSetBy(answer: Answer): string | null {
   const line = answer.headers['set-cookie']?.find((each) => /^(?:__Host-)?sid=/.test(each))
   return line === undefined ? null : (/=([^;]*)/.exec(line)?.[1] ?? null)
+}
+
+/** As the jobs do it, at once. */
+function mailsAtOnce(accounts: AccountStore, mails: Mail[]): AccountMails {
+  const services = {
+    accounts,
+    mailer: { send: async (mail: Mail) => void mails.push(mail) },
+    publicUrl: 'https://app.example.com',
+  }
+  async function run({ work }: AnyJob, data: object): Promise<void> {
+    if (work.kind !== 'handler') throw new Error('this job has no handler here')
+    await work.handler({ data } as never, { services } as never)
+  }
+  return {
+    invite: ({ id: accountId }, locale) => run(accountMail, { kind: 'invitation', accountId, locale }),
+    verify: ({ id: accountId }, locale) => run(accountMail, { kind: 'verification', accountId, locale }),
+    register: (person, locale) => run(registration, { ...person, locale }),
+  }
 }
 
 /** Real hashing is slow on purpose and is tested where it lives. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { AccountStore } from '../../shared/accounts/accounts.ts'
-import { issueResetToken, resetTokenMinutes } from '../../shared/accounts/password-reset-tokens.ts'
+import { issueResetToken, resetTokenMinutes } from '../../shared/accounts/mail-tokens.ts'
+import { locales } from '../../shared/locales/locales.ts'
 import type { Mailer } from '../../shared/mail/mailer.ts'
 import { passwordResetMail } from '../../shared/mail/messages.ts'
 import { defineJob } from '../../shared/queues/job.ts'
@@ -22,7 +23,7 @@ export interface Services {
  */
 export const passwordReset = defineJob({
   name: 'password-reset',
-  payload: z.strictObject({ email: z.string().max(254) }),
+  payload: z.strictObject({ email: z.string().max(254), locale: z.enum(locales).optional() }),
   attempts: 8,
   backoff: { type: 'exponential', delayMs: 2_000 },
   async handler({ data }, { services: { accounts, mailer, publicUrl } }: { services: Services }) {
@@ -30,6 +31,6 @@ export const passwordReset = defineJob({
     if (account === null || account.disabled) return
     const link = `${publicUrl}/reset#token=${await issueResetToken(accounts, account.id)}`
     const { email: to, name } = account
-    await mailer.send(passwordResetMail({ to, name, link, minutes: resetTokenMinutes }))
+    await mailer.send(passwordResetMail({ to, name, locale: data.locale, link, minutes: resetTokenMinutes }))
   },
 })

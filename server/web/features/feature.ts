@@ -17,6 +17,7 @@ import type { ScheduleControl } from '../../../shared/queues/schedule-control.ts
 import type { ScheduleViews } from '../../../shared/queues/schedule-views.ts'
 import type { Settings } from '../../../shared/settings/settings.ts'
 import type { Limits } from '../../../shared/limits/open-limits.ts'
+import type { AccountMails } from './auth/account-mails.ts'
 import type { RecordAuthEvent } from './auth/auth-events.ts'
 import type { RequestPasswordReset } from './auth/password-reset.ts'
 import type { PasswordProblem } from './auth/password.ts'
@@ -26,7 +27,7 @@ import type { RuntimeSettings } from '../../../shared/settings/runtime-settings.
 
 /** The services of the server itself, as `services` of an application are its own. */
 export interface ServerServices {
-  readonly config: Pick<Config, 'http' | 'sessions' | 'workers' | 'limits'>
+  readonly config: Pick<Config, 'http' | 'sessions' | 'workers' | 'limits' | 'registration'>
   readonly accounts: AccountStore
   /** Makes changes of accounts true for the sessions that there are. */
   readonly effective: EffectiveAccounts
@@ -41,6 +42,7 @@ export interface ServerServices {
   readonly roles: readonly Role[]
   readonly passwordProblem: PasswordProblem
   readonly requestPasswordReset: RequestPasswordReset
+  readonly accountMails: AccountMails
   readonly noticeSignIn: NoticeSignIn
   readonly recordAuthEvent: RecordAuthEvent
   /** Against guessing, under the rules of the moment. */

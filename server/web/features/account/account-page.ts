@@ -19,6 +19,7 @@ export const accountPaths = {
   label: '/account/devices/label',
   live: '/account/devices/live',
   profile: '/account/profile',
+  verify: '/account/verification',
   password: '/account/password',
   script: '/assets/account.js',
 } as const
@@ -35,6 +36,8 @@ export interface AccountFacts {
 export interface ProfileFacts {
   readonly name: string
   readonly email: string
+  /** Whether the address was confirmed. */
+  readonly verified: boolean
 }
 
 export function accountPage(ctx: AppContext, facts: AccountFacts): Page {
@@ -129,16 +132,24 @@ function labelForm(ctx: AppContext, { label }: SessionInfo): Html {
   </details>`
 }
 
-function profileCard(ctx: AppContext, { name, email }: ProfileFacts, { identity }: AccountFacts): Html {
+function profileCard(
+  ctx: AppContext,
+  { name, email, verified }: ProfileFacts,
+  { identity }: AccountFacts,
+): Html {
   const { profile } = textsOf(ctx).account
   return html`<section class="card" aria-labelledby="profile-title">
     <h2 id="profile-title">${profile.title}</h2>
     <dl>
       <dt>${profile.email}</dt>
-      <dd>${email}</dd>
+      <dd>
+        <bdi>${email}</bdi>
+        ${verified ? html`<span class="tag">${profile.verified}</span>` : html`<span class="tag fault">${profile.unverified}</span>`}
+      </dd>
       <dt>${profile.roles}</dt>
       <dd>${identity.user.roles.join(', ')}</dd>
     </dl>
+    ${verified ? null : form(ctx, { action: accountPaths.verify, button: profile.verify, look: 'quiet', inline: true })}
     ${form(ctx, {
       action: accountPaths.profile,
       button: profile.button,

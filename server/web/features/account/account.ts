@@ -12,6 +12,7 @@ import { isLocale, textsIn } from '../../../../shared/locales/locales.ts'
 import type { Revocation, Sessions } from '../../../../shared/sessions/index.ts'
 import { id, givenPassword, label, line, newPassword } from '../../routing/fields.ts'
 import type { RecordAuthEvent } from '../auth/auth-events.ts'
+import { createVerificationRequest, type VerificationParts } from '../auth/email-verification.ts'
 import { createPasswordChange, type PasswordParts } from '../auth/password.ts'
 import { sayGoodbye } from '../auth/sessions.ts'
 import { defineAction, type Outcome } from '../pages/action.ts'
@@ -23,12 +24,13 @@ import { accountPage, accountPaths } from './account-page.ts'
 import { describeDevice } from './describe-device.ts'
 import { readDevices } from './devices.ts'
 
-export interface AccountParts extends Omit<PasswordParts, 'sessions'> {
+export interface AccountParts
+  extends Omit<PasswordParts, 'sessions'>, Pick<VerificationParts, 'accountMails' | 'limits'> {
   readonly sessions: Pick<
     Sessions,
     'list' | 'relabel' | 'revokeById' | 'revokeUser' | 'rotateAndRevokeOthers'
   >
-  readonly accounts: PasswordParts['accounts'] & Pick<AccountStore, 'update'>
+  readonly accounts: PasswordParts['accounts'] & Pick<AccountStore, 'update' | 'verifyEmail'>
   readonly effective: Pick<EffectiveAccounts, 'apply'>
   readonly recordAuthEvent: RecordAuthEvent
   /** Whether those who sign in are in our own accounts. */
@@ -52,8 +54,9 @@ export function accountRoutes(parts: AccountParts): Route[] {
     const { identity } = requireIdentity(ctx)
     const { user, session } = identity
     const devices = await readDevices(sessions, { userId: user.id, current: session, skip })
-    const { name, email } = user.profile as Profile
-    return accountPage(ctx, { identity, devices, skip, profile: ownAccounts ? { name, email } : null })
+    const { name, email, emailVerified: verified } = user.profile as Profile
+    const profile = ownAccounts ? { name, email, verified } : null
+    return accountPage(ctx, { identity, devices, skip, profile })
   }
 
   async function end(ctx: AppContext, sessionId: string): Promise<Outcome> {
@@ -147,6 +150,7 @@ export function accountRoutes(parts: AccountParts): Route[] {
 function ownAccountActions(parts: AccountParts): Route[] {
   const { accounts, effective, recordAuthEvent } = parts
   const changePassword = createPasswordChange(parts)
+  const requestVerification = createVerificationRequest(parts)
 
   async function saveProfile(ctx: AppContext, name: string): Promise<Outcome> {
     const { user } = requireIdentity(ctx).identity
@@ -178,6 +182,17 @@ function ownAccountActions(parts: AccountParts): Route[] {
       summary: 'Change the profile of the user',
       body: z.strictObject({ name: line(100) }),
       handler: (ctx, { body }) => saveProfile(ctx, body.name),
+    }),
+    defineAction({
+      path: accountPaths.verify,
+      back: page,
+      access: 'signed-in',
+      summary: 'Ask for a mail that confirms the e-mail address',
+      body: z.strictObject({}),
+      async handler(ctx) {
+        await requestVerification(ctx)
+        return done(textsOf(ctx).verification.sent)
+      },
     }),
     defineAction({
       path: accountPaths.password,

@@ -15,6 +15,9 @@ export type AuthEvent =
   | 'password-change-failed'
   | 'password-reset-requested'
   | 'password-reset'
+  | 'verification-requested'
+  | 'email-verified'
+  | 'registration-requested'
   | 'account-created'
   | 'account-changed'
   | 'account-sessions-ended'
@@ -41,7 +44,7 @@ export interface AuthFacts {
 export type RecordAuthEvent = (ctx: AppContext, event: AuthEvent, facts: AuthFacts) => void
 
 /** By these the request proves whose account it is, although it began without a session. */
-const proofs: ReadonlySet<AuthEvent> = new Set(['login', 'logout', 'password-reset'])
+const proofs: ReadonlySet<AuthEvent> = new Set(['login', 'logout', 'password-reset', 'email-verified'])
 
 /** By these events sessions began or ended, for the hooks of the application. */
 const signings: Partial<Record<AuthEvent, 'signedIn' | 'signedOut'>> = {

@@ -2,10 +2,13 @@ import { builtInRoles } from '../../../../shared/accounts/roles.ts'
 import type { Feature } from '../../../../shared/app/feature.ts'
 import { apiPolicy, serverPolicies } from '../../../../shared/limits/open-limits.ts'
 import { auth as background } from '../../../jobs.ts'
-import type { ServerFeature, ServerParts } from '../feature.ts'
+import type { ServerFeature, ServerParts, ServerServices } from '../feature.ts'
 import { loginRoute } from './login.ts'
 import { meRoutes } from './me.ts'
-import { passwordResetRoutes } from './password-reset.ts'
+import { verificationRoutes } from './email-verification.ts'
+import { passwordResetPages } from './password-reset-pages.ts'
+import { createPasswordReset, passwordResetRoutes } from './password-reset.ts'
+import { registrationRoutes } from './registration.ts'
 import { passwordRoute } from './password.ts'
 import { sessionDataRoutes } from './session-data.ts'
 import { sessionRoutes } from './sessions.ts'
@@ -19,7 +22,7 @@ import { signInRoutes } from './sign-in.ts'
 export const auth: ServerFeature = (parts) => {
   const own = { ...parts.services, sessions: parts.sessions }
   const { routes = [], pages = [] } = signIn(parts)
-  const passwords = own.ownAccounts ? [passwordRoute(own), ...passwordResetRoutes(own)] : []
+  const passwords = own.ownAccounts ? passwordFeature(own) : { routes: [], pages: [] }
   return {
     ...background,
     roles: builtInRoles,
@@ -29,10 +32,20 @@ export const auth: ServerFeature = (parts) => {
       ...sessionRoutes(own),
       ...sessionDataRoutes(),
       ...routes,
-      ...passwords,
+      ...passwords.routes,
     ],
     // For pages: no answer to describe, but a stream that does not end.
-    pages: [...pages, sessionStreamRoute(own)],
+    pages: [...pages, ...passwords.pages, sessionStreamRoute(own)],
+  }
+}
+
+/** For accounts of ours: passwords, and the mails that prove whose an address is. Pages are told apart by `page`. */
+function passwordFeature(own: ServerServices & Pick<ServerParts, 'sessions'>) {
+  const reset = createPasswordReset(own)
+  const mailed = [...verificationRoutes(own), ...(own.config.registration ? registrationRoutes(own) : [])]
+  return {
+    routes: [passwordRoute(own), ...passwordResetRoutes(reset), ...mailed.filter(({ page }) => !page)],
+    pages: [...passwordResetPages(reset), ...mailed.filter(({ page }) => page)],
   }
 }
 

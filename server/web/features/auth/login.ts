@@ -10,6 +10,7 @@ import { deviceOf, endPresentedSession } from './client.ts'
 import { isWrongGuess, reserveGuess } from './guard-login.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 import { undoPolicy } from '../../../../shared/limits/open-limits.ts'
+import { localeOf } from '../pages/locale.ts'
 import type { NoticeSignIn } from './sign-in-notices.ts'
 import { setSessionCookie } from './session-cookie.ts'
 import { accountName, email, givenPassword, label } from '../../routing/fields.ts'
@@ -148,7 +149,7 @@ export function loginRoute(parts: LoginParts): Route {
   function welcome(ctx: AppContext, created: Session, body: Login): void {
     const { token, identity } = created
     const { user, session } = identity
-    parts.noticeSignIn(identity)
+    parts.noticeSignIn(identity, localeOf(ctx))
     recordAuthEvent(ctx, 'login', { user: user.id, session: session.id, transport: body.transport })
     const answer = { user: presentUser(user), session: presentSession(session, session.id) }
     if (body.transport === 'token') {

@@ -12,10 +12,10 @@ const onceInMs = 60_000
  * same work as one for a known.
  */
 export function passwordResetRequests(queues: Pick<Queues, 'enqueue'>): RequestPasswordReset {
-  return async function requestPasswordReset(email) {
+  return async function requestPasswordReset(email, locale) {
     const key = emailKey(email)
     const address = createHash('sha256').update(key).digest('base64url')
     const dedupeKey = `${address}.${Math.floor(Date.now() / onceInMs)}`
-    await queues.enqueue(passwordReset, { email: key }, { dedupeKey })
+    await queues.enqueue(passwordReset, { email: key, ...(locale ? { locale } : {}) }, { dedupeKey })
   }
 }

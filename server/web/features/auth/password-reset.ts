@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { AccountStore, Passwords } from '../../../../shared/accounts/accounts.ts'
-import { hashResetToken } from '../../../../shared/accounts/password-reset-tokens.ts'
+import { hashMailToken } from '../../../../shared/accounts/mail-tokens.ts'
 import { emailKey } from '../../../../shared/accounts/email-key.ts'
+import type { Locale } from '../../../../shared/locales/locales.ts'
 import type { RateLimiter } from '../../../../shared/limits/rate-limiter.ts'
 import type { Sessions } from '../../../../shared/sessions/index.ts'
 import type { RecordAuthEvent } from './auth-events.ts'
@@ -10,13 +11,14 @@ import { problem, revocationUnconfirmed } from '../../../../shared/app/problem.t
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 import { email, newPassword } from '../../routing/fields.ts'
 import { resetMailPolicy } from '../../../../shared/limits/open-limits.ts'
+import { localeOf } from '../pages/locale.ts'
 import { requireAcceptable, type PasswordProblem } from './password.ts'
 
 /**
  * Has a mail sent with a link to set a new password, if the address has an account. Resolves when that will be done;
  * takes the same time, and resolves alike, whether there is an account or not. Rejects with `Unavailable`.
  */
-export type RequestPasswordReset = (email: string) => Promise<void>
+export type RequestPasswordReset = (email: string, locale?: Locale) => Promise<void>
 
 export interface PasswordResetParts {
   readonly sessions: Pick<Sessions, 'revokeUser'>
@@ -28,17 +30,21 @@ export interface PasswordResetParts {
   readonly recordAuthEvent: RecordAuthEvent
 }
 
-/** For those who forgot their password. */
-export function passwordResetRoutes(parts: PasswordResetParts): Route[] {
+/** What programs and pages ask for, each in its own way. */
+export interface PasswordReset {
+  request(ctx: AppContext, address: string): Promise<void>
+  confirm(ctx: AppContext, token: string, wanted: string): Promise<void>
+}
+
+/** For those who forgot their password, or have none yet. */
+export function createPasswordReset(parts: PasswordResetParts): PasswordReset {
   const { sessions, accounts, passwords, limits, requestPasswordReset, recordAuthEvent } = parts
 
   async function request(ctx: AppContext, address: string): Promise<void> {
     // Beyond the limit the answer is the same: it must not tell how often others have asked.
     const { allowed } = await limits.limiter.take(resetMailPolicy, emailKey(address))
-    if (allowed) await requestPasswordReset(address)
+    if (allowed) await requestPasswordReset(address, localeOf(ctx))
     recordAuthEvent(ctx, 'password-reset-requested', {})
-    ctx.status = 202
-    ctx.body = { message: 'if there is an account with this address, a mail is on its way to it' }
   }
 
   /**
@@ -47,7 +53,7 @@ export function passwordResetRoutes(parts: PasswordResetParts): Route[] {
    * the same token finishes the job. The second time ends what signed in with the old password in between.
    */
   async function confirm(ctx: AppContext, token: string, wanted: string): Promise<void> {
-    const tokenHash = hashResetToken(token)
+    const tokenHash = hashMailToken(token)
     const owner = await accounts.findResetToken(tokenHash, Date.now())
     if (!owner || owner.disabled) throw invalidToken()
     requireAcceptable(parts.passwordProblem, wanted, owner)
@@ -64,7 +70,6 @@ export function passwordResetRoutes(parts: PasswordResetParts): Route[] {
       account.id,
       'the password was changed, but a session may be left: sign in with it and log out everywhere',
     )
-    ctx.status = 204
   }
 
   async function endSessions(userId: string, ifUnconfirmed: string): Promise<void> {
@@ -72,6 +77,10 @@ export function passwordResetRoutes(parts: PasswordResetParts): Route[] {
     if (ended.outcome === 'unconfirmed') throw revocationUnconfirmed(ifUnconfirmed, ended.cause)
   }
 
+  return { request, confirm }
+}
+
+export function passwordResetRoutes({ request, confirm }: PasswordReset): Route[] {
   return [
     defineRoute({
       method: 'POST',
@@ -86,7 +95,11 @@ export function passwordResetRoutes(parts: PasswordResetParts): Route[] {
           body: z.strictObject({ message: z.string() }),
         },
       },
-      handler: (ctx, { body }) => request(ctx, body.email),
+      async handler(ctx, { body }) {
+        await request(ctx, body.email)
+        ctx.status = 202
+        ctx.body = { message: 'if there is an account with this address, a mail is on its way to it' }
+      },
     }),
     defineRoute({
       method: 'POST',
@@ -96,7 +109,10 @@ export function passwordResetRoutes(parts: PasswordResetParts): Route[] {
       summary: 'Set a new password with the token of the mail; all sessions of the user end',
       body: z.strictObject({ token: z.string().max(256), newPassword }),
       replies: { 204: { description: 'Changed, and all sessions have ended' } },
-      handler: (ctx, { body }) => confirm(ctx, body.token, body.newPassword),
+      async handler(ctx, { body }) {
+        await confirm(ctx, body.token, body.newPassword)
+        ctx.status = 204
+      },
     }),
   ]
 }

@@ -1,5 +1,6 @@
 import type { Logger } from '../../../../shared/telemetry/log.ts'
 import type { Queues } from '../../../../shared/queues/queues.ts'
+import type { Locale } from '../../../../shared/locales/locales.ts'
 import { signInNotice } from '../../../jobs.ts'
 import type { Identity, Sessions } from '../../../../shared/sessions/index.ts'
 
@@ -7,7 +8,7 @@ import type { Identity, Sessions } from '../../../../shared/sessions/index.ts'
 const mostLooked = 100
 
 /** Has the user told of this sign-in if it is from a new device. Never delays or fails the sign-in. */
-export type NoticeSignIn = (identity: Identity) => void
+export type NoticeSignIn = (identity: Identity, locale?: Locale) => void
 
 /**
  * A device is new when the user has other sessions and none of them is from the same user agent. Somebody's first
@@ -20,15 +21,16 @@ export function signInNotices(parts: {
 }): NoticeSignIn {
   const { sessions, queues, log } = parts
 
-  async function notice({ user, session }: Identity): Promise<void> {
+  async function notice({ user, session }: Identity, locale: Locale | undefined): Promise<void> {
     const others = (await sessions.list(user.id, { most: mostLooked })).filter(({ id }) => id !== session.id)
     if (others.length === 0 || others.some(({ userAgent }) => userAgent === session.userAgent)) return
     const { createdAt: at, ip, userAgent } = session
-    await queues.enqueue(signInNotice, { accountId: user.id, at, ip, userAgent }, { dedupeKey: session.id })
+    const payload = { accountId: user.id, at, ip, userAgent, ...(locale ? { locale } : {}) }
+    await queues.enqueue(signInNotice, payload, { dedupeKey: session.id })
   }
 
-  return function noticeSignIn(identity) {
-    notice(identity).catch((err: unknown) =>
+  return function noticeSignIn(identity, locale) {
+    notice(identity, locale).catch((err: unknown) =>
       log.warn({ err }, 'nobody was told of a sign-in from a new device'),
     )
   }

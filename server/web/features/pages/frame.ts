@@ -10,7 +10,7 @@ import type { Notice } from './notice.ts'
 export const assetPaths = {
   style: '/assets/pages.css',
   icon: '/assets/icon.svg',
-  reset: '/assets/reset.js',
+  token: '/assets/token.js',
   times: '/assets/times.js',
 } as const
 

@@ -20,12 +20,13 @@ export function createSite({ name, stylesheet, routes }: SiteFacts): Site {
     .map(({ path, access, label, group = 'main' }): NavigationPage => {
       return { path, access, group, label: typeof label === 'string' ? () => label : label }
     })
-  const hasSignIn = routes.some(({ method, path }) => method === 'GET' && path === '/sign-in')
+  const hasPage = (wanted: string) => routes.some(({ method, path }) => method === 'GET' && path === wanted)
   return {
     name,
     stylesheet,
     navigation,
-    hasSignIn,
+    hasSignIn: hasPage('/sign-in'),
+    mayRegister: hasPage('/register'),
     answer: (ctx, page, status) => answerPage(ctx as AppContext, page, status),
   }
 }

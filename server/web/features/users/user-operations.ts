@@ -6,6 +6,8 @@ import type { Role } from '../../../../shared/accounts/roles.ts'
 import type { AppContext } from '../../../../shared/app/context.ts'
 import { problem, revocationUnconfirmed } from '../../../../shared/app/problem.ts'
 import type { SessionInfo, Sessions } from '../../../../shared/sessions/index.ts'
+import { localeOf } from '../pages/locale.ts'
+import type { AccountMails } from '../auth/account-mails.ts'
 import type { RecordAuthEvent } from '../auth/auth-events.ts'
 import type { RequestPasswordReset } from '../auth/password-reset.ts'
 import { requireAcceptable, type PasswordProblem } from '../auth/password.ts'
@@ -20,6 +22,7 @@ export interface UserOperationParts {
   readonly passwords: Pick<Passwords, 'hash'>
   readonly passwordProblem: PasswordProblem
   readonly requestPasswordReset: RequestPasswordReset
+  readonly accountMails: Pick<AccountMails, 'invite'>
   readonly recordAuthEvent: RecordAuthEvent
 }
 
@@ -47,7 +50,8 @@ export interface UserPage {
 export type UserOperations = ReturnType<typeof createUserOperations>
 
 export function createUserOperations(parts: UserOperationParts) {
-  const { sessions, accounts, effective, passwords, requestPasswordReset, recordAuthEvent } = parts
+  const { sessions, accounts, effective, passwords, requestPasswordReset, accountMails, recordAuthEvent } =
+    parts
 
   async function list({ after, limit, search }: UserPage) {
     const found = await accounts.list({
@@ -74,7 +78,7 @@ export function createUserOperations(parts: UserOperationParts) {
     if (account === 'email-taken')
       throw problem('email-taken', 'there is an account with this e-mail address')
     recordAuthEvent(ctx, 'account-created', { user: account.id, roles })
-    if (password === undefined) await requestPasswordReset(account.email)
+    if (password === undefined) await accountMails.invite(account, localeOf(ctx))
     return account
   }
 

@@ -55,7 +55,8 @@ export function signInPage(
       <label class="choice"><input name="remember" type="checkbox" /> ${signIn.remember}</label>
       <button>${signIn.button}</button>
     </form>
-    ${ownAccounts ? html`<p><a href="${link('/reset')}">${signIn.forgotten}</a></p>` : null}`
+    ${ownAccounts ? html`<p><a href="${link('/reset')}">${signIn.forgotten}</a></p>` : null}
+    ${ctx.site.mayRegister ? html`<p><a href="${link('/register')}">${signIn.register}</a></p>` : null}`
   return { title: signIn.title, main, width: 'narrow', viewer: null }
 }
 
