@@ -7,10 +7,10 @@
  */
 import { isDeepStrictEqual, parseArgs } from 'node:util'
 import { answerOf, startOurs, startTheirs, type Contender } from './hot-path/contenders.ts'
-import { startLoadGenerator, type LoadGenerator } from './support/load.ts'
+import { startLoadGenerator } from './support/load.ts'
+import { compare, comparisonTable, type Comparison } from './hot-path/compare.ts'
 import { checkGoals } from './support/goals.ts'
 import { writeReport } from './support/report.ts'
-import { median, quantile } from './support/statistics.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -26,21 +26,18 @@ const yardstick = 'bare koa + @koa/router'
 const limited = 'lockstep + rate limit'
 const plain = 'plain node:http'
 
-interface Sample {
-  readonly cpuMicros: number
-  readonly requestsPerSecond: number
-}
-
-interface Comparison extends Sample {
-  /** The CPU of bare Koa, just before and after, divided by this. */
-  readonly efficiency: number
-}
-
 const contenders: Contender[] = []
 const load = startLoadGenerator()
 try {
   await startAll(contenders)
-  report(await measure(contenders, load))
+  report(
+    await compare(contenders, load, {
+      yardstick,
+      rounds: Number(options.rounds),
+      forMs: Number(options.ms),
+      connections,
+    }),
+  )
 } finally {
   load.stop()
   await Promise.all(contenders.map((contender) => contender.stop()))
@@ -77,44 +74,8 @@ async function startAll(started: Contender[]): Promise<void> {
   }
 }
 
-async function measure(all: readonly Contender[], load: LoadGenerator): Promise<Map<string, Comparison[]>> {
-  const bare = all.find(({ name }) => name === yardstick)!
-  const compared = new Map(all.map(({ name }) => [name, [] as Comparison[]]))
-  for (const contender of all) await sample(contender, load, 3_000)
-  for (let round = 0; round < Number(options.rounds); round += 1) {
-    let before = await sample(bare, load)
-    for (const contender of round % 2 === 0 ? all : [...all].reverse()) {
-      const own = await sample(contender, load)
-      const after = await sample(bare, load)
-      const efficiency = (before.cpuMicros + after.cpuMicros) / 2 / own.cpuMicros
-      compared.get(contender.name)?.push({ ...own, efficiency })
-      before = after
-    }
-    process.stderr.write('.')
-  }
-  return compared
-}
-
-async function sample(contender: Contender, load: LoadGenerator, warmUpMs = 100): Promise<Sample> {
-  const { port, request, pids } = contender
-  const forMs = Number(options.ms)
-  const measured = await load.run({ port, request, pids, connections, warmUpMs, forMs })
-  const { requests, elapsedMs, cpuMs } = measured
-  return { cpuMicros: (cpuMs * 1_000) / requests, requestsPerSecond: (requests * 1_000) / elapsedMs }
-}
-
 function report(compared: ReadonlyMap<string, readonly Comparison[]>): void {
-  const figures = [...compared].map(([name, rounds]) => {
-    const ratios = rounds.map(({ efficiency }) => efficiency)
-    return {
-      name,
-      cpuMicrosPerRequest: median(rounds.map(({ cpuMicros }) => cpuMicros)),
-      requestsPerSecond: median(rounds.map(({ requestsPerSecond }) => requestsPerSecond)),
-      efficiency: median(ratios),
-      efficiencyQuartiles: [quantile(ratios, 0.25), quantile(ratios, 0.75)],
-      rounds,
-    }
-  })
+  const { figures, table } = comparisonTable(compared)
   writeReport({
     name: 'hot-path',
     title: 'The hot path: an authenticated GET /api/v1/auth/me',
@@ -125,20 +86,7 @@ function report(compared: ReadonlyMap<string, readonly Comparison[]>): void {
         "and after, divided by the contender's: the median of the rounds, and the middle half of them. The row of " +
         'bare Koa compares it with itself: how far it is from 1 is how far to trust the others.',
     ],
-    tables: [
-      {
-        columns: ['', 'CPU us/request', 'requests/s', 'efficiency', 'middle half'],
-        rows: figures.map(
-          ({ name, cpuMicrosPerRequest, requestsPerSecond, efficiency, efficiencyQuartiles }) => [
-            name,
-            cpuMicrosPerRequest.toFixed(1),
-            Math.round(requestsPerSecond),
-            efficiency.toFixed(3),
-            efficiencyQuartiles.map((ratio) => ratio.toFixed(3)).join(' to '),
-          ],
-        ),
-      },
-    ],
+    tables: [table],
     figures: { connections, contenders: figures },
   })
 
