@@ -115,7 +115,8 @@ export interface RequestAuth extends Auth {
   identify(): Promise<void> | undefined
   /** Whether what is answered depends on the session. */
   mustStillHold(): boolean
-  requireStillValid(): Promise<void>
+  /** A promise when Redis has to be asked. */
+  requireStillValid(): Promise<void> | undefined
   answerIfNobodyDid(): void
 }
 
@@ -126,42 +127,61 @@ export function createAuth(ctx: Context, settings: AuthSettings): RequestAuth {
 /** Whose ticket is taken when the user is unknown, so that Redis is asked the same. */
 const nobody = 'nobody'
 
-/** A class, since one is made for each request: its methods are not. */
+interface RequestState {
+  readonly ctx: Context
+  readonly settings: AuthSettings
+  credential: 'cookie' | 'bearer' | null
+  token: string | null
+  identity: AuthIdentity | null
+  /** Why it is not known who asks. */
+  fault: unknown
+  /** Somebody looked who asks. */
+  used: boolean
+  /** Something was done that an answer without a body confirms. */
+  acted: boolean
+}
+
+/**
+ * A class, since one is made for each request: its methods are not. Its state is one private field, which nobody prints by
+ * accident (it has the token), and which costs less than one for each of its members.
+ */
 class AuthOfRequest implements RequestAuth {
-  readonly #ctx: Context
-  readonly #settings: AuthSettings
-  #credential: 'cookie' | 'bearer' | null = null
-  #token: string | null = null
-  #identity: AuthIdentity | null = null
-  #fault: unknown = null
-  #used = false
-  #acted = false
+  readonly #state: RequestState
 
   constructor(ctx: Context, settings: AuthSettings) {
-    this.#ctx = ctx
-    this.#settings = settings
+    this.#state = {
+      ctx,
+      settings,
+      credential: null,
+      token: null,
+      identity: null,
+      fault: null,
+      used: false,
+      acted: false,
+    }
   }
 
   identify(): Promise<void> | undefined {
     this.#readCredential()
-    if (this.#credential === 'cookie' && changesSomething(this.#ctx.req.method)) this.#requireOwnSite(true)
-    const token = this.#token
+    if (this.#state.credential === 'cookie' && changesSomething(this.#state.ctx.req.method))
+      this.#requireOwnSite(true)
+    const token = this.#state.token
     if (token === null) {
       this.#requireStarted()
       return undefined
     }
     try {
-      const found = this.#settings.sessions.authenticate(token)
+      const found = this.#state.settings.sessions.authenticate(token)
       if (!(found instanceof Promise)) {
-        this.#identity = found as AuthIdentity | null
+        this.#state.identity = found as AuthIdentity | null
         return undefined
       }
       return found.then(
-        (identity) => void (this.#identity = identity as AuthIdentity | null),
-        (cause: unknown) => void (this.#fault = outage(cause)),
+        (identity) => void (this.#state.identity = identity as AuthIdentity | null),
+        (cause: unknown) => void (this.#state.fault = outage(cause)),
       )
     } catch (cause) {
-      this.#fault = outage(cause)
+      this.#state.fault = outage(cause)
       return undefined
     }
   }
@@ -169,16 +189,16 @@ class AuthOfRequest implements RequestAuth {
   /** Nothing is asked without a token, and yet a program that forgot to start must not look as if it worked. */
   #requireStarted(): void {
     try {
-      this.#settings.sessions.domain.use()
+      this.#state.settings.sessions.domain.use()
     } catch (cause) {
-      this.#fault = outage(cause)
+      this.#state.fault = outage(cause)
     }
   }
 
   get identity(): AuthIdentity | null {
-    if (this.#fault !== null) throw this.#fault
-    this.#used = true
-    return this.#identity
+    if (this.#state.fault !== null) throw this.#state.fault
+    this.#state.used = true
+    return this.#state.identity
   }
 
   require(): AuthIdentity {
@@ -186,29 +206,30 @@ class AuthOfRequest implements RequestAuth {
     if (identity !== null) return identity
     throw new SessionFault(
       'unauthenticated',
-      this.#credential === null ? 'sign in first' : 'the session has ended or never was: sign in again',
+      this.#state.credential === null ? 'sign in first' : 'the session has ended or never was: sign in again',
     )
   }
 
   mustStillHold(): boolean {
-    const { method } = this.#ctx.req
+    const { method } = this.#state.ctx.req
     return (
-      this.#used &&
-      this.#identity !== null &&
-      this.#token !== null &&
+      this.#state.used &&
+      this.#state.identity !== null &&
+      this.#state.token !== null &&
       (method === 'GET' || method === 'HEAD') &&
-      this.#ctx.status < 300
+      this.#state.ctx.status < 300
     )
   }
 
-  async requireStillValid(): Promise<void> {
-    if (await asked(async () => this.#settings.sessions.stillValid(this.#token ?? ''))) return
-    throw new SessionFault('session-gone', 'the session ended while the request was being served')
+  requireStillValid(): Promise<void> | undefined {
+    const valid = stillValid(this.#state)
+    if (valid === true) return undefined
+    return asked(async () => valid).then(requireTrue)
   }
 
   answerIfNobodyDid(): void {
-    const ctx = this.#ctx
-    if (!this.#acted || ctx.respond === false || ctx.headerSent) return
+    const ctx = this.#state.ctx
+    if (!this.#state.acted || ctx.respond === false || ctx.headerSent) return
     if (ctx.status === 404 && (ctx.body === undefined || ctx.body === null)) ctx.status = 204
   }
 
@@ -237,7 +258,7 @@ class AuthOfRequest implements RequestAuth {
 
   /** The ticket is taken before `verify` reads anything: what changes after that reading voids it. */
   async #attempt(id: string | null, verify: Verify, options: SignInOptions): Promise<Created> {
-    const { sessions } = this.#settings
+    const { sessions } = this.#state.settings
     const ticket = await asked(() => sessions.prepareLogin(id ?? nobody))
     const verified = await verify()
     const subject = id === null ? null : subjectOf(id, verified)
@@ -250,8 +271,8 @@ class AuthOfRequest implements RequestAuth {
         endOthers: options.endOthers ?? false,
         device: {
           label: options.label ?? null,
-          userAgent: shownUserAgent(this.#ctx.req.headers['user-agent']),
-          ip: this.#ctx.ip || null,
+          userAgent: shownUserAgent(this.#state.ctx.req.headers['user-agent']),
+          ip: this.#state.ctx.ip || null,
         },
       }),
     )
@@ -259,46 +280,52 @@ class AuthOfRequest implements RequestAuth {
 
   /** A sign-in replaces the session that the client had, so that a session known to others cannot be extended. */
   async #endPresented(): Promise<void> {
-    const token = this.#token
+    const token = this.#state.token
     if (token === null) return
     confirmed(
-      await asked(() => this.#settings.sessions.revoke(token)),
+      await asked(() => this.#state.settings.sessions.revoke(token)),
       'the session you had may not have ended: please sign in again',
     )
-    this.#token = null
-    this.#identity = null
-    this.#fault = null
+    this.#state.token = null
+    this.#state.identity = null
+    this.#state.fault = null
   }
 
   #welcome(created: Extract<Created, { outcome: 'created' }>, options: SignInOptions): SignInResult {
     const { token } = created
     const identity = created.identity as Identity as AuthIdentity
-    this.#token = token
-    this.#identity = identity
-    this.#fault = null
-    this.#acted = true
+    this.#state.token = token
+    this.#state.identity = identity
+    this.#state.fault = null
+    this.#state.acted = true
     if (options.transport === 'token') {
-      this.#credential = 'bearer'
+      this.#state.credential = 'bearer'
     } else {
-      const { rememberAbsoluteMs } = this.#settings.sessions.lifetimes
-      this.#credential = 'cookie'
+      const { rememberAbsoluteMs } = this.#state.settings.sessions.lifetimes
+      this.#state.credential = 'cookie'
       const age = options.remember ? rememberAbsoluteMs : null
-      this.#ctx.append('Set-Cookie', cookieWith(token, age, this.#secure, this.#settings.cookieName))
+      this.#state.ctx.append(
+        'Set-Cookie',
+        cookieWith(token, age, this.#secure, this.#state.settings.cookieName),
+      )
     }
     return { ...identity, token }
   }
 
   async signOut(): Promise<void> {
-    const token = this.#token
-    if (token !== null) confirmed(await asked(() => this.#settings.sessions.revoke(token)), askAgain)
+    const token = this.#state.token
+    if (token !== null) confirmed(await asked(() => this.#state.settings.sessions.revoke(token)), askAgain)
     this.#forget()
   }
 
   async signOutEverywhere({ keepCurrent = false } = {}): Promise<number> {
     const { user } = this.require()
-    const keep = keepCurrent && this.#token !== null ? { keep: this.#token } : {}
-    const ended = confirmed(await asked(() => this.#settings.sessions.revokeUser(user.id, keep)), askAgain)
-    if (keepCurrent) this.#acted = true
+    const keep = keepCurrent && this.#state.token !== null ? { keep: this.#state.token } : {}
+    const ended = confirmed(
+      await asked(() => this.#state.settings.sessions.revokeUser(user.id, keep)),
+      askAgain,
+    )
+    if (keepCurrent) this.#state.acted = true
     else this.#forget()
     return ended.outcome === 'revoked' ? ended.count : 0
   }
@@ -306,54 +333,54 @@ class AuthOfRequest implements RequestAuth {
   async endSession(sessionId: string): Promise<boolean> {
     const { user, session } = this.require()
     const ended = confirmed(
-      await asked(() => this.#settings.sessions.revokeById(user.id, String(sessionId))),
+      await asked(() => this.#state.settings.sessions.revokeById(user.id, String(sessionId))),
       askAgain,
     )
     if (session.id === sessionId) this.#forget()
-    this.#acted = true
+    this.#state.acted = true
     return ended.outcome === 'revoked'
   }
 
   async sessions(): Promise<ListedSession[]> {
     const { user, session } = this.require()
-    const found = await asked(() => this.#settings.sessions.list(user.id))
+    const found = await asked(() => this.#state.settings.sessions.list(user.id))
     return found.map((one) => ({ ...one, current: one.id === session.id }))
   }
 
   async data(): Promise<SessionData> {
     this.require()
-    const loaded = await asked(() => this.#settings.sessions.loadData(this.#token ?? ''))
+    const loaded = await asked(() => this.#state.settings.sessions.loadData(this.#state.token ?? ''))
     if (loaded === null) throw gone()
     return loaded.data
   }
 
   async save(changes: DataChanges): Promise<void> {
     this.require()
-    const saved = await asked(() => this.#settings.sessions.saveData(this.#token ?? '', changes))
+    const saved = await asked(() => this.#state.settings.sessions.saveData(this.#state.token ?? '', changes))
     if (saved === 'gone') throw gone()
     if (saved === 'too-large') {
       throw new SessionFault('session-data-too-large', 'the data of this session would grow too large')
     }
-    this.#acted = true
+    this.#state.acted = true
   }
 
   #forget(): void {
-    if (this.#credential === 'cookie') {
-      this.#ctx.append('Set-Cookie', cookieCleared(this.#secure, this.#settings.cookieName))
+    if (this.#state.credential === 'cookie') {
+      this.#state.ctx.append('Set-Cookie', cookieCleared(this.#secure, this.#state.settings.cookieName))
     }
-    this.#token = null
-    this.#identity = null
-    this.#fault = null
-    this.#acted = true
+    this.#state.token = null
+    this.#state.identity = null
+    this.#state.fault = null
+    this.#state.acted = true
   }
 
   get #secure(): boolean {
-    return this.#settings.secure ?? this.#ctx.secure
+    return this.#state.settings.secure ?? this.#state.ctx.secure
   }
 
   #readCredential(): void {
-    const { cookieName, bearer } = this.#settings
-    const { authorization, cookie } = this.#ctx.req.headers
+    const { cookieName, bearer } = this.#state.settings
+    const { authorization, cookie } = this.#state.ctx.req.headers
     // A client that sends a Bearer token does not mean the cookie that its browser adds.
     const shown = bearer ? bearerToken(authorization) : null
     const presented =
@@ -365,15 +392,15 @@ class AuthOfRequest implements RequestAuth {
         "the session cookie was sent twice with different values: delete this site's cookies and sign in again",
       )
     }
-    this.#credential = shown === null ? 'cookie' : 'bearer'
-    if (isWellFormedToken(presented)) this.#token = presented
+    this.#state.credential = shown === null ? 'cookie' : 'bearer'
+    if (isWellFormedToken(presented)) this.#state.token = presented
   }
 
   /** @param withCookie the browser added the cookie: then a request that does not say where it comes from is refused. */
   #requireOwnSite(withCookie: boolean): void {
-    const { csrf } = this.#settings
+    const { csrf } = this.#state.settings
     if (csrf === false) return
-    const { req, protocol, host } = this.#ctx
+    const { req, protocol, host } = this.#state.ctx
     const own = `${protocol}://${host}`
     const { origin } = req.headers
     if (origin !== undefined && csrf.origins.includes(origin)) return
@@ -416,6 +443,19 @@ function notCreated(created: Exclude<Created, { outcome: 'created' }>): SessionF
         created.cause,
       )
   }
+}
+
+/** At once where this process may decide from its memory. */
+function stillValid({ settings, token }: RequestState): boolean | Promise<boolean> {
+  try {
+    return settings.sessions.stillValid(token ?? '')
+  } catch (cause) {
+    return Promise.reject(cause)
+  }
+}
+
+function requireTrue(valid: boolean): void {
+  if (!valid) throw new SessionFault('session-gone', 'the session ended while the request was being served')
 }
 
 async function asked<T>(question: () => Promise<T>): Promise<T> {

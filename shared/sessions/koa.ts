@@ -78,14 +78,16 @@ export function koaSessions(options: KoaSessionsOptions): KoaSessions {
   const gate = options.gate ?? true
   const { onError } = options
 
-  async function serve(ctx: Koa.ParameterizedContext, next: () => Promise<unknown>): Promise<void> {
+  /** Without a promise of its own wherever this process knows the answer: it is run for every request. */
+  function sessionsMiddleware(ctx: Koa.ParameterizedContext, next: () => Promise<unknown>): Promise<unknown> {
     const auth = createAuth(ctx, settings)
     ;(ctx as { auth: Auth }).auth = auth
+    const finish = () => {
+      const gating = gate && auth.mustStillHold() ? auth.requireStillValid() : undefined
+      return gating ?? auth.answerIfNobodyDid()
+    }
     const asking = auth.identify()
-    if (asking) await asking
-    await next()
-    if (gate && auth.mustStillHold()) await auth.requireStillValid()
-    auth.answerIfNobodyDid()
+    return asking ? asking.then(next).then(finish) : next().then(finish)
   }
 
   return {
@@ -93,19 +95,23 @@ export function koaSessions(options: KoaSessionsOptions): KoaSessions {
     get counters() {
       return sessions.counters
     },
-    middleware: () =>
-      async function sessionsMiddleware(ctx, next) {
-        if (!onError) return serve(ctx, next)
-        try {
-          await serve(ctx, next)
-        } catch (fault) {
-          if (!(fault instanceof SessionFault)) throw fault
-          withdrawAnswer(ctx)
-          ctx.set(fault.headers)
-          ctx.status = fault.status
-          await onError(ctx, fault)
-        }
-      },
+    middleware: () => (onError ? (ctx, next) => answerFaults(ctx, next, onError) : sessionsMiddleware),
+  }
+
+  async function answerFaults(
+    ctx: Koa.ParameterizedContext,
+    next: () => Promise<unknown>,
+    answer: NonNullable<typeof onError>,
+  ): Promise<void> {
+    try {
+      await sessionsMiddleware(ctx, next)
+    } catch (fault) {
+      if (!(fault instanceof SessionFault)) throw fault
+      withdrawAnswer(ctx)
+      ctx.set(fault.headers)
+      ctx.status = fault.status
+      await answer(ctx, fault)
+    }
   }
 }
 
