@@ -49,6 +49,11 @@ async function close(server: Server): Promise<void> {
   await once(server, 'close')
 }
 
+/** By then the session has been read: a client that holds back its body decides how long the request lasts. */
+async function received(request: AsyncIterable<unknown>): Promise<void> {
+  for await (const _part of request);
+}
+
 /** `options` go to koa-session: its ContextStore or store. */
 export async function startKoaApp(options: object): Promise<StoreApp> {
   const app = new Koa()
@@ -59,6 +64,7 @@ export async function startKoaApp(options: object): Promise<StoreApp> {
   app.use(async (ctx: any) => {
     const { pathname, searchParams } = new URL(ctx.url, 'http://local')
     const user = searchParams.get('user')
+    await received(ctx.req)
     switch (pathname) {
       case '/me':
         if (!ctx.session.userId) return ctx.throw(401)
@@ -117,6 +123,7 @@ export async function startExpressApp(options: { store: expressSession.Store }):
   async function answer(request: any, response: express.Response) {
     const { session } = request
     const user = request.query.user
+    await received(request)
     const save = () => request.session.save(done(response))
     switch (request.path) {
       case '/me':
