@@ -472,6 +472,7 @@ describe('The console in a real browser', function () {
           ...Object.values(sections).filter((path) => path !== '/admin/queues'),
           `/admin/users/${people.get('user')!.id}`,
           '/admin/limits?policy=api&key=ip%3A127.0.0.1',
+          '/docs',
         ]
         for (const path of paths) {
           await page.goto(`${cluster.url}${path}`)

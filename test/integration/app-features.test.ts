@@ -9,7 +9,7 @@ const places: Readonly<Record<OptionalFeature, readonly string[]>> = {
   users: ['/api/v1/admin/users'],
   audit: ['/api/v1/admin/audit'],
   dashboard: ['/admin/queues'],
-  docs: ['/', '/openapi.json'],
+  docs: ['/', '/openapi.json', '/docs'],
   jobs: ['/api/v1/admin/schedules', '/api/v1/admin/failed-jobs'],
   limits: ['/api/v1/admin/limits/api/user:1'],
   settings: ['/api/v1/admin/settings'],

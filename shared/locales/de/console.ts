@@ -283,6 +283,7 @@ export const console: typeof en = {
     export: 'Das Angezeigte mitnehmen, alle Seiten davon:',
   },
   docs: {
+    navigation: 'API',
     title: 'API-Referenz',
     explained: 'Aus den Routen selbst gemacht: Was hier steht, wird so geprüft.',
     document: 'Dasselbe als OpenAPI-Dokument',
@@ -300,5 +301,6 @@ export const console: typeof en = {
     description: 'Beschreibung',
     status: 'Status',
     none: 'kein Körper',
+    noFields: 'Es hat keine Felder.',
   },
 }

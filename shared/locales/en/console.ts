@@ -281,6 +281,7 @@ export const console = {
     export: 'Export what is shown, all pages of it:',
   },
   docs: {
+    navigation: 'API',
     title: 'API reference',
     explained: 'Made of the routes themselves: what it says is what they check.',
     document: 'The same as an OpenAPI document',
@@ -298,5 +299,6 @@ export const console = {
     description: 'Description',
     status: 'Status',
     none: 'no body',
+    noFields: 'It has no fields.',
   },
 }

@@ -3,21 +3,12 @@ import type { Sessions } from '../../../../shared/sessions/index.ts'
 import { answerPage } from '../pages/page.ts'
 import { startPage } from '../pages/start-page.ts'
 import { whoIsIt } from '../pages/who-is-it.ts'
-import { describeRoutes } from './openapi.ts'
+import type { Json } from './openapi.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 
-/** The routes that programs call, and what each of them belongs to. */
-export interface Documented {
-  readonly routes: readonly Route[]
-  tagOf(route: Route): string
-}
-
-/** Where to start reading, and `/openapi.json`, which describes what is `documented`. */
-export function documentationRoutes(
-  documented: () => Documented,
-  sessions: Pick<Sessions, 'authenticate'>,
-): Route[] {
-  let document: string | undefined
+/** Where to start reading, and `/openapi.json`, which is the `document` of what programs call. */
+export function documentationRoutes(document: () => Json, sessions: Pick<Sessions, 'authenticate'>): Route[] {
+  let text: string | undefined
 
   return [
     defineRoute({
@@ -48,14 +39,10 @@ export function documentationRoutes(
       summary: 'This API as an OpenAPI document',
       replies: { 200: { description: 'OpenAPI 3.1', body: z.looseObject({ openapi: z.string() }) } },
       handler(ctx) {
-        document ??= JSON.stringify(describe(documented()))
+        text ??= JSON.stringify(document())
         ctx.type = 'application/json'
-        ctx.body = document
+        ctx.body = text
       },
     }),
   ]
-}
-
-function describe({ routes, tagOf }: Documented) {
-  return describeRoutes(routes, tagOf)
 }

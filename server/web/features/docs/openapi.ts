@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { problemContentType } from '../../../../shared/app/problem.ts'
 import type { Reply, Route } from '../../../../shared/app/route.ts'
 
-type Json = Record<string, unknown>
+export type Json = Record<string, unknown>
 
 /** How a server like this one is known from outside. */
 export const documentTitle = 'Lockstep'
