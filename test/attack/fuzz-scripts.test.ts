@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { Redis } from 'ioredis'
+import { remoteSessions } from '../../shared/session-cache/index.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { alice, signIn, startSessionWorker, type TestWorker } from '../support/sessions.ts'
 import { effort, hostileTexts, long } from './effort.ts'
@@ -92,6 +93,70 @@ describe('Fuzzing the scripts in Redis', function () {
       ),
       effort(100),
     )
+  })
+
+  it('a session of a store is whose it says, has the data that it was given, and ends', async () => {
+    const { stored } = worker.sessions
+    const name = text.filter((each) => isWhole(each) && each !== '__proto__' && each.length < 200)
+    let count = 0
+    await fc.assert(
+      fc.asyncProperty(
+        fc.dictionary(name, fc.jsonValue({ maxDepth: 3 }), { maxKeys: 5 }),
+        fc.option(text),
+        text,
+        async (fields, odd, agent) => {
+          const id = `fuzzed-${count++}-${'x'.repeat(20)}`
+          const userId = odd === null ? null : `${odd.slice(0, 40)}${count}`
+          const changes = JSON.parse(JSON.stringify(fields)) as Record<string, unknown>
+          const device = { userAgent: agent, ip: agent }
+          const ticket = stored.ticket()
+          const written = await survives(stored.write(id, { was: 'new', userId, changes, ticket, device }))
+          if (written !== 'saved') return
+          const found = await stored.load(id)
+          expect(found?.data).to.deep.equal(changes)
+          if (userId === null || isWhole(userId)) expect(found?.userId).to.equal(userId)
+          expect((await stored.end(id)).outcome).to.equal('revoked')
+          expect(await stored.load(id)).to.equal(null)
+        },
+      ),
+      effort(100),
+    )
+  })
+
+  it('a session of another service is whose it says, and ends, whatever its token and data', async () => {
+    const remote = remoteSessions({
+      name: 'fuzzed',
+      app: null,
+      redis: redis.url,
+      validate: async () => null,
+      revoke: async () => {},
+      cacheMs: 60_000,
+      whenAway: 'refuse',
+      tokenForm: /^[^]{1,500}$/,
+    })
+    await remote.start()
+    let count = 0
+    try {
+      await fc.assert(
+        fc.asyncProperty(
+          text.filter(isWhole),
+          text.filter((each) => isWhole(each) && each !== ''),
+          fc.jsonValue({ maxDepth: 3 }),
+          async (odd, user, value) => {
+            const [token, userId] = [`${count++}${odd}`, user.slice(0, 200)]
+            const data = JSON.parse(JSON.stringify(value)) as unknown
+            const set = await survives(remote.set(token, { userId, expiresAt: null, data }))
+            if (set !== 'kept') return
+            expect(await remote.get(token)).to.deep.equal({ userId, expiresAt: null, data })
+            await (count % 2 ? remote.revoke(token) : remote.invalidateByUser(userId))
+            expect(await remote.get(token)).to.equal(null)
+          },
+        ),
+        effort(60),
+      )
+    } finally {
+      await remote.stop(performance.now() + 1_000)
+    }
   })
 
   it('a token, an id and a user that nobody gave out prove nothing and end nobody', async () => {

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { randomBytes } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import {
   koaRemoteSessions,
@@ -225,6 +226,63 @@ describe('sessions that another service validates, two workers', () => {
     release()
     expect((await Promise.all(all)).map((session) => session?.userId)).to.deep.equal(Array(20).fill('ann'))
     expect(service.validations).to.equal(1)
+  })
+
+  it('nobody is let in by a request that was sent after an end was answered, whatever crosses it', async () => {
+    await start({
+      timeoutMs: 10_000,
+      // Answers of the moment at which it is asked, that are late by various times.
+      async validate(token: string) {
+        const answer = await service.validate(token)
+        await pause(Math.floor(Math.random() * 25))
+        return answer
+      },
+    })
+    const endedAt = new Map<string, number>()
+    const violations: string[] = []
+    let letIn = 0
+    let over = false
+    const live: { token: string; user: string }[] = []
+
+    async function read(worker: RemoteSessions): Promise<void> {
+      const { token } = live[Math.floor(Math.random() * live.length)]!
+      const sentAt = performance.now()
+      const session = await worker.get(token)
+      if (session === null) return
+      letIn++
+      if (sentAt > (endedAt.get(token) ?? Infinity)) violations.push(token)
+    }
+    async function reader(worker: RemoteSessions): Promise<void> {
+      while (!over) {
+        // Open loop: the next one does not wait for those that are under way.
+        void read(worker)
+        await pause(1)
+      }
+    }
+    async function ender(round: number): Promise<void> {
+      for (let n = 0; n < 25; n++) {
+        const user = `user-${round}-${n}`
+        const tokens = [service.signIn(user), service.signIn(user)]
+        live.push(...tokens.map((token) => ({ token, user })))
+        await pause(Math.floor(Math.random() * 40))
+        if (n % 2) for (const token of tokens) await workers[n % 4 === 1 ? 0 : 1]!.revoke(token)
+        else {
+          service.endUser(user)
+          await workers[n % 4 ? 0 : 1]!.invalidateByUser(user)
+        }
+        const now = performance.now()
+        for (const token of tokens) endedAt.set(token, now)
+        await pause(30)
+        live.splice(0, Math.max(0, live.length - 12))
+      }
+    }
+    live.push({ token: service.signIn('first'), user: 'first' })
+    const readers = workers.flatMap((worker) => [reader(worker), reader(worker)])
+    await Promise.all([ender(1), ender(2)])
+    over = true
+    await Promise.all(readers)
+    expect(violations).to.deep.equal([])
+    expect(letIn).to.be.greaterThan(100)
   })
 
   it('set keeps what a login has answered, unless it crossed an end', async () => {
