@@ -3,7 +3,7 @@ import type { Job } from '../queues/job.ts'
 import { createQueuedMailer } from '../mail/queued-mailer.ts'
 import type { Mail } from '../mail/mailer.ts'
 import type { Sessions } from '../sessions/index.ts'
-import type { AppSignIn, Parts } from './parts.ts'
+import type { AppSessions, AppSignIn, Parts } from './parts.ts'
 
 export interface PartsOptions extends Pick<Parts, 'limiter' | 'settings' | 'broadcast' | 'log'> {
   readonly sessions: Sessions
@@ -19,7 +19,7 @@ export function createParts(options: PartsOptions): Omit<Parts, 'services'> {
   const { queues, mailJob, sessions, signIn = withoutRequest, ...rest } = options
   return {
     ...rest,
-    sessions: { ...sessions, signIn },
+    sessions: withSignIn(sessions, signIn),
     queues: {
       enqueue: async (job, payload, about) => (await queues.enqueue(job, payload, about)).id,
       enqueueMany: async (job, requests) => (await queues.enqueueMany(job, requests)).map(({ id }) => id),
@@ -29,6 +29,11 @@ export function createParts(options: PartsOptions): Omit<Parts, 'services'> {
     },
     mailer: createQueuedMailer((mail) => queues.enqueue(mailJob, mail)),
   }
+}
+
+/** The same sessions with one method more; not a copy, which would freeze what they answer by a getter. */
+function withSignIn(sessions: Sessions, signIn: AppSignIn): AppSessions {
+  return Object.create(sessions, { signIn: { value: signIn, enumerable: true } }) as AppSessions
 }
 
 async function withoutRequest(): Promise<never> {
