@@ -19,6 +19,8 @@ export interface TestUser {
 export interface SignInOptions {
   readonly roles?: readonly string[]
   readonly email?: string
+  /** Where the accounts are ours; a random one when left out. */
+  readonly password?: string
   readonly profile?: Readonly<Record<string, unknown>>
 }
 
@@ -38,8 +40,8 @@ export async function signInNewUser(parts: SignInParts, options: SignInOptions):
     roles = ['user'],
     profile = {},
     email = `user-${randomBytes(4).toString('hex')}@example.com`,
+    password = randomBytes(18).toString('base64url'),
   } = options
-  const password = randomBytes(18).toString('base64url')
   if (parts.app.accounts !== undefined) {
     const id = email
     const ticket = await parts.sessions.prepareLogin(id)

@@ -29,6 +29,8 @@ import { watchForLeaks } from './watch-for-leaks.ts'
 export interface TestAppOptions {
   /** Web workers, two when left out: what is true on one may not be on another. */
   readonly workers?: number
+  /** Job workers that do jobs as they come. None when left out: then jobs are done by `runJobs`, and not before. */
+  readonly jobWorkers?: number
   /** The application's variables and ours. Nothing is taken from the environment of the test but where Redis is. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -94,7 +96,7 @@ interface Surroundings {
 
 async function run(
   app: App,
-  { workers = 2, env: given = {} }: TestAppOptions,
+  { workers = 2, jobWorkers = 0, env: given = {} }: TestAppOptions,
   { directory, redisServer, running, stop }: Surroundings,
 ): Promise<TestApp> {
   const { config, env } = configure(app, {
@@ -140,6 +142,7 @@ async function run(
     createWebWorker({ ...common, slot: index + 1, onFatal: (cause) => (broken = cause) }),
   )
   for (const worker of web) await start(worker)
+  for (let slot = 1; slot <= jobWorkers; slot += 1) await start(createJobWorker({ ...common, slot }))
   const urls = web.map(({ port }) => `http://127.0.0.1:${port}`)
   let turn = 0
 
@@ -158,6 +161,7 @@ async function run(
     },
     signIn: (who = {}) => signInNewUser({ app, config, sessions, url: urls[0] as string }, who),
     async runJobs() {
+      if (jobWorkers > 0) return untilIdle(queues)
       const worker = createJobWorker({ ...common, slot: 1 })
       await worker.start()
       try {

@@ -1,7 +1,7 @@
 import { createAccountIdentity } from '../../shared/accounts/account-identity.ts'
 import { checkIdentity } from '../../shared/accounts/checked-identity.ts'
 import { rolesWith } from '../../shared/accounts/roles.ts'
-import type { Account } from '../../shared/accounts/accounts.ts'
+import type { Account, AccountStore, Passwords } from '../../shared/accounts/accounts.ts'
 import { createEffectiveAccounts } from '../../shared/accounts/effective-account.ts'
 import { createPasswords } from '../../shared/accounts/passwords.ts'
 import { openAccounts } from '../../shared/accounts/open-accounts.ts'
@@ -28,7 +28,7 @@ import type { Vitals } from '../../shared/process/vitals.ts'
 import { builtInApplication } from '../../shared/app/built-in-application.ts'
 import type { App } from '../../shared/app/app.ts'
 import { stands } from '../../shared/live/behalf-watch.ts'
-import { createBroadcast } from '../../shared/live/broadcast.ts'
+import { createBroadcast, type Broadcast } from '../../shared/live/broadcast.ts'
 import { createParts } from '../../shared/app/create-parts.ts'
 import { openApplication, runHooks } from '../../shared/app/open-application.ts'
 import { firstByName, refuseContradictions } from '../../shared/app/register-features.ts'
@@ -36,15 +36,23 @@ import { allJobs, mail } from '../jobs.ts'
 import { createApp } from './app.ts'
 import { createAuditWriter } from './features/audit/audit-writer.ts'
 import { createHttpServer } from '../http/http-server.ts'
-import { createAccountMails } from './features/auth/account-mails.ts'
+import { createAccountMails, type AccountMails } from './features/auth/account-mails.ts'
 import { passwordResetRequests } from './features/auth/password-reset-requests.ts'
 import { readinessNotes } from './features/health/readiness-notes.ts'
-import { createReadiness, probeRedis, type SessionsDetail } from './features/health/readiness.ts'
+import type { RequestPasswordReset } from './features/auth/password-reset.ts'
+import type { PasswordProblem } from './features/auth/password.ts'
+import {
+  createReadiness,
+  probeRedis,
+  type Readiness,
+  type SessionsDetail,
+} from './features/health/readiness.ts'
 import { createProxyWatch } from './pipeline/notice-proxy.ts'
 import { createRequestMeter } from './request-meter.ts'
 import { openLimits } from '../../shared/limits/open-limits.ts'
 import { streamRoute } from './live/stream-route.ts'
 import { withLiveRoutes } from './live/live-routes.ts'
+import type { ConnectionBounds } from './live/connections.ts'
 import { openLive } from './live/open-live.ts'
 import { maintenanceOf, followRuntimeSettings, ownSettings } from '../../shared/settings/runtime-settings.ts'
 import { applicationSignIn } from './features/auth/application-sign-in.ts'
@@ -76,6 +84,21 @@ export interface WebWorkerOptions {
   /** Where the application is, for what is wrong with it. */
   readonly file?: string | null
   readonly tracing?: Tracing
+  /** What stands in the place of parts of its own; for tests, so that they run this composition and no second one. */
+  readonly replaced?: Replaced
+}
+
+/** Parts that a test slows down, breaks, counts or watches. */
+export interface Replaced {
+  sessions?(own: SessionService): SessionService
+  accounts?(own: AccountStore): AccountStore
+  readonly passwords?: Passwords
+  readonly passwordProblem?: PasswordProblem
+  requestPasswordReset?(own: AccountStore): RequestPasswordReset
+  accountMails?(own: AccountStore): AccountMails
+  readonly liveBounds?: Partial<ConnectionBounds>
+  readonly auditRetryMs?: number
+  readonly readinessBoundMs?: number
 }
 
 /** An answer that comes later is of no use to any limit. */
@@ -91,6 +114,15 @@ export interface WebWorker extends Service {
   readonly memberId: string
   /** From now on `/readyz` answers 503; everything is served as before. */
   announceStop(): void
+  /** Its parts, as tests look at them. */
+  readonly inside: {
+    readonly sessions: SessionService
+    readonly accounts: AccountStore
+    readonly readiness: Readiness
+    readonly broadcast: Broadcast
+    /** Streams and sockets that are open, or being opened. */
+    connections(): number
+  }
   /** What it holds of sessions and has done so far. The slowest revocation is that since this was last asked. */
   vitals(): Omit<Heartbeat, keyof Vitals>
 }
@@ -109,6 +141,7 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     app = builtInApplication,
     env = {},
     file = null,
+    replaced = {},
   } = options
   const workerId = `web-${slot}`
   if (config.redis.kind === 'embedded')
@@ -127,8 +160,9 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     name: `${workerId}-limits`,
     commandTimeoutMs: limitTimeoutMs,
   })
-  const accounts = openAccounts(config.database, tracing ? { onQuery: tracing.query } : {})
-  const passwords = createPasswords()
+  const database = openAccounts(config.database, tracing ? { onQuery: tracing.query } : {})
+  const accounts = replaced.accounts?.(database) ?? database
+  const { passwords = createPasswords() } = replaced
   const queues = createQueues({
     redis,
     prefix: keys.queues,
@@ -136,7 +170,11 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     stands: (behalf) => stands(sessions, behalf),
     ...(tracing ? { telemetry: tracing.jobs } : {}),
   })
-  const audit = createAuditWriter({ audit: accounts.audit, log })
+  const audit = createAuditWriter({
+    audit: database.audit,
+    log,
+    ...(replaced.auditRetryMs === undefined ? {} : { retryMs: replaced.auditRetryMs }),
+  })
   const processMeter = createProcessMeter(workerId)
   const sessionMeter = createSessionMeter(workerId)
   const requestMeter = createRequestMeter(workerId)
@@ -157,20 +195,22 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
       })
     },
   })
-  const sessions = createSessions({
+  const own = createSessions({
     ...config.sessions,
     redis,
     coherence,
     onCorrupt: (hash) => log.warn({ session: hash }, 'a session in Redis is corrupted and was refused'),
     onInvalidated: (ended) => live.invalidated(ended),
   })
+  const sessions = replaced.sessions?.(own) ?? own
   const live = openLive({
     redis,
     subscriber: roomSubscriber,
     prefix: keys.live,
     coherence,
-    sessions,
+    sessions: own,
     log,
+    ...(replaced.liveBounds ? { bounds: replaced.liveBounds } : {}),
   })
   const limits = openLimits({
     redis: limitRedis,
@@ -184,15 +224,15 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     redis,
     key: keys.settings,
     coherence,
-    sessions,
+    sessions: own,
     log,
     onLimits: limits.follow,
     ...(app.settings ? { own: app.settings } : {}),
   })
   const proxyWatch = createProxyWatch(log)
   const readiness = createReadiness(
-    { redis: () => probeRedis(redis, keys.probe), database: () => accounts.ping() },
-    readinessBoundMs,
+    { redis: () => probeRedis(redis, keys.probe), database: () => database.ping() },
+    replaced.readinessBoundMs ?? readinessBoundMs,
     () => sessionsDetail(sessions, coherence),
     readinessNotes(limits.guard, proxyWatch, settings),
   )
@@ -245,14 +285,14 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
         ...whoMaySignIn(app, { accounts, passwords }),
         roles: rolesWith(app.roles),
         userSchema: userSchemaOf(app),
-        passwordProblem,
+        passwordProblem: replaced.passwordProblem ?? passwordProblem,
         queues,
         schedules: {
           ...createScheduleViews({ redis, prefix: keys.queues }),
           ...createScheduleControl({ redis, queues, prefix: keys.queues }),
         },
-        requestPasswordReset: passwordResetRequests(queues),
-        accountMails: createAccountMails(queues),
+        requestPasswordReset: replaced.requestPasswordReset?.(database) ?? passwordResetRequests(queues),
+        accountMails: replaced.accountMails?.(database) ?? createAccountMails(queues),
         noticeSignIn,
         recordAuthEvent,
         guard: limits.guard,
@@ -304,8 +344,8 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
     redisService(roomSubscriber),
     limits,
     coherence,
-    sessions,
-    accounts,
+    own,
+    database,
     audit,
     queues,
     application,
@@ -322,6 +362,13 @@ export function createWebWorker(options: WebWorkerOptions): WebWorker {
       return http.port
     },
     memberId: coherence.memberId,
+    inside: {
+      sessions: own,
+      accounts: database,
+      readiness,
+      broadcast: lockstep.broadcast,
+      connections: () => live.connections.size,
+    },
     announceStop: readiness.drain,
     vitals: () => ({
       leaseMs: coherence.leaseLeftMs(),

@@ -225,7 +225,7 @@ describe('HTTP', () => {
           'cross-origin-resource-policy': 'same-origin',
           'x-frame-options': 'DENY',
           'cache-control': 'no-store',
-          'x-worker': '1',
+          'x-worker': 'web-1',
         })
         const policy = String(answer.headers['content-security-policy'])
         for (const rule of ['default-src', 'object-src', 'base-uri', 'frame-ancestors']) {

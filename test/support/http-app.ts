@@ -3,48 +3,26 @@ import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:ht
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import { accountMail, mail, registration } from '../../server/jobs.ts'
+import { foundLimits } from '../../server/cluster/boot/found-limits.ts'
+import { accountMail, allJobs, registration } from '../../server/jobs.ts'
 import type { AccountMails } from '../../server/web/features/auth/account-mails.ts'
-import { createApp } from '../../server/web/app.ts'
-import { createAuthEvents } from '../../server/web/features/auth/auth-events.ts'
-import type { Socket, Stream } from '../../shared/app/stream.ts'
-import { createBroadcast, type Broadcast } from '../../shared/live/broadcast.ts'
+import type { Readiness } from '../../server/web/features/health/readiness.ts'
 import type { ConnectionBounds } from '../../server/web/live/connections.ts'
-import { streamRoute } from '../../server/web/live/stream-route.ts'
-import { withLiveRoutes } from '../../server/web/live/live-routes.ts'
-import { openLive } from '../../server/web/live/open-live.ts'
-import { composeFeatures } from '../../server/web/features/features.ts'
-import { defineApp } from '../../shared/app/app.ts'
-import { createParts } from '../../shared/app/create-parts.ts'
-import { openApplication, runHooks } from '../../shared/app/open-application.ts'
-import type { Route } from '../../shared/app/route.ts'
-import { createAuditWriter } from '../../server/web/features/audit/audit-writer.ts'
-import { createHttpServer } from '../../server/http/http-server.ts'
-import { createReadiness, probeRedis, type Readiness } from '../../server/web/features/health/readiness.ts'
-import { readinessNotes } from '../../server/web/features/health/readiness-notes.ts'
-import { createProxyWatch } from '../../server/web/pipeline/notice-proxy.ts'
-import { openLimits } from '../../shared/limits/open-limits.ts'
-import { userSchemaOf } from '../../server/web/features/auth/representations.ts'
-import { signInNotices } from '../../server/web/features/auth/sign-in-notices.ts'
-import { maintenanceOf, followRuntimeSettings, ownSettings } from '../../shared/settings/runtime-settings.ts'
-import { createAccountIdentity } from '../../shared/accounts/account-identity.ts'
-import { checkIdentity } from '../../shared/accounts/checked-identity.ts'
-import type { IdentityProvider } from '../../shared/accounts/identity-provider.ts'
-import { builtInRoles } from '../../shared/accounts/roles.ts'
-import { createEffectiveAccounts } from '../../shared/accounts/effective-account.ts'
+import { createWebWorker } from '../../server/web/worker.ts'
 import type { Account, AccountStore, Passwords } from '../../shared/accounts/accounts.ts'
-import { openAccounts } from '../../shared/accounts/open-accounts.ts'
+import type { IdentityProvider } from '../../shared/accounts/identity-provider.ts'
 import { issueResetToken } from '../../shared/accounts/mail-tokens.ts'
+import { defineApp } from '../../shared/app/app.ts'
+import type { Route } from '../../shared/app/route.ts'
+import type { Socket, Stream } from '../../shared/app/stream.ts'
+import { freshValue } from '../../shared/coherence/index.ts'
 import { loadConfig } from '../../shared/config/config.ts'
-import { deadlineIn, group } from '../../shared/kernel/lifecycle.ts'
+import { deploymentKeys, unnamedSpace, type DeploymentKeys } from '../../shared/deployment/deployment-keys.ts'
+import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
+import type { Broadcast } from '../../shared/live/broadcast.ts'
 import type { Mail } from '../../shared/mail/mailer.ts'
 import type { AnyJob } from '../../shared/queues/job.ts'
-import { createQueues } from '../../shared/queues/queues.ts'
-import { createScheduleControl } from '../../shared/queues/schedule-control.ts'
-import { createScheduleViews } from '../../shared/queues/schedule-views.ts'
-import { openRedis, redisService } from '../../shared/kernel/redis/connections.ts'
-import { freshValue, openCoherence } from '../../shared/coherence/index.ts'
-import { createSessions, type SessionService } from '../../shared/sessions/create-sessions.ts'
+import type { SessionService } from '../../shared/sessions/create-sessions.ts'
 
 /** The HTTP side of a worker, here in the test's process, over a real Redis and a real database. */
 export interface HttpApp {
@@ -125,169 +103,73 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
     DATA_DIR: dataDir,
     REDIS_URL: redisUrl,
     EXPOSE_WORKER: 'on',
+    PORT: '0',
+    SESSION_DURABILITY: 'keep',
     ...env,
   })
   const logged: string[] = []
   const log = pino({ level: 'trace' }, { write: (line: string) => void logged.push(line) })
 
-  const redis = openRedis({ kind: 'single', url: redisUrl }, 'commands')
-  const subscriber = openRedis({ kind: 'single', url: redisUrl }, 'subscriber')
+  const { routes = [], pages = [], streams = [], sockets = [], jobs = [], stylesheet, identity } = options
+  const app = defineApp({
+    name: 'test',
+    routes,
+    pages,
+    streams,
+    sockets,
+    // The built-in ones are there in any case.
+    jobs: jobs.filter(({ name }) => !allJobs.some((own) => own.name === name)),
+    ...(stylesheet === undefined ? {} : { stylesheet }),
+    ...(identity === undefined ? {} : { accounts: identity }),
+  })
   const { domain = freshValue() } = options
-  const { leaseMs } = config.sessions
-  const coherence = openCoherence({ redis, subscriber, domain, leaseMs, durability: 'keep' })
-  const sessions = createSessions({
-    ...config.sessions,
-    redis,
-    coherence,
-    // Made at once: a test need not wait for one.
-    tokenKey: 'k'.repeat(43),
-    onInvalidated: (ended) => live.invalidated(ended),
-  })
-  const roomSubscriber = openRedis({ kind: 'single', url: redisUrl }, 'subscriber')
-  const live = openLive({
-    redis,
-    subscriber: roomSubscriber,
-    prefix: domain,
-    coherence,
-    sessions,
-    log,
-    ...(options.liveBounds ? { bounds: options.liveBounds } : {}),
-  })
-  const accounts = openAccounts(config.database)
-  await accounts.migrate()
+  const keys = keysOf(domain)
+  await foundLimits({ kind: 'single', url: redisUrl }, keys.limits)
   const { passwords, comparisons } = countedPasswords()
   const mails: Mail[] = []
-  const audit = createAuditWriter({ audit: accounts.audit, log, retryMs: 50 })
-  const queues = createQueues({ redis, jobs: options.jobs ?? [] })
-  const proxyWatch = createProxyWatch(log)
-
-  const key = `${domain}:settings`
-  const limits = openLimits({ redis, coherence, limits: config.limits, prefix: domain })
-  const settings = followRuntimeSettings({
-    config,
-    redis,
-    coherence,
-    sessions,
-    log,
-    key,
-    onLimits: limits.follow,
-  })
-  const readiness = createReadiness(
-    { redis: () => probeRedis(redis, `{${domain}}:probe`), database: () => accounts.ping() },
-    500,
-    undefined,
-    readinessNotes(limits.guard, proxyWatch, settings),
-  )
-
-  const { routes = [], pages = [], streams = [], sockets = [], stylesheet } = options
-  const look = stylesheet === undefined ? {} : { stylesheet }
-  const app = withLiveRoutes(defineApp({ name: 'test', routes, pages, streams, sockets, ...look }), live, {
-    trustProxy: config.http.trustProxy,
-    origins: config.http.corsOrigins,
-  })
-  const parts = createParts({
-    queues,
-    sessions: interpose(sessions),
-    limiter: limits.limiter,
-    settings: ownSettings(settings, undefined),
-    broadcast: createBroadcast({ redis, prefix: domain }),
-    log,
-    mailJob: mail,
-  })
-  const application = openApplication({ app, env: {}, role: 'web', lockstep: parts })
-  const features = composeFeatures(
-    {
-      ...parts,
-      services: {
-        config,
-        accounts: interposeAccounts(accounts),
-        effective: createEffectiveAccounts({ accounts, sessions: parts.sessions }),
-        passwords,
-        identity: checkIdentity(
-          options.identity ?? createAccountIdentity({ accounts: interposeAccounts(accounts), passwords }),
-        ),
-        ownAccounts: options.identity === undefined,
-        roles: builtInRoles,
-        userSchema: userSchemaOf(options.identity ? { accounts: options.identity } : {}),
-        passwordProblem: (candidate) => (candidate.length < 8 ? 'must be at least 8 characters long' : null),
-        queues,
-        schedules: { ...createScheduleViews({ redis }), ...createScheduleControl({ redis, queues }) },
-        noticeSignIn: options.jobs ? signInNotices({ sessions, queues, log }) : () => {},
-        // As the job does it, at once.
-        async requestPasswordReset(email) {
-          const account = await accounts.findByEmail(email)
-          if (!account || account.disabled) return
-          const link = `https://app.example.com/reset#token=${await issueResetToken(accounts, account.id)}`
-          mails.push({ to: account.email, subject: 'reset', text: link })
-        },
-        accountMails: mailsAtOnce(accounts, mails),
-        recordAuthEvent: createAuthEvents({ log, audit, signed: (hook, event) => hooks.signed(hook, event) }),
-        guard: limits.guard,
-        readiness,
-        liveRoute: (stream, accessOf) => streamRoute(stream, live, accessOf),
-        settings,
-        limits,
-        webWorkers: async () => config.workers.web,
-      },
-    },
+  const worker = createWebWorker({
     app,
-    application.parts,
-  )
-  const hooks = runHooks(features, log)
-  const koa = createApp({
     config,
-    features,
-    ownRoutes: [...(app.routes ?? []), ...pages],
-    work: live.work,
-    sessions: parts.sessions,
-    limiter: limits.limiter,
-    inMaintenance: () => maintenanceOf(settings.decide()),
-    proxyWatch,
-    log,
-    workerId: '1',
-  })
-  const http = createHttpServer({
-    handler: koa.callback(),
-    upgrades: sockets.length > 0,
-    host: '127.0.0.1',
-    port: 0,
+    keys,
+    slot: 1,
     log,
     onFatal: (cause) => {
       throw cause
     },
+    replaced: {
+      sessions: interpose,
+      accounts: interposeAccounts,
+      passwords,
+      passwordProblem: (candidate) => (candidate.length < 8 ? 'must be at least 8 characters long' : null),
+      // As the job does it, at once.
+      requestPasswordReset: (accounts) => async (email) => {
+        const account = await accounts.findByEmail(email)
+        if (!account || account.disabled) return
+        const link = `https://app.example.com/reset#token=${await issueResetToken(accounts, account.id)}`
+        mails.push({ to: account.email, subject: 'reset', text: link })
+      },
+      accountMails: (accounts) => mailsAtOnce(accounts, mails),
+      auditRetryMs: 50,
+      readinessBoundMs: 500,
+      ...(options.liveBounds ? { liveBounds: options.liveBounds } : {}),
+    },
   })
-  const services = group([
-    redisService(redis),
-    redisService(subscriber),
-    redisService(roomSubscriber),
-    limits,
-    coherence,
-    sessions,
-    accounts,
-    audit,
-    queues,
-    application,
-    http,
-    live,
-    readiness,
-  ])
-  await services.start()
-  // A new installation, with nothing to have been lost.
-  await limits.limiter.found()
-  await limits.guard.found()
+  const { sessions, accounts, readiness, broadcast, connections } = worker.inside
+  await accounts.migrate()
+  await worker.start()
 
   const running: HttpApp = {
     domain,
-    url: `http://127.0.0.1:${http.port}`,
-    broadcast: parts.broadcast,
-    connections: () => live.connections.size,
+    url: `http://127.0.0.1:${worker.port}`,
+    broadcast,
+    connections,
     sessions,
     accounts,
     readiness,
     mails,
     comparisons,
     log: () => logged.join(''),
-    request: (method, path, request = {}) => send(http.port, method, path, request),
+    request: (method, path, request = {}) => send(worker.port, method, path, request),
     async register(email, roles = ['user']) {
       const passwordHash = await passwords.hash(password)
       const account = await accounts.create({
@@ -307,17 +189,44 @@ export async function startHttpApp(options: HttpAppOptions): Promise<HttpApp> {
       return answer.json().token as string
     },
     async stop() {
-      await services.stop(deadlineIn(3_000))
+      await worker.stop(deadlineIn(3_000))
       await rm(dataDir, { recursive: true, force: true })
     },
   }
   return running
 }
 
+/** Where an app of this domain has its keys: apart from those of others on the same Redis. */
+function keysOf(domain: string): DeploymentKeys {
+  return {
+    ...deploymentKeys(unnamedSpace),
+    sessions: domain,
+    limits: domain,
+    settings: `${domain}:settings`,
+    live: domain,
+    probe: `{${domain}}:probe`,
+  }
+}
+
 /** The value of our cookie that an answer sets, `''` when it clears it, null when it leaves it alone. */
 export function cookieSetBy(answer: Answer): string | null {
   const line = answer.headers['set-cookie']?.find((each) => /^(?:__Host-)?sid=/.test(each))
   return line === undefined ? null : (/=([^;]*)/.exec(line)?.[1] ?? null)
+}
+
+/** Real hashing is slow on purpose and is tested where it lives. */
+function countedPasswords(): { passwords: Passwords; comparisons: () => number } {
+  let compared = 0
+  return {
+    comparisons: () => compared,
+    passwords: {
+      hash: async (text) => `hash of ${text}`,
+      async verify(hash, text) {
+        compared++
+        return hash === `hash of ${text}`
+      },
+    },
+  }
 }
 
 /** As the jobs do it, at once. */
@@ -335,21 +244,6 @@ function mailsAtOnce(accounts: AccountStore, mails: Mail[]): AccountMails {
     invite: ({ id: accountId }, locale) => run(accountMail, { kind: 'invitation', accountId, locale }),
     verify: ({ id: accountId }, locale) => run(accountMail, { kind: 'verification', accountId, locale }),
     register: (person, locale) => run(registration, { ...person, locale }),
-  }
-}
-
-/** Real hashing is slow on purpose and is tested where it lives. */
-function countedPasswords(): { passwords: Passwords; comparisons: () => number } {
-  let compared = 0
-  return {
-    comparisons: () => compared,
-    passwords: {
-      hash: async (text) => `hash of ${text}`,
-      async verify(hash, text) {
-        compared++
-        return hash === `hash of ${text}`
-      },
-    },
   }
 }
 
