@@ -38,3 +38,9 @@ export function surely(ms: number): number {
 
 /** By then no lease that was granted before is left anywhere. */
 export const maximumWaitMs = surely(maximumLeaseMs)
+
+/**
+ * What the scripts and messages of this release mean, as the record of a domain has it (lua/agreement.lua). Releases with
+ * one number share a domain; it grows only when they can't.
+ */
+export const protocolVersion = 3

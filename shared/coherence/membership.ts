@@ -13,7 +13,7 @@ import { ConfigurationError } from '../kernel/errors.ts'
 import type { Deadline, Service } from '../kernel/lifecycle.ts'
 import { silentEvent } from '../kernel/redis/subscriber-pulse.ts'
 import type { Coherence, CoherenceCounters, DurabilityMode, Stamp } from './coherence.ts'
-import { catchUpMs, maximumLeaseMs, surely, turnMs } from './constants.ts'
+import { catchUpMs, maximumLeaseMs, protocolVersion, surely, turnMs } from './constants.ts'
 import { createFollowers } from './followers.ts'
 import { freshValue } from './fresh-value.ts'
 import type { IncarnationWatch } from './incarnation-watch.ts'
@@ -317,6 +317,14 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
 }
 
 function disagreement(durability: DurabilityMode, theirs: string): string {
+  const [protocol] = theirs.split(',')
+  if (protocol !== `protocol ${protocolVersion}`) {
+    return (
+      `the workers that are running on this Redis speak ${protocol}, and this one protocol ${protocolVersion}: releases of two ` +
+      'protocols do not share sessions. Stop those of the other release first; nobody is signed out by that. (A rolling ' +
+      'upgrade goes between releases of one protocol.)'
+    )
+  }
   return (
     `the workers that are running on this Redis agreed on something else (${theirs}; this one: durability ` +
     `${durability}). Set SESSION_DURABILITY alike on every host, and stop those of an older version first.`
