@@ -1,0 +1,3 @@
+import { startCluster } from 'lockstep/cluster'
+
+await startCluster({ web: new URL('server.js', import.meta.url), workers: 4 })
