@@ -133,7 +133,9 @@ describe('Tokens that somebody made up', () => {
 
   it('are told from ours by the same key after Redis has lost everything', async () => {
     const { redis, operator } = await setUp()
+    const founder = await startSessionWorker(redis.url, { tokenKey: 'f'.repeat(43) })
     const workers = [await join(redis), await join(redis)] as const
+    await founder.stop()
     const key = await operator.get(tokenKey)
     for (let round = 0; round < 5; round++) {
       await operator.flushall()
