@@ -26,6 +26,8 @@ export const ackPollMs = [1, 1, 1, 1, 1, 1, 2, 2, 2, 4, 4, 8, 16] as const
 export const replicationShare = 1 / 4
 /** How often a promoted node that has not opened yet is looked at. */
 export const promotionLookMs = 200
+/** A promoted node that has not opened for so long may have been replaced itself: its address is looked up again. */
+export const promotionStuckMs = 2_000
 /** How long it may take to show that it lost nothing. */
 export const promotionPatienceMs = 10_000
 /** How often it is looked who follows the primary, while all of them do and while some are missing. */

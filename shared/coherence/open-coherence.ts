@@ -1,5 +1,5 @@
 /** The composition of this part: the scripts, this process' membership, and the revoker that waits for the others. */
-import type { Redis } from 'ioredis'
+import { Cluster, type Redis } from 'ioredis'
 import { systemClock, type Clock } from '../kernel/clock.ts'
 import { Unavailable } from '../kernel/errors.ts'
 import { group } from '../kernel/lifecycle.ts'
@@ -72,7 +72,17 @@ export function openCoherence(options: CoherenceOptions): Coherence {
     : stayOutside({ scripts, incarnations })
   const promotion =
     failover &&
-    watchPromotion({ scripts, ...failover, clock, onOpened: () => void member.replicated().catch(() => {}) })
+    watchPromotion({
+      scripts,
+      ...failover,
+      clock,
+      onOpened: () => void member.replicated().catch(() => {}),
+      onStuck() {
+        // Not while it is connecting: that finds the address anyway, and a client of Sentinel would end for good.
+        for (const client of [redis, failover.confirming])
+          if (client.status === 'ready' && !(client instanceof Cluster)) client.disconnect(true)
+      },
+    })
   const { expel } = scripts
   const acks = shareLooks(scripts.acks)
   const replicated = failover && member.replicated

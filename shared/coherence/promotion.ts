@@ -12,7 +12,7 @@
 import type { Redis } from 'ioredis'
 import type { Clock } from '../kernel/clock.ts'
 import type { Service } from '../kernel/lifecycle.ts'
-import { promotionLookMs, promotionPatienceMs, replicaLookMs } from './constants.ts'
+import { promotionLookMs, promotionPatienceMs, promotionStuckMs, replicaLookMs } from './constants.ts'
 import { replicasNeeded, type Failover, type NodeAddress } from './failover.ts'
 import type { CoherenceScripts } from './scripts.ts'
 
@@ -41,6 +41,8 @@ export interface PromotionDependencies {
   readonly clock: Clock
   /** The primary has opened: it can be asked again. */
   readonly onOpened: () => void
+  /** Whether the node that we are connected to is still the primary has to be found out again. */
+  readonly onStuck: () => void
 }
 
 export interface Promotion extends Service {
@@ -49,13 +51,13 @@ export interface Promotion extends Service {
 }
 
 export function watchPromotion(dependencies: PromotionDependencies): Promotion {
-  const { scripts, openNode, dataNodes, clock, onOpened } = dependencies
+  const { scripts, openNode, dataNodes, clock, onOpened, onStuck } = dependencies
   const nodes = new Map<string, Redis>()
   let running = false
   let looking: Promise<void> | null = null
   let timer: NodeJS.Timeout | undefined
   /** The log of the promoted node that has not opened yet, and since when this process knows that. */
-  let pending: { replid: string; since: number } | null = null
+  let pending: { replid: string; since: number; movedAt: number } | null = null
 
   function nodeAt(address: NodeAddress): Redis {
     const name = `${address.host} ${address.port}`
@@ -90,7 +92,8 @@ export function watchPromotion(dependencies: PromotionDependencies): Promotion {
   }
 
   async function decide(primary: PrimaryView, replicas: readonly ReplicaView[]): Promise<void> {
-    if (pending?.replid !== primary.replid) pending = { replid: primary.replid, since: clock.mono() }
+    const now = clock.mono()
+    if (pending?.replid !== primary.replid) pending = { replid: primary.replid, since: now, movedAt: now }
     const votes = replicas
       .filter(({ replid, followed }) => replid === primary.replid && followed === primary.followed)
       .map(({ runId }) => runId)
@@ -100,7 +103,12 @@ export function watchPromotion(dependencies: PromotionDependencies): Promotion {
         ? await scripts.openPromoted(primary.replid, votes)
         : clock.mono() - pending.since >= promotionPatienceMs &&
           (await scripts.giveUpPromoted(primary.replid))
-    if (opened) onOpened()
+    if (opened) return onOpened()
+    // Another one may have been promoted over it. Sentinels tell that only when their failover is over, and later than
+    // they give the new address to whoever asks.
+    if (now - pending.movedAt < promotionStuckMs) return
+    pending.movedAt = now
+    onStuck()
   }
 
   async function note(primary: PrimaryView, replicas: readonly ReplicaView[]): Promise<void> {
