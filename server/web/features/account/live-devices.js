@@ -29,7 +29,5 @@ async function refresh() {
 
 const stream = new EventSource(devices().dataset.live)
 stream.addEventListener('devices', refresh)
-stream.addEventListener('session-ended', () => {
-  stream.close()
-  location.reload()
-})
+// session.js says so. Not more: the answer to the form that ended it may be on its way.
+stream.addEventListener('session-ended', () => stream.close())
