@@ -73,6 +73,26 @@ describe('The routes of jobs', () => {
     expect((await app.request('GET', `/api/v1/jobs/echo/${id}`)).status).to.equal(401)
   })
 
+  it('cancel a job for who asked for it and for operators, and for nobody else', async () => {
+    const drop = (bearer: string, path: string) => app.request('DELETE', `/api/v1/jobs/${path}`, { bearer })
+    const [mine, theirs] = [
+      (await ask(ada, 'echo', { data: { message: 'mine' } })).json().id,
+      (await ask(ada, 'echo', { data: { message: 'theirs' }, delayMs: 60_000 })).json().id,
+    ]
+    expect((await drop(eve, `echo/${mine}`)).status).to.equal(404)
+    expect((await drop(ada, `echo/${mine}`)).json()).to.deep.equal({ outcome: 'cancelled' })
+    expect((await drop(operator, `echo/${theirs}`)).json()).to.deep.equal({ outcome: 'cancelled' })
+    expect((await look(ada, `echo/${mine}`)).json()).to.include({
+      state: 'cancelled',
+      failedReason: 'cancelled: by who asked for it',
+    })
+    expect((await look(ada, `echo/${theirs}`)).json()).to.include({
+      failedReason: 'cancelled: by an operator',
+    })
+    expect((await drop(ada, 'echo/nothing')).status).to.equal(404)
+    expect((await drop(ada, 'nothing/1')).status).to.equal(404)
+  })
+
   it('take a job only from the roles that it names, and some from nobody', async () => {
     expect((await ask(ada, 'report', {})).status).to.equal(403)
     expect((await ask(operator, 'report', {})).status).to.equal(202)

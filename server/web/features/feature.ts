@@ -48,7 +48,7 @@ export interface ServerServices {
   /** Against guessing, under the rules of the moment. */
   readonly guard: LoginGuard
   /** Every job, and the queues themselves. */
-  readonly queues: Pick<Queues, 'jobs' | 'bull' | 'enqueue' | 'find' | 'failed' | 'retryFailed'>
+  readonly queues: Pick<Queues, 'jobs' | 'bull' | 'enqueue' | 'find' | 'failed' | 'retryFailed' | 'cancel'>
   readonly schedules: ScheduleViews & ScheduleControl
   readonly readiness: Readiness
   /** A stream as a route; `accessOf`: what an opening depends on, where that is more than the stream asks for. */

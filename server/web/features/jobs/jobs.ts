@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { hasRole, viewers } from '../../../../shared/accounts/roles.ts'
+import { hasRole, operators, viewers } from '../../../../shared/accounts/roles.ts'
 import { DedupeConflict } from '../../../../shared/queues/dedupe.ts'
 import { mayEnqueue, type AnyJob } from '../../../../shared/queues/job.ts'
 import { InvalidPayload } from '../../../../shared/queues/payload.ts'
@@ -7,9 +7,11 @@ import type { EnqueueOptions, Queues } from '../../../../shared/queues/queues.ts
 import { requireIdentity, type AppContext } from '../../../../shared/app/context.ts'
 import { invalidFields, problem } from '../../../../shared/app/problem.ts'
 import { defineRoute, type Route } from '../../../../shared/app/route.ts'
+import type { RecordAuthEvent } from '../auth/auth-events.ts'
 
 export interface JobRouteParts {
-  readonly queues: Pick<Queues, 'jobs' | 'enqueue' | 'find'>
+  readonly queues: Pick<Queues, 'jobs' | 'enqueue' | 'find' | 'cancel'>
+  readonly recordAuthEvent: RecordAuthEvent
 }
 
 const longestDelayMs = 366 * 24 * 60 * 60 * 1_000
@@ -48,7 +50,7 @@ const noSuchKind = 'there is no such job, or none that can be asked for here'
 const noSuchJob = 'there is no such job (any more), or it is not yours'
 
 /** Asking for jobs, as far as each job lets one, and looking at one's own. */
-export function jobRoutes({ queues }: JobRouteParts): Route[] {
+export function jobRoutes({ queues, recordAuthEvent }: JobRouteParts): Route[] {
   async function enqueue(ctx: AppContext, name: string, asked: NewJob): Promise<void> {
     const { user } = requireIdentity(ctx).identity
     const job = queues.jobs.get(name)
@@ -83,6 +85,24 @@ export function jobRoutes({ queues }: JobRouteParts): Route[] {
     ctx.body = job
   }
 
+  async function cancel(ctx: AppContext, name: string, id: string): Promise<void> {
+    const { user } = requireIdentity(ctx).identity
+    const found = await queues.find(name, id)
+    const mine = found?.by === user.id
+    if (!found || !(mine || hasRole(user, operators))) throw problem('not-found', noSuchJob)
+    const outcome = await queues.cancel({ name }, id, mine ? 'by who asked for it' : 'by an operator')
+    recordAuthEvent(ctx, 'queue-action', {
+      subject: `${name}/${id}`,
+      action: 'cancel',
+      queue: name,
+      job: id,
+      outcome,
+    })
+    if (outcome === 'unknown') throw problem('not-found', noSuchJob)
+    if (outcome === 'finished') throw problem('conflict', 'the job is over already')
+    ctx.body = { outcome }
+  }
+
   return [
     defineRoute({
       method: 'POST',
@@ -107,6 +127,22 @@ export function jobRoutes({ queues }: JobRouteParts): Route[] {
       params: z.strictObject({ name: jobName, id: jobId }),
       replies: { 200: { description: 'The job', body: jobSchema }, 404: { description: 'No such job' } },
       handler: (ctx, { params }) => show(ctx, params.name, params.id),
+    }),
+    defineRoute({
+      method: 'DELETE',
+      path: '/api/v1/jobs/:name/:id',
+      access: 'signed-in',
+      summary: 'Cancel a job: for who asked for it, and for operators and administrators',
+      params: z.strictObject({ name: jobName, id: jobId }),
+      replies: {
+        200: {
+          description: 'It will not be done, or, where it runs, its worker was told to stop',
+          body: z.strictObject({ outcome: z.enum(['cancelled', 'stopping']) }),
+        },
+        404: { description: 'No such job' },
+        409: { description: 'It is over already' },
+      },
+      handler: (ctx, { params }) => cancel(ctx, params.name, params.id),
     }),
   ]
 }
