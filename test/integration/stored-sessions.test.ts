@@ -5,7 +5,7 @@ import type { DataChanges } from '../../shared/sessions/sessions.ts'
 import { eventually } from '../support/eventually.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { rejection } from '../support/rejection.ts'
-import { startSessionWorker, type TestWorker } from '../support/sessions.ts'
+import { alice, signIn, startSessionWorker, type TestWorker } from '../support/sessions.ts'
 
 /** What koaSessionStore and expressSessionStore are built on, beside sessions that are served from memory. */
 describe('the sessions of a store in Redis, two workers', () => {
@@ -41,8 +41,15 @@ describe('the sessions of a store in Redis, two workers', () => {
     ticket = first().stored.ticket(),
   ) => first().stored.write(id, { was, userId, changes, ticket, device: { userAgent: 'a browser' } })
 
+  /** An id that is a token of ours too, so that workers may hold its session in memory. */
+  async function tokenOfOurs(): Promise<string> {
+    const { token } = await signIn(workers[0]!, { ...alice, id: 'somebody-who-left' })
+    await first().revoke(token)
+    return token
+  }
+
   async function signedIn(userId = user): Promise<string> {
-    const id = newToken()
+    const id = await tokenOfOurs()
     expect(await write(id, 'new', userId, { a: 1 })).to.equal('saved')
     return id
   }
@@ -57,7 +64,7 @@ describe('the sessions of a store in Redis, two workers', () => {
   })
 
   it('one of a guest is no proof of anything', async () => {
-    const id = newToken()
+    const id = await tokenOfOurs()
     await write(id, 'new', null, { a: 1 })
     expect(await second().stored.load(id)).to.deep.equal({ userId: null, data: { a: 1 } })
     expect(await second().authenticate(id)).to.equal(null)
