@@ -17,14 +17,11 @@ import {
 } from 'node:fs'
 import { builtinModules } from 'node:module'
 import { tmpdir } from 'node:os'
-import { dirname, join, relative, resolve } from 'node:path'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { root, setUp } from './set-up.js'
 
-/**
- * What needs our server, and the dashboard, whose page alone is as large as all parts together; everything else that is
- * exported is a part.
- */
-const ofServer = ['.', './testing', './queues/dashboard', './package.json']
+/** What needs our server; everything else that is exported is a part. */
+const ofServer = ['.', './testing', './package.json']
 
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const target = resolve(process.argv[2] ?? '.')
@@ -39,6 +36,7 @@ function pack() {
   try {
     for (const file of files) copy(file, folder)
     cpSync(join(root, 'LICENSE'), join(folder, 'LICENSE'))
+    copy(join(root, 'dist', 'vendor', 'LICENSES.txt'), folder)
     cpSync(join(root, 'docs', 'parts.md'), join(folder, 'README.md'))
     writeFileSync(join(folder, 'package.json'), JSON.stringify(describe(exports, packages), null, 2))
     mkdirSync(target, { recursive: true })
@@ -92,7 +90,7 @@ function describe(exports, packages) {
 
 /**
  * Everything that the files load, and the packages that they name. A file is loaded if another one has its name in
- * quotes, in whatever way it then loads it; a folder, with all of it.
+ * quotes, in whatever way it then loads it; of a folder, what is no module; beside a package.json, all of it.
  *
  * @param {string[]} entries
  */
@@ -105,6 +103,8 @@ function trace(entries) {
   for (let file = waiting.pop(); file; file = waiting.pop()) {
     if (files.has(file)) continue
     files.add(file)
+    if (basename(file) === 'package.json')
+      for (const beside of filesIn(dirname(file), true)) files.add(beside)
     if (!/\.js$|\.d\.ts$/.test(file)) continue
     const text = readFileSync(file, 'utf8').replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')
     for (const [, word = ''] of text.matchAll(/['"`]([\w@./-]+)['"`]/g))
@@ -127,12 +127,20 @@ function filesNamed(from, word) {
   const isDeclaration = from.endsWith('.d.ts')
   if (isDeclaration)
     return [place.replace(/\.js$/, '.d.ts')].filter((file) => word.startsWith('.') && isFile(file))
+  // What is read from a folder is no module.
   if (word.endsWith('/') && existsSync(place)) {
-    return readdirSync(place)
-      .map((name) => join(place, name))
-      .filter(isFile)
+    return filesIn(place, false).filter((file) => !/\.(js|d\.ts|map)$/.test(file))
   }
   return [place, `${place}.js`].filter(isFile)
+}
+
+/**
+ * @param {string} folder
+ * @param {boolean} recursive
+ */
+function filesIn(folder, recursive) {
+  const inside = readdirSync(folder, { recursive, encoding: 'utf8' })
+  return inside.map((name) => join(folder, name)).filter(isFile)
 }
 
 /** @param {string} path */

@@ -5,7 +5,7 @@ import { freePort } from '../support/free-port.ts'
 import { trackChild } from '../support/children.ts'
 import { eventually } from '../support/eventually.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
-import { install, npm, packTarballs, type Consumer } from './support/tarballs.ts'
+import { command, install, npm, packTarballs, type Consumer } from './support/tarballs.ts'
 
 /** A stranger's application: a plain Koa server, two workers by node:cluster, and five lines of ours. */
 const application = `
@@ -49,6 +49,30 @@ if (cluster.isPrimary) {
 }
 `
 
+/** Asks itself, once without and once with the right to look. */
+const dashboard = `
+import Koa from 'koa'
+import { openQueues, defineJob, z } from 'lockstep/queues'
+import { queueDashboard } from 'lockstep/queues/dashboard'
+
+const job = defineJob({ name: 'hello', payload: z.strictObject({}), handler: async () => {} })
+const queues = openQueues({ name: 'board', redis: process.env.REDIS, jobs: [job] })
+await queues.start()
+const app = new Koa()
+app.use(queueDashboard({ queues, path: '/queues', access: (ctx) => (ctx.get('x-admin') ? 'act' : false) }))
+const server = app.listen(0, '127.0.0.1')
+await new Promise((resolve) => server.once('listening', resolve))
+const ask = (path, headers) => fetch('http://127.0.0.1:' + server.address().port + path, { headers })
+console.log((await ask('/queues', {})).status, '/queues')
+const page = await ask('/queues', { 'x-admin': '1' })
+console.log(page.status, '/queues')
+const [, script] = /src="([^"]*static[^"]*\\.js)"/.exec(await page.text()) ?? []
+console.log((await ask('/queues/' + script.replace(/^\\/?(queues\\/)?/, ''), { 'x-admin': '1' })).status, 'script')
+server.close()
+server.closeAllConnections()
+await queues.stop(performance.now() + 2_000)
+`
+
 describe('the parts, installed in an application that keeps its own server', function () {
   this.timeout(300_000)
   let consumer: Consumer
@@ -81,6 +105,20 @@ describe('the parts, installed in an application that keeps its own server', fun
       [...installed].filter((name) => /^@(bull-board|opentelemetry|libsql|zxcvbn-ts)/.test(name)),
     ).to.deep.equal([])
     await npm(consumer.folder, 'ls', '--all')
+  })
+
+  it('show the dashboard of queues, with its page', async () => {
+    await consumer.write({ 'dashboard.js': dashboard })
+    const { PATH } = process.env
+    const printed = await command(
+      consumer.folder,
+      'env',
+      `PATH=${PATH}`,
+      `REDIS=${redis.url}`,
+      process.execPath,
+      'dashboard.js',
+    )
+    expect(printed.trim().split('\n')).to.deep.equal(['403 /queues', '200 /queues', '200 script'])
   })
 
   it('serve sessions from memory in two workers, and a logout on one is refused by the other', async () => {

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import path from 'node:path'
 import { admin, startCluster } from '../support/cluster.ts'
 import { eventually } from '../support/eventually.ts'
-import { install, packTarballs, type Consumer } from './support/tarballs.ts'
+import { install, npm, packTarballs, type Consumer } from './support/tarballs.ts'
 
 const application = `
 import { defineApp, defineRoute, z } from 'lockstep'
@@ -71,8 +71,14 @@ describe('lockstep, installed from its tarball', function () {
     }
   })
 
-  it('leaves TypeScript out of production', async () => {
+  it('leaves TypeScript out of production, also where the application compiles with it', async () => {
     expect(await consumer.installed()).not.to.include('typescript')
+    await npm(consumer.folder, 'install', '--no-audit', '--no-fund', '--prefer-offline', '-D', 'typescript')
+    const production = await npm(consumer.folder, 'ls', '--omit=dev', '--all', '--parseable')
+    expect(production).to.contain('ioredis')
+    expect(production.split('\n').filter((line) => line.endsWith('node_modules/typescript'))).to.deep.equal(
+      [],
+    )
   })
 
   it('checks an application by its own command', async () => {

@@ -1,6 +1,7 @@
 /** bull-board's API as both servers of the dashboard serve it: ours, and any Koa app. */
 import type { AppControllerRoute, ControllerHandlerReturnType } from '@bull-board/api/typings/app'
 import { Problem } from '../../app/problem.ts'
+import type { ActionFacts } from './action-facts.ts'
 import type { Board } from './board/board.ts'
 import { attempt } from './board/failures.ts'
 
@@ -55,16 +56,6 @@ export function withoutButtons(answer: ControllerHandlerReturnType): ControllerH
   if (!Array.isArray(queues)) return answer
   const locked = { readOnlyMode: true, allowRetries: false, allowCompletedRetries: false }
   return { ...answer, body: { queues: queues.map((queue) => ({ ...queue, ...locked })) } }
-}
-
-/** What is done to what: `retry` for `/api/queues/:queueName/:jobId/retry`. */
-export interface ActionFacts {
-  readonly action: string
-  readonly queue?: string
-  readonly job?: string
-  /** `done`, or why it was not. */
-  readonly outcome?: string
-  readonly [more: string]: unknown
 }
 
 export function factsOf(route: AppControllerRoute, params: Readonly<Record<string, string>>): ActionFacts {

@@ -1,5 +1,5 @@
 /** `lockstep/queues/dashboard`: the dashboard of queues in any Koa app. */
-export type { ActionFacts } from './api.ts'
+export type { ActionFacts } from './action-facts.ts'
 export {
   queueDashboard,
   type DashboardAccess,

@@ -10,13 +10,13 @@ import type { Queues } from '../../../../shared/queues/queues.ts'
 import { navigationOf } from '../admin/admin-page.ts'
 import type { RecordAuthEvent } from '../auth/auth-events.ts'
 import { requireIdentity, type AppContext } from '../../../../shared/app/context.ts'
+import type { ActionFacts } from '../../../../shared/queues/dashboard/action-facts.ts'
 import {
   audited,
   factsOf,
   problemOfApi,
   runOnBoard,
   withoutButtons,
-  type ActionFacts,
 } from '../../../../shared/queues/dashboard/api.ts'
 import { objectionTo } from '../../../../shared/queues/dashboard/board/actions.ts'
 import { openBoard, type Board } from '../../../../shared/queues/dashboard/board/board.ts'
