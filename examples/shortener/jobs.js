@@ -1,6 +1,6 @@
 import { defineJob, defineSchedule, z } from 'lockstep'
 
-/** Enqueued for each click, so that who follows a link does not wait for the database. */
+/** Enqueued for each click, so that following a link does not wait for the database. */
 export const recordClick = defineJob({
   name: 'record-click',
   payload: z.strictObject({ code: z.string(), at: z.int() }),

@@ -96,6 +96,22 @@ describe('the README', function () {
     await eventually(() => expect(() => process.kill(-group, 0)).to.throw('ESRCH'))
   })
 
+  it('cuts what it says of an application from the example', () => {
+    const example = ['app.js', 'routes.js', 'jobs.js'].map((name) =>
+      readFileSync(path.join(root, 'examples', 'shortener', name), 'utf8'),
+    )
+    const cuttings = blocks.filter(({ language }) => language === 'js')
+    expect(cuttings).to.have.length(5)
+    for (const { text } of cuttings) {
+      expect(
+        example.filter((file) => file.includes(text)),
+        text,
+      ).to.have.length(1)
+    }
+    for (const section of ['a route', 'a job', 'a schedule', 'a limit'])
+      expect(readme).to.include(`### Add ${section}\n`)
+  })
+
   it('links to files that exist', () => {
     const targets = [...readme.matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, target = '']) => target)
     expect(targets.filter((target) => !existsSync(path.join(root, target)))).to.deep.equal([])
