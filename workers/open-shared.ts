@@ -1,5 +1,5 @@
 /**
- * What job workers share with web workers: sessions, limits and settings. They hold none of it in memory, so nobody who
+ * What job workers share with web workers: sessions, limits and settings. They hold none of it in memory, so no one who
  * ends a session or changes a setting has to wait for a job that keeps its process busy; except while a job runs here on
  * behalf of a session or a user, which is told of its end first (shared/live/behalf-watch.ts).
  */

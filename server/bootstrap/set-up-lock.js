@@ -3,7 +3,7 @@
  *
  * The lock is a directory that holds one file, named for its owner. It is taken by renaming a directory that
  * already holds that file onto it, which fails while another's is in it: so there is never a lock without an
- * owner. The lock of an owner that is gone is opened by removing that owner's file, by its name: whoever comes
+ * owner. The lock of an owner that is gone is opened by removing that owner's file, by its name: anyone who comes
  * second finds it gone, and cannot remove the file of a new owner.
  */
 import {
@@ -82,7 +82,7 @@ function moveOnto(draft, lock) {
 }
 
 /**
- * Who has the lock; null when nobody has, also because its owner was found dead and its file was removed.
+ * Who has the lock; null when no one has, also because its owner was found dead and its file was removed.
  *
  * @param {string} lock
  */

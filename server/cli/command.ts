@@ -49,5 +49,5 @@ export class CommandFailed extends Error {
   }
 }
 
-/** Ctrl-C at a question: nobody needs to be told why it ends. Exit code 130, as a shell has it for SIGINT. */
+/** Ctrl-C at a question: no one needs to be told why it ends. Exit code 130, as a shell has it for SIGINT. */
 export class Interrupted extends Error {}

@@ -15,7 +15,7 @@ import { readVersion } from './version.ts'
 
 const exitCode = { done: 0, failed: 1, usage: 2, misconfigured: 78, interrupted: 130 } as const
 
-// Whoever read our output has gone (`lockstep status | head -1`): what was asked for goes on, and nobody is told.
+// Whoever read our output has gone (`lockstep status | head -1`): what was asked for goes on, and no one is told.
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (cause: NodeJS.ErrnoException) => {
     if (cause.code !== 'EPIPE') throw cause
@@ -111,7 +111,7 @@ function tellVersion(): number {
   return exitCode.done
 }
 
-/** Somebody who tries it out is shown all there is; a script has made a mistake. */
+/** Someone who tries it out is shown all there is; a script has made a mistake. */
 function tellNothingAsked(): number {
   if (json) return misuse('no command was given. Try lockstep help.')
   tellHelp('')

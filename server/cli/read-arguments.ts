@@ -20,7 +20,7 @@ export interface ReadArguments<Known extends Options> {
   readonly positionals: readonly string[]
 }
 
-/** Takes arguments apart; what is missing, and what nobody asked for, is a `UsageError`. */
+/** Takes arguments apart; what is missing, and what no one asked for, is a `UsageError`. */
 export function readArguments<Known extends Options>(
   args: readonly string[],
   options: Known,

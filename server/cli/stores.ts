@@ -114,7 +114,7 @@ async function requireAccounts(database: DatabaseTarget): Promise<void> {
     await stat(database.file)
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
-    // What else may be wrong, whoever opens it says.
+    // Other errors surface when it is opened.
     if (code !== 'ENOENT' && code !== 'ENOTDIR') return
     throw new CommandFailed(
       `there are no accounts yet: ${database.file} does not exist. Start the server once (npm start), or run this in ` +
@@ -245,7 +245,7 @@ async function findRedis(
     )
   }
   const log = createLogger({ level: 'silent', pretty: false })
-  // Nobody may start a server on the directory meanwhile.
+  // No one may start a server on the directory meanwhile.
   if (redis.kind === 'embedded') await services.start(createDataDirectory(config.dataDir))
   return {
     ...(await prepareRedis({ config, searchPath: searchPath ?? '', log, services })),

@@ -13,7 +13,7 @@ export interface SignalledPrimary {
   addWebWorkers(count: number): void
   /** Said in the log when it begins to stop. */
   readonly facts: object
-  /** Somebody watches, who may press Ctrl-C. */
+  /** Someone watches, who may press Ctrl-C. */
   readonly onTerminal: boolean
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>
 }

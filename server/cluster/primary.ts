@@ -154,7 +154,7 @@ export function createPrimary({
     say(listeningText(url, config.workers.web, email))
   }
 
-  /** On behalf of a signal, which nobody waits for. */
+  /** On behalf of a signal, which no one waits for. */
   async function tellRefusal(command: string, answering: Promise<ControlAnswer> | undefined): Promise<void> {
     const answer = await answering
     if (answer?.ok === false) log.warn({ command, reason: answer.message }, 'a command was refused')

@@ -1,6 +1,6 @@
 /**
  * Checks an application in a process of its own, for the primary: that never loads the application, so that a reload
- * brings a new version. The answer is JSON on the channel to whoever forked this.
+ * brings a new version. The answer is JSON on the channel to the process that forked this.
  */
 import { checkApplication } from './check-application.ts'
 

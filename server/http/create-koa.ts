@@ -19,7 +19,7 @@ const koa = Koa.prototype as unknown as RequestHandling
 export function createKoa(): KoaApp {
   class TextFirst extends Koa implements RequestHandling {
     handleRequest(ctx: AppContext, run: AppMiddleware): Promise<void> | void {
-      // Koa begins every request as one that nobody answers.
+      // Koa begins every request as one that no one answers.
       ctx.res.statusCode = 404
       try {
         const answering = run(ctx, done)

@@ -73,7 +73,7 @@ function isEventStream(res: ServerResponse): boolean {
 /** A stream of events would never end by itself. Its client comes back by itself, and then reaches another worker. */
 function sendElsewhere(res: ServerResponse): void {
   const { socket } = res
-  // Whoever writes the events may not have noticed yet.
+  // Anyone who writes the events may not have noticed yet.
   res.on('error', () => {})
   res.end('retry: 1000\n\n', () => socket?.end())
 }

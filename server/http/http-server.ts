@@ -79,7 +79,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const server = createServer(bounds, serve)
   const connections = watchConnections(server, idleGraceMs)
   server.maxHeadersCount = maxHeadersCount
-  // An expectation that nobody knows may be ignored; Node would answer it with a bare 417.
+  // An expectation that no one knows may be ignored; Node would answer it with a bare 417.
   server.on('checkExpectation', serve)
   // Node would hang up without a word. It leaves the connection to us, its errors too.
   server.on('connect', (req, socket) => {

@@ -8,11 +8,11 @@ import type { IdentityProvider } from '../../shared/accounts/identity-provider.t
 /** One implementation, with the users that the checks need. */
 export interface AccountsUnderTest {
   readonly provider: IdentityProvider
-  /** Somebody who may sign in. */
+  /** Someone who may sign in. */
   readonly user: { readonly name: string; readonly secret: string; readonly roles: readonly string[] }
-  /** A name that nobody has. */
+  /** A name that no one has. */
   readonly unknownName: string
-  /** Somebody who has a secret and may not sign in; left out where there is no such thing. */
+  /** Someone who has a secret and may not sign in; left out where there is no such thing. */
   readonly barred?: { readonly name: string; readonly secret: string }
   /** How often a secret was compared so far: what takes the time of a `verify`. Left out: it is not checked. */
   comparisons?(): number

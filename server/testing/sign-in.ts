@@ -7,7 +7,7 @@ import { deadlineIn } from '../../shared/kernel/lifecycle.ts'
 import type { Sessions } from '../../shared/sessions/index.ts'
 import { send } from './send.ts'
 
-/** Somebody who is signed in. */
+/** A signed-in user. */
 export interface TestUser {
   readonly id: string
   readonly token: string
@@ -46,7 +46,7 @@ export async function signInNewUser(parts: SignInParts, options: SignInOptions):
     const id = email
     const ticket = await parts.sessions.prepareLogin(id)
     const created = await parts.sessions.create(ticket, { subject: { id, roles, version: 1, profile } })
-    if (created.outcome !== 'created') throw new Error(`nobody could be signed in: ${created.outcome}`)
+    if (created.outcome !== 'created') throw new Error(`the sign-in failed: ${created.outcome}`)
     return { id, token: created.token, email, password }
   }
   const id = await register(parts.config.database, { email, password, roles })

@@ -121,7 +121,7 @@ async function run(
     durability: 'keep',
     leaseMs: config.sessions.leaseMs,
   })
-  // A key of its own at once: nobody else could have one.
+  // A key of its own at once: no one else could have one.
   const sessions = createSessions({
     ...config.sessions,
     tokenKey: randomBytes(32).toString('base64url'),

@@ -49,7 +49,7 @@ const columns = {
 const accountRow = z.object(columns)
 type AccountRow = z.output<typeof accountRow>
 
-/** What a row says. Throws when somebody wrote nonsense into it: an account half understood opens doors. */
+/** What a row says. Throws when someone wrote nonsense into it: an account half understood opens doors. */
 export function accountOf(row: { readonly id: unknown }): Account {
   const { data, error } = accountRow.safeParse(row)
   if (error) {
@@ -66,7 +66,7 @@ export function listedAccountOf(row: { readonly id: unknown; readonly email_key:
 }
 
 /**
- * The columns of a row that nobody can read, each with a value that opens nothing; null when there are none. Stored,
+ * The columns of a row that no one can read, each with a value that opens nothing; null when there are none. Stored,
  * they put the record right.
  */
 export function repairsOf(row: { readonly id: unknown; readonly email_key: unknown }) {

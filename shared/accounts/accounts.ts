@@ -25,8 +25,8 @@ export interface Account {
 /** As lists show it. */
 export interface ListedAccount extends Account {
   /**
-   * What is wrong with the record, by column, when somebody wrote nonsense into it: safe values stand for what can't be
-   * read. Nobody can sign in with it, until a change puts it right.
+   * What is wrong with the record, by column, when someone wrote nonsense into it: safe values stand for what can't be
+   * read. No one can sign in with it, until a change puts it right.
    */
   readonly damaged?: readonly string[]
 }
@@ -107,7 +107,7 @@ export interface AccountStore extends Service {
     changes: AccountChanges,
   ): Promise<Account | null | 'last-administrator'>
   /**
-   * Makes the version greater than `known`, which somebody saw of this account although the database is not there yet:
+   * Makes the version greater than `known`, which someone saw of this account although the database is not there yet:
    * it was put back from a backup. Changes nothing where it is greater.
    */
   raiseVersion(id: string, known: number): Promise<Account | null>

@@ -1,5 +1,5 @@
 /**
- * Passwords that are tried first when somebody guesses, at least as long as we demand: the list of zxcvbn (some 18,000
+ * Passwords that are tried first when someone guesses, at least as long as we demand: the list of zxcvbn (some 18,000
  * of what leaks held most often, by frequency) and what it leaves to rules of its own: runs along the alphabet, the digits
  * and the rows of a keyboard, and common words with what people put behind them when digits are asked for. In lower case:
  * the letter case of a guess costs nothing.

@@ -22,13 +22,13 @@ export interface EffectiveAccounts {
   settle(userId: string): Promise<boolean>
 }
 
-/** Versions are drawn at most so often before somebody is told to ask again. */
+/** Versions are drawn at most so often before someone is told to ask again. */
 const attempts = 5
 
 /**
  * Sessions take no record that is older than the one they know. Where that is only late, a newer one in the database is
  * applied in its place. Where the database itself is behind, it was put back from a backup, and what it says counts all
- * the same: a version above the known one is drawn. Otherwise an administrator would disable somebody, be told that it
+ * the same: a version above the known one is drawn. Otherwise an administrator would disable someone, be told that it
  * is done, and it would not be.
  */
 export function createEffectiveAccounts(parts: EffectiveAccountParts): EffectiveAccounts {

@@ -13,7 +13,7 @@ export interface FirstAdministrator {
 const defaultEmail = 'admin@localhost'
 const name = 'Administrator'
 
-/** Why nobody may have this password, or null. */
+/** Why no one may have this password, or null. */
 export function firstAdministratorProblem({ email, password }: FirstAdministrator): string | null {
   const problem = password === null ? null : passwordProblem(password, { email: email ?? defaultEmail, name })
   return problem === null ? null : `ADMIN_PASSWORD ${problem}. Unset it to have one generated.`

@@ -15,7 +15,7 @@ export interface IdentityProvider {
   /** The id of the user with this name (for us: an e-mail address), or null when there is none. */
   identify(name: string): Promise<string | null> | string | null
   /**
-   * The user, as of now, if `secret` is theirs and they may sign in. With `null` as id (nobody has the name) works as
+   * The user, as of now, if `secret` is theirs and they may sign in. With `null` as id (no one has the name) works as
    * long as with a real one, and answers null. `refuse` notes for the audit trail why; the client never learns it.
    */
   verify(

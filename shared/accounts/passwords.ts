@@ -36,7 +36,7 @@ export function createPasswords(options: PasswordsOptions = {}): Passwords {
   const inTurn = createBoundedQueue({ concurrency, waiting, refusal: () => new PasswordsOverloaded() })
   let decoy: Promise<string> | undefined
 
-  /** The hash of a password that nobody has: checked where there is none, so that it takes as long. */
+  /** The hash of a password that no one has: checked where there is none, so that it takes as long. */
   function decoyHash(): Promise<string> {
     decoy ??= argon2(randomBytes(32), parameters)
     return decoy

@@ -1,6 +1,6 @@
 /**
  * The roles, said once: the built-in ones, what each of them opens, and how an application adds its own. A role opens
- * exactly what names it, so one that nobody names any more opens nothing.
+ * exactly what names it, so one that no one names any more opens nothing.
  */
 
 /** From the least to the most powerful. */

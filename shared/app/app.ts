@@ -33,7 +33,7 @@ export type OptionalFeature = (typeof optionalFeatures)[number]
 export interface App<Types extends AppTypes = AppTypes> extends Feature {
   readonly '~lockstep': { readonly version: number; readonly problems: readonly string[] }
   readonly features: Readonly<Partial<Record<OptionalFeature, boolean>>>
-  /** Null: nobody signs in with a password; the application creates sessions itself. Left out: our accounts. */
+  /** Null: no one signs in with a password; the application creates sessions itself. Left out: our accounts. */
   readonly accounts?: IdentityProvider | null
   /** For the compiler alone. */
   readonly types?: Types

@@ -1,4 +1,4 @@
-/** Loads the module of an application. What can be wrong with it is told by its file and its entry. */
+/** Loads the module of an application. Problems with it name its file and its entry. */
 import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { readFileSync, realpathSync, statSync } from 'node:fs'

@@ -17,7 +17,7 @@ export interface Asker {
   behalf(kind: 'session' | 'user'): Behalf | Promise<Behalf>
 }
 
-/** Null: nobody is signed in. */
+/** Null: no user is signed in. */
 export function askerOf(ctx: AppContext, standings: Pick<Standings, 'generationOf'>): Asker | null {
   const { identity, token } = ctx.state
   if (identity === null || token === null) return null

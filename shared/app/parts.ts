@@ -58,7 +58,7 @@ export interface SignInOptions {
 
 export interface SignedIn {
   readonly identity: AppIdentity
-  /** The session's secret: whoever has it is the user. */
+  /** The session's secret: anyone who has it is the user. */
   readonly token: string
 }
 

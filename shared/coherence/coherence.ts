@@ -11,7 +11,7 @@
  *   refresh: () => prices.clear(),          // announcements may have been missed: drop, or read again
  * })
  * const price = (coherence.leaseOk() && prices.get(id)) || (await loadPrice(id))
- * await coherence.announce('prices', id)    // resolves when nobody uses the old one any more
+ * await coherence.announce('prices', id)    // resolves when no one uses the old one any more
  * ```
  *
  * What holds: when `announce` (or `confirm`) succeeds, each member has applied the announcement, or its lease is over
@@ -28,7 +28,7 @@ import type { CoherenceKeys } from './keys.ts'
  */
 export type DurabilityMode = 'keep' | 'fence' | 'failover'
 
-/** Every reply tells of which incarnation of Redis it speaks, and up to which announcement. */
+/** Every reply reports which incarnation of Redis it speaks, and up to which announcement. */
 export interface Stamp {
   readonly inc: string
   readonly seq: number
@@ -45,7 +45,7 @@ export interface Member {
 
 /** An announcement as Redis recorded it: what must be acknowledged, and by whom. */
 export interface Recorded extends Stamp {
-  /** Some member has known this incarnation for the longest lease: nobody holds anything of an older one. */
+  /** Some member has known this incarnation for the longest lease: no one holds anything of an older one. */
   readonly settled: boolean
   readonly members: readonly Member[]
   /** How much it ended, for those who record more than an announcement. */

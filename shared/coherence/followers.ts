@@ -56,7 +56,7 @@ export function createFollowers() {
       stale.add(follower)
     },
 
-    /** Passes an announcement on. One of a kind that nobody here knows may concern anyone: all refresh. */
+    /** Passes an announcement on. One of a kind that no one here knows may concern anyone: all refresh. */
     apply(kind: string, text: string): 'applied' | 'unknown' {
       const follower = byKind.get(kind)
       if (!follower) {

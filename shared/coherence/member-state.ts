@@ -42,7 +42,7 @@ export class MemberState {
   #lease: Renewal | null = null
   /** A renewal whose reply named a number that is not applied yet. */
   #heldBack: { readonly renewal: Renewal; readonly reply: Stamp } | null = null
-  /** When the event loop was seen to turn last; nobody looks before the first time. */
+  /** When the event loop was seen to turn last; no one looks before the first time. */
   #turnedAt = Infinity
   /** Only a renewal that was sent since then counts. */
   #trustedFrom = -Infinity

@@ -193,7 +193,7 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
       } else if (outcome === 'behind') awaitMessages(reply)
       held = state.leaseOk()
     } catch (cause) {
-      // The lease runs out by itself; whoever needs it then asks Redis, and reports what is wrong with it.
+      // The lease runs out by itself; anyone who needs it then asks Redis, and reports what is wrong with it.
       counters.syncFailures++
       noteLapse()
       if (isPending(cause)) onPending?.()
@@ -211,7 +211,7 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
     void sync()
   }
 
-  /** A member that may have stood still asks at once; until it is answered, whoever asks it is told by Redis. */
+  /** A member that may have stood still asks at once; until it is answered, requests are decided by Redis. */
   function turn(): void {
     if (!state.turned()) void sync()
   }
@@ -254,7 +254,7 @@ export function joinDomain(dependencies: MembershipDependencies): Membership {
   /** Rejects when members that disagree on how the domain works are alive; those that are gone are outwaited once. */
   async function agree(): Promise<void> {
     const first = await scripts.join('').catch((cause: unknown) => {
-      // Nobody is told anything yet; those who wait with this one have agreed.
+      // No one is told anything yet; those who wait with this one have agreed.
       if (!isPending(cause)) throw cause
       return null
     })

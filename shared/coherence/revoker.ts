@@ -1,6 +1,6 @@
 /**
  * Waits until a revocation that Redis has recorded is true everywhere: until each member has acknowledged it, or its
- * lease is over by any clock, and until nobody can hold anything from before this incarnation of Redis.
+ * lease is over by any clock, and until no one can hold anything from before this incarnation of Redis.
  *
  * Source: `Revoker` of docs/model/coherence.pml. Time is only ever measured on this process' monotonic clock, from
  * after the reply that is waited for; leases are never judged by Redis' clock.

@@ -1,4 +1,4 @@
-/** One typed function per script of `lua/`; nobody else knows the order of their arguments. Errors are Redis' own. */
+/** One typed function per script of `lua/`; no one else knows the order of their arguments. Errors are Redis' own. */
 import type { Redis } from 'ioredis'
 import { asCount, asList, asText } from '../kernel/redis/replies.ts'
 import { runReplicated } from '../kernel/redis/replicated.ts'

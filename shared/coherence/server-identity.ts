@@ -24,7 +24,7 @@ export function watchServer(redis: Redis) {
   return {
     /**
      * Sends one command, to which the run id is given, and learns it from the reply. `verify`: has the script ask all the
-     * same, in case somebody in between moves connections from one server to another.
+     * same, in case someone in between moves connections from one server to another.
      */
     async ask(send: (runId: string) => Promise<unknown>, { verify = false } = {}): Promise<unknown> {
       // Where scripts may not ask, the connection did, and asks again every so often (REDIS_IDENTITY=connection).

@@ -44,7 +44,7 @@ export const origins: Grammar<readonly string[]> = {
   example: 'https://app.example.com,https://admin.example.com',
   parse(text) {
     if (/^[*]$|^null$/.test(text.trim())) {
-      return refuse('every site could then act for whoever is signed in; name each site that may')
+      return refuse('every site could then act for signed-in users; list the sites that may')
     }
     const parsed = text.split(',').map((one) => origin.parse(one.trim()))
     const good = parsed.filter((one) => typeof one === 'string')

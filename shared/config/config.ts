@@ -133,7 +133,7 @@ export interface Facts {
   readonly cwd: string
   /** Variables that the application reads: none of them is unknown, and none may be ours. */
   readonly applicationVariables: readonly string[]
-  /** What the application calls itself, where nobody says otherwise. */
+  /** What the application calls itself, where no one says otherwise. */
   readonly applicationName: string | null
 }
 

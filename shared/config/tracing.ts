@@ -4,7 +4,7 @@
  *
  * Only what decides whether and where traces go is read here; the libraries of OpenTelemetry read the rest (timeouts,
  * batches, attributes) by themselves. Its specification lets wrong values pass with a warning; here they are refused
- * like those of all other variables, since nobody looks at traces before the day they are needed. A variable that is
+ * like those of all other variables, since no one looks at traces before the day they are needed. A variable that is
  * set and empty is not set, as the specification has it.
  */
 import type { EnvironmentReader } from './environment.ts'

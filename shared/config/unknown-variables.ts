@@ -1,5 +1,5 @@
 /**
- * Variables that somebody set for us and that we would silently ignore: a misspelt name must not leave a limit
+ * Variables that someone set for us and that we would silently ignore: a misspelt name must not leave a limit
  * or a timeout at its default. An environment holds many names of other programs, so only two kinds are refused:
  * those that begin like ours, and those that are nearly one of ours.
  */

@@ -67,7 +67,7 @@ export async function resolveDeployment(question: DeploymentQuestion): Promise<D
 
   /**
    * Keys from before deployments had names go to the first database that has accounts from then: so an upgrade signs
-   * nobody out.
+   * no one out.
    */
   async function adopts(): Promise<boolean> {
     if (!own.olderThanNames || own.spaces.size > 0) return false

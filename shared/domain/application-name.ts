@@ -3,7 +3,7 @@ import path from 'node:path'
 
 /**
  * What the application is called by its own package.json, the same on every host and in every release; null where it has
- * none. That of the program that was started, unless that is somebody else's (a test runner, a process manager): then that
+ * none. That of the program that was started, unless that is another's (a test runner, a process manager): then that
  * of the working directory.
  */
 export function applicationName(program = process.argv[1], cwd = process.cwd()): string | null {

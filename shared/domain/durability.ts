@@ -62,7 +62,7 @@ function guess(question: DurabilityQuestion): Guess {
   }
 }
 
-/** Three: with fewer, nobody is left to confirm what a promoted node has. */
+/** Three: with fewer, no one is left to confirm what a promoted node has. */
 export const leastNodes = 3
 
 function declared(wanted: Exclude<Durability, 'auto'>, { wording = variables }: DurabilityQuestion): Guess {
@@ -70,7 +70,7 @@ function declared(wanted: Exclude<Durability, 'auto'>, { wording = variables }: 
   return { mode: wanted === 'durable' ? 'keep' : wanted, because: wording.durability(wanted) }
 }
 
-/** Who may take the place of the server that acknowledged; null: nobody. */
+/** Who may take the place of the server that acknowledged; null: no one. */
 function successorOf({ kind, facts }: Pick<DurabilityQuestion, 'kind' | 'facts'>): string | null {
   if (kind === 'sentinel') return 'Sentinel promotes a replica'
   if (kind === 'cluster' || facts.clustered) return 'Redis Cluster promotes a replica'

@@ -45,7 +45,7 @@ export interface DomainOptions {
   readonly redis: GivenRedis
   /**
    * Which application uses the name; the name in its package.json unless it is given. Several programs that share their
-   * sessions on purpose give the same. `null`: nobody checks.
+   * sessions on purpose give the same. `null`: no one checks.
    */
   readonly app?: string | null
   /** The longest that a hung process can delay a logout; 1000, at most 2000. */

@@ -12,7 +12,7 @@ export interface Wording {
   readonly askOnConnection: string
 }
 
-/** For whoever runs the server. */
+/** For anyone who runs the server. */
 export const variables: Wording = {
   redis: (place) => `REDIS_URL=${place}`,
   correct: 'correct REDIS_URL, or unset REDIS_URL to have a private Redis started',
@@ -23,7 +23,7 @@ export const variables: Wording = {
   askOnConnection: 'set REDIS_IDENTITY=connection',
 }
 
-/** For whoever calls us from an application. */
+/** For anyone who calls us from an application. */
 export const options: Wording = {
   redis: (place) => `the Redis at ${place}`,
   correct: 'or correct the option redis',

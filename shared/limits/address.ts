@@ -16,7 +16,7 @@ export function normalizeSubject(typed: string): string {
 }
 
 /**
- * What an address is limited as. An IPv6 address stands for its network of /64 (or another prefix): whoever has one
+ * What an address is limited as. An IPv6 address stands for its network of /64 (or another prefix): anyone who has one
  * has 2^64 of them. An IPv4 address, also when written as IPv6, stands for itself. Anything else is returned as it is.
  */
 export function addressKey(ip: string, prefixBits = 64): string {

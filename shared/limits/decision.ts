@@ -13,7 +13,7 @@ export interface Admission extends Quota {
   readonly allowed: true
 }
 
-/** `limit`: the quota is used up. `quarantine`: Redis lost charges, so nobody knows; not the caller's fault. */
+/** `limit`: the quota is used up. `quarantine`: Redis lost charges, so no one knows; not the caller's fault. */
 export type DenialReason = 'limit' | 'quarantine'
 
 export interface Refusal extends Quota {

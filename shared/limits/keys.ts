@@ -39,7 +39,7 @@ export function limitKeys(prefix = 'lm'): LimitKeys {
   }
 }
 
-/** 128 bits of SHA-256: enough that nobody finds two subjects with one ledger. */
+/** 128 bits of SHA-256: enough that no one finds two subjects with one ledger. */
 export function hashKey(key: string): string {
   return hash('sha256', key, 'base64url').slice(0, 22)
 }

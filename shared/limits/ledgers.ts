@@ -34,7 +34,7 @@ export interface Ledgers {
   /** Which record these ledgers have. */
   readonly record: string
   /**
-   * Sends a request that charges. An answer that comes when nobody waits any more goes to `onLate`. Rejects with
+   * Sends a request that charges. An answer that comes when no one waits any more goes to `onLate`. Rejects with
    * `Unavailable` when there is no usable answer within the patience.
    */
   ask<A extends { readonly postmark: Postmark }>(
@@ -149,7 +149,7 @@ export function createLedgers(options: {
       const answer = await withPatience(send(redis, request), options.patienceMs(), (late) => {
         if (isOwn(late)) onLate(late)
       })
-      // An answer to somebody else's question: the connection is out of step with its replies.
+      // An answer to another's question: the connection is out of step with its replies.
       if (!isOwn(answer)) throw new TypeError('not the answer to this request')
       const { postmark } = answer
       const receivedAt = clock.mono()

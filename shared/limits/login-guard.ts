@@ -82,7 +82,7 @@ export type LoginAttempt =
       readonly allowed: false
       /**
        * `limit`: too many were wrong. `busy`: as many as may be wrong are being tried at the moment. `delayed`: guesses
-       * at this account have to wait. `quarantine`: Redis lost charges, nobody is to blame.
+       * at this account have to wait. `quarantine`: Redis lost charges, no one is to blame.
        */
       readonly reason: 'limit' | 'busy' | 'delayed' | 'quarantine'
       readonly retryAfterMs: number
@@ -109,7 +109,7 @@ export interface LoginGuardOptions extends LoginRules {
   readonly mostGuesses?: number
 }
 
-/** A guess is tried within this. If a worker dies with it, nobody learns whether it was right, and it does not count. */
+/** A guess is tried within this. If a worker dies with it, no one learns whether it was right, and it does not count. */
 const longestTrialMs = 30_000
 /** How often a guess that waits for others asks again. */
 const askAgainMs = 100

@@ -72,7 +72,7 @@ export function apiPolicy({ api }: Config['limits']): LimitPolicy {
 /** Tokens that prove nothing, by address. So many that a network whose sessions have all ended is not refused. */
 export const tokenPolicy = 'tokens'
 
-/** Mails with a link for a new password, by the address that they go to: whoever asks for them is anybody. */
+/** Mails with a link for a new password, by the address that they go to: anyone may request them. */
 export const resetMailPolicy = 'reset-mails'
 
 /** Accounts that people make for themselves, by the address that they come from. */

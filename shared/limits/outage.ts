@@ -9,7 +9,7 @@ import { Unavailable } from '../kernel/errors.ts'
  */
 export interface Outage {
   readonly active: boolean
-  /** The last request failed: it may be one, and nobody should wait for long. */
+  /** The last request failed: it may be one, and no one should wait for long. */
   readonly suspected: boolean
   /** Why, while active. */
   readonly cause: unknown
@@ -39,7 +39,7 @@ export function createOutage(clock: Clock, probeEveryMs = 250): Outage {
       return cause
     },
     failed(sentAt, why) {
-      // Redis has answered: what it refused for one key says nothing of the others, and nobody had to wait for it.
+      // Redis has answered: what it refused for one key says nothing of the others, and no one had to wait for it.
       if (isReply(why)) return
       cause = why
       nextProbeAt = clock.mono() + probeEveryMs

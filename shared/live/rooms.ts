@@ -2,11 +2,11 @@
  * Rooms across workers and hosts: what one process tells a channel, a user or a session reaches the streams and sockets
  * of all of them, through Redis.
  *
- * Without `replay` an event is delivered at most once: pub/sub forgets what nobody listens to at that moment. With it
+ * Without `replay` an event is delivered at most once: pub/sub forgets what no one listens to at that moment. With it
  * Redis keeps the last events of the channel, and each has an id: a client that comes back with the last id that it saw
  * gets what it missed, so it is told at least once; and a worker whose subscription broke reads what it missed by itself.
  *
- * Redis sends a worker only the channels that somebody on it joined. What is told to users and sessions goes to every
+ * Redis sends a worker only the channels that someone on it joined. What is told to users and sessions goes to every
  * worker, which picks its own.
  */
 import type { Redis } from 'ioredis'
@@ -40,7 +40,7 @@ export interface RoomsOptions {
   readonly prefix?: string
 }
 
-/** Events that are read at once when somebody comes back. */
+/** Events that are read at once when someone comes back. */
 const batch = 200
 const beginning = '0-0'
 

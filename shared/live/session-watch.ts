@@ -48,7 +48,7 @@ export interface Watched {
   mayDeliver(): boolean
   /** Resolves when Redis has said for the first time whether the session is there. */
   readonly known: Promise<void>
-  /** It has ended by itself: nobody needs to watch it any more. */
+  /** It has ended by itself: no one needs to watch it any more. */
   release(): void
 }
 
@@ -102,7 +102,7 @@ class WatchedSession {
   readonly question: () => Promise<Answer | null>
   readonly dependents = new Set<Watching>()
   suspect = true
-  /** Grows with each invalidation: an answer to an earlier question clears nobody. */
+  /** Grows with each invalidation: an answer to an earlier question clears no one. */
   suspicion = 0
   asking: Promise<void> | null = null
   expiry: NodeJS.Timeout | undefined
@@ -162,7 +162,7 @@ export function createSessionWatch(options: SessionWatchOptions): SessionWatch {
   function ask(session: WatchedSession): Promise<void> {
     if (session.asking !== null) return session.asking
     let open = true
-    // At once, not a turn later: a suspicion that came in between would be asked about by nobody.
+    // At once, not a turn later: a suspicion that came in between would be asked about by no one.
     const asking = askUntilClear(session, () => {
       open = false
       session.asking = null

@@ -71,7 +71,7 @@ function mailTo(recipient: Recipient, subject: string, text: string): Mail {
   return { to: recipient.to, subject, text: `${hello}\n\n${text}\n` }
 }
 
-/** A name must not become a message of its own to somebody else's address. */
+/** A name must not become a message of its own to another's address. */
 function inOneLine(name: string): string {
   const words = name.replace(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ').replaceAll('://', ' ')
   return [...words.trim()].slice(0, 80).join('')

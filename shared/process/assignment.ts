@@ -1,5 +1,5 @@
 /**
- * What the primary tells a worker that it forks, in variables of our own beside the public ones. Nobody else
+ * What the primary tells a worker that it forks, in variables of our own beside the public ones. No one else
  * sets them (NODE_APP_INSTANCE would not do: under pm2 all workers that we fork inherit the same value).
  */
 import type { Environment } from '../config/environment.ts'

@@ -8,9 +8,9 @@ export const exitCode = { stopped: 0, failed: 1, misconfigured: 78, interrupted:
 
 /** This process. */
 export interface Entry {
-  /** What happens on an error that nobody caught, from now on: replaced as the process learns to end more gently. */
+  /** What happens on an uncaught error, from now on: replaced as the process learns to end more gently. */
   onFatal(handler: (cause: unknown) => void): void
-  /** Ends the process as an error that nobody caught does. */
+  /** Ends the process as an uncaught error does. */
   fail(cause: unknown): void
   exit(code: number): void
   /** Stops what promises to keep the deadline, and does not hang when it breaks the promise. */

@@ -2,7 +2,7 @@
 import type { Vitals } from './vitals.ts'
 import type { ControlAnswer } from './control-request.ts'
 
-/** What a worker tells of itself once a second. Job workers hold neither lease nor sessions. */
+/** What a worker reports about itself once a second. Job workers hold neither lease nor sessions. */
 export interface Heartbeat extends Vitals {
   readonly leaseMs: number | null
   readonly cachedSessions: number | null

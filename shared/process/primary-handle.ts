@@ -22,7 +22,7 @@ export interface PrimaryHandle {
   onStopAhead(listener: () => void): void
   /** The primary wants this worker to end within `graceMs`. May be called again, with less time. */
   onStop(listener: (graceMs: number) => void): void
-  /** The primary has vanished: nobody will ever stop this worker, and its listening socket is gone. */
+  /** The primary has vanished: no one will ever stop this worker, and its listening socket is gone. */
   onGone(listener: () => void): void
 }
 

@@ -26,7 +26,7 @@ export interface OpenedWorker {
   readonly worker: RunnableWorker
   readonly log: Logger
   readonly logOptions: LogOptions
-  /** What it gets to stop when nobody says how long. */
+  /** What it gets to stop when no one says how long. */
   readonly graceMs: number
 }
 
@@ -121,7 +121,7 @@ export function supervised(entry: Entry): Host & { readonly ask: AskPrimary } {
   }
 }
 
-/** Somebody else: a person, a container or pm2, who sends signals. */
+/** Someone else: a person, a container or pm2, who sends signals. */
 export function alone(fail: (reason: string) => void): Host {
   return {
     async failed(reason) {

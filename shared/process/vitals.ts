@@ -7,7 +7,7 @@ export interface Vitals {
   readonly rssBytes: number
 }
 
-/** How often a worker tells that it is alive. */
+/** How often a worker says that it is alive. */
 export const heartbeatMs = 1_000
 
 /** The monitor is a timer, and reports how far apart it fired: this far when nothing was late. */

@@ -22,7 +22,7 @@ export interface AttemptSurroundings<Services> {
   readonly services: Services
   readonly log: Log
   readonly threads: ThreadOptions
-  /** Without one, jobs on somebody's behalf are not done. */
+  /** Without one, jobs on behalf of a user are not done. */
   readonly behalves?: BehalfWatch | undefined
 }
 
@@ -103,7 +103,7 @@ function lazily<T>(make: () => T): () => T {
   return () => (made ??= make())
 }
 
-/** Null where the job is done on nobody's behalf, and where this process can't tell. */
+/** Null where the job is done on behalf of no user, and where this process can't tell. */
 function watchOver<Services>(
   bull: BullJob,
   running: RunningJob,
@@ -119,7 +119,7 @@ function watchOver<Services>(
 
 /** The reason is kept with the job, so that it is not done again either. */
 async function cancelledBy({ message, cancelled }: Interruption, bull: BullJob): Promise<Cancelled> {
-  // What can't be written now is found out again by whoever takes the job up: what has ended stays so.
+  // What can't be written now is found out again by anyone who takes the job up: what has ended stays so.
   if (cancelled !== null) await bull.updateData({ ...storedOr(bull, {}), cancelled }).catch(ignore)
   return new Cancelled(message)
 }

@@ -1,5 +1,5 @@
 /**
- * Cancelling jobs. A job that was cancelled keeps the reason with its data, so whoever takes it up later fails it
+ * Cancelling jobs. A job that was cancelled keeps the reason with its data, so anyone who takes it up later fails it
  * without doing it. The workers that are at it are told by pub/sub; one that misses the message goes on with this
  * attempt, and no other follows.
  */

@@ -1,6 +1,6 @@
 /**
  * One job of several requests with one key. The id of a job that was asked for with a key carries a digest of its
- * payload, so that the answer to a later request, which is this id, tells whether both asked for the same work, even
+ * payload, so that the answer to a later request, which is this id, says whether both asked for the same work, even
  * when the job is done and gone. The digest is salted by the id itself.
  */
 import { createHash, randomBytes } from 'node:crypto'

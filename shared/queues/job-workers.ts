@@ -102,7 +102,7 @@ export function createJobWorkers<Services>(options: JobWorkersOptions<Services>)
   let subscriber: Redis | null = null
   let limits: NodeJS.Timeout | undefined
 
-  /** Not awaited: while nobody listens, a cancelled job only finishes its attempt. */
+  /** Not awaited: while no one listens, a cancelled job only finishes its attempt. */
   function hearOfCancellations(): void {
     subscriber = connect()
     subscriber.on('error', () => {})

@@ -53,7 +53,7 @@ export interface HandlerModule<Payload, Services> {
 /** Who may ask for a job over HTTP. The code of this application always may. */
 export type Enqueuers = 'nobody' | 'anyone signed in' | readonly [string, ...string[]]
 
-/** Whether somebody with these roles may ask for the job from outside of the code. */
+/** Whether someone with these roles may ask for the job from outside of the code. */
 export function mayEnqueue({ enqueue }: Pick<Job, 'enqueue'>, roles: readonly string[]): boolean {
   if (enqueue === 'nobody') return false
   return enqueue === 'anyone signed in' || roles.some((role) => enqueue.includes(role))
@@ -104,7 +104,7 @@ export type AnyJob<Services = never> = Job<unknown, Services>
 export interface JobDescription<Payload extends z.ZodType> {
   /** Small letters, digits and hyphens: also the name of its queue and its path under `/api/v1/jobs`. */
   readonly name: string
-  /** A `z.strictObject`, so that a field nobody reads is refused instead of kept. */
+  /** A `z.strictObject`, so that a field no one reads is refused instead of kept. */
   readonly payload: Payload
   /** How often it is tried when the handler throws. Default 3. */
   readonly attempts?: number
@@ -122,7 +122,7 @@ export interface JobDescription<Payload extends z.ZodType> {
   readonly rateLimit?: RateLimit
   /** Default: `nobody`, only code. */
   readonly enqueue?: Enqueuers
-  /** Top-level fields of the payload that nobody needs to see; the dashboard hides them. */
+  /** Top-level fields of the payload that no one needs to see; the dashboard hides them. */
   readonly secretFields?: readonly string[]
   /** Default: the last 1,000, for a day. A count of 0 keeps none. */
   readonly keepCompleted?: Retention

@@ -34,7 +34,7 @@ export interface OpenQueuesOptions<Services> {
   readonly name: string
   /** A URL, a function that makes a new ioredis client at each call, or a client, which is duplicated. */
   readonly redis: GivenRedis
-  /** Which application uses the name; the name in its package.json unless it is given. `null`: nobody checks. */
+  /** Which application uses the name; the name in its package.json unless it is given. `null`: no one checks. */
   readonly app?: string | null
   /** `connection` where a service lets no script call INFO. */
   readonly redisIdentity?: RedisIdentity
@@ -205,7 +205,7 @@ export function openQueues<Services = unknown>(options: OpenQueuesOptions<Servic
   }
 }
 
-/** The connection, to a Redis that loses no jobs and under a name that is nobody else's. */
+/** The connection, to a Redis that loses no jobs and under a name that is private to it. */
 function fit(
   redis: Redis,
   source: RedisSource,

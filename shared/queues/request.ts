@@ -23,9 +23,9 @@ export interface EnqueueOptions {
   /** The user who asks, who may then look at it. */
   readonly by?: string
   /**
-   * Done only as long as the session, or all sessions of the user, of whoever asks have not been ended: cancelled
+   * Done only as long as the session, or all sessions of the user, of the caller have not been ended: cancelled
    * otherwise, also while it runs. The words are for handlers of what is for signed-in users, and of jobs that are done
-   * on somebody's behalf themselves.
+   * on behalf of someone themselves.
    */
   readonly onBehalfOf?: 'session' | 'user' | Behalf
 }

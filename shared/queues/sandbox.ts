@@ -1,7 +1,7 @@
 /**
  * Work that never awaits would stop this process from renewing locks and from answering anything, so it is done
  * in a thread of its own, which can be ended at any moment: by the job's time limit, by a drain, by a crash that
- * touches nobody else.
+ * touches no one else.
  */
 import { Worker, type WorkerOptions } from 'node:worker_threads'
 import type { Behalf } from './behalf.ts'

@@ -2,7 +2,7 @@
  * Makes the schedules in Redis those that this release declares, and keeps them so.
  *
  * BullMQ's way, an upsert of each scheduler at each boot, silently drops a tick that is due and not yet taken up.
- * So here only what has changed is written, what nobody declares is removed, and a tick that a change would drop
+ * So here only what has changed is written, what no one declares is removed, and a tick that a change would drop
  * is served first. It is repeated, because a Redis that lost its data loses the schedulers for good otherwise.
  *
  * One process does this at a time. While releases overlap, during a deploy, the newest decides: a process of an
@@ -27,7 +27,7 @@ export interface ScheduleRegistryOptions extends TickServerOptions {
   readonly everyMs?: number
   /** Which release of the code this is: grows with each. Default: when this process started. */
   readonly release?: number
-  /** How long a newer release that nobody runs any more still decides. Default 10 minutes. */
+  /** How long a newer release that no one runs any more still decides. Default 10 minutes. */
   readonly abandonedAfterMs?: number
 }
 
@@ -85,7 +85,7 @@ export function createScheduleRegistry(options: ScheduleRegistryOptions): Schedu
     )
   }
 
-  /** Nobody has confirmed it for so long that nobody runs it: it was rolled back. */
+  /** No one has confirmed it for so long that no one runs it: it was rolled back. */
   function isAbandoned({ confirmedAt }: AppliedSchedules): boolean {
     return confirmedAt !== null && Date.now() - confirmedAt > abandonedAfterMs
   }

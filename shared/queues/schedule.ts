@@ -1,5 +1,5 @@
 /**
- * A schedule: when a job is asked for by the clock. What happens to ticks that nobody was there to serve, and to
+ * A schedule: when a job is asked for by the clock. What happens to ticks that no one was there to serve, and to
  * ticks that come while the last run is still going, is part of the declaration, since no default suits both a
  * nightly report and a heartbeat.
  */

@@ -10,7 +10,7 @@ import type { ScheduleDefinition } from './schedule.ts'
 import { recordTick } from './scripts.ts'
 import { dueTicks, nextTick } from './ticks.ts'
 
-/** A tick that nobody took up for so long is missed, even when the next one is far away. */
+/** A tick that no one took up for so long is missed, even when the next one is far away. */
 export const defaultMissedAfterMs = 60_000
 
 /** Which of the ticks from `tick` to `now` get a run, in order. */

@@ -28,7 +28,7 @@ export interface RemoteMiddlewareOptions {
 export interface RemoteAuth<Data = unknown> {
   /** Who asks, or null. */
   readonly session: RemoteSession<Data> | null
-  /** Who asks; throws a 401 when nobody does. */
+  /** Who asks; throws a 401 when no one does. */
   require(): RemoteSession<Data>
   /** Ends the session; when it resolves, no process accepts it any more. Clears the cookie, and answers 204. */
   signOut(): Promise<void>
@@ -41,7 +41,7 @@ export type RemoteMiddleware<Data> = (
 
 /**
  * Puts `ctx.remote` on each request. An answer to GET or HEAD leaves only if the session still holds then. What can't be
- * found out is a 503, and never nobody.
+ * found out is a 503, and never no one.
  */
 export function koaRemoteSessions<Data>(
   remote: RemoteSessions<Data>,

@@ -7,7 +7,7 @@ export interface RemoteSession<Data = unknown> {
   readonly data: Data
 }
 
-/** The service answered something that can't be used; nobody is let in on it. */
+/** The service answered something that can't be used; no one is let in on it. */
 export class UnusableAnswer extends Error {
   readonly status = 502
 

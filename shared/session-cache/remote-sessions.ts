@@ -248,7 +248,7 @@ export function remoteSessions<Data = unknown>(options: RemoteSessionsOptions<Da
     return outcome === 'kept' ? session : outcome === 'revoked' ? null : crossed
   }
 
-  /** The service says that it has ended: what was kept of it is used by nobody any more. */
+  /** The service says that it has ended: what was kept of it is used by no one any more. */
   async function forget({ memory, scripts }: Open<Data>, hash: string): Promise<void> {
     memory.dropToken(hash)
     const { state } = await askRedis(() => scripts.find(hash))

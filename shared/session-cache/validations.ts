@@ -17,7 +17,7 @@ export function shareValidations<T>(leaseOk: () => boolean) {
   }
 
   return {
-    /** The answer to `ask`, or to the same question that somebody asked a moment ago. */
+    /** The answer to `ask`, or to the same question that someone asked a moment ago. */
     run(hash: string, ask: () => Promise<T>): Promise<T> {
       const known = flights.get(hash)
       if (known && !known.crossed && leaseOk()) return known.answer
@@ -31,7 +31,7 @@ export function shareValidations<T>(leaseOk: () => boolean) {
       return flight.answer
     },
 
-    /** A token was ended; of a user, or of everybody, nobody knows yet which tokens they have. */
+    /** A token was ended; of a user, or of everybody, no one knows yet which tokens they have. */
     cross(hash: string): void {
       const flight = flights.get(hash)
       if (flight) flight.crossed = true

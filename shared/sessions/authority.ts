@@ -33,7 +33,7 @@ export interface Authority extends Pick<Sessions, 'peek' | 'prepareLogin' | 'sav
   create(creation: Creation): Promise<CreateReply>
   /** Resolves when what was written in this incarnation lives through a failover. */
   kept(inc: string): Promise<void>
-  /** Ends a session that its own login could not confirm; one attempt, whose end nobody waits for. */
+  /** Ends a session that its own login could not confirm; one attempt, whose end no one waits for. */
   withdraw(hash: string): void
   relabel(hash: string, label: string | null): Promise<'saved' | 'gone'>
 }

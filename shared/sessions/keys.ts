@@ -11,7 +11,7 @@ export interface SessionKeys {
   /** `{sx}:t`: what tokens are sealed with. */
   readonly tokenKey: string
   session(hash: string): string
-  /** `{sx}:g:` + SHA-256 of the id: hash of a session in an application's own store that nobody signed in to. */
+  /** `{sx}:g:` + SHA-256 of the id: hash of a session in an application's own store that no one signed in to. */
   guest(hash: string): string
   user(id: string): string
   index(userId: string): string

@@ -71,7 +71,7 @@ export interface Auth {
    * outage.
    */
   readonly identity: AuthIdentity | null
-  /** Who asks; throws a 401 when nobody does. */
+  /** Who asks; throws a 401 when no one does. */
   require(): AuthIdentity
   /**
    * Signs in. What must not change meanwhile (the password, the roles) is read in `verify`: whatever ends the user's
@@ -80,7 +80,7 @@ export interface Auth {
    * nothing else is.
    */
   signIn(userId: string | null, verify: Verify, options?: SignInOptions): Promise<SignInResult>
-  /** Signs in somebody whom another party has verified already, such as a provider of OpenID Connect. */
+  /** Signs in someone whom another party has verified already, such as a provider of OpenID Connect. */
   signIn(user: SignedIn, options?: SignInOptions): Promise<SignInResult>
   /**
    * Ends the session of this request. When it resolves no process accepts it any more, also if it was dead before; 503
@@ -250,7 +250,7 @@ class AuthOfRequest implements RequestAuth {
     this.#requireOwnSite(false)
     const prove = verify ?? (() => who as SignedIn)
     const first = await this.#attempt(id, prove, options)
-    // Somebody ended all sessions of this user meanwhile, perhaps by a new password: so we look again.
+    // Someone ended all sessions of this user meanwhile, perhaps by a new password: so we look again.
     const created = first.outcome === 'superseded' ? await this.#attempt(id, prove, options) : first
     if (created.outcome !== 'created') throw notCreated(created)
     return this.#welcome(created, options)

@@ -17,7 +17,7 @@ import type { StoredSessions } from './stores/stored-sessions.ts'
 
 /** How long sessions live, and how many there may be. */
 export interface SessionLifetimes {
-  /** A session that nobody uses ends after this time; 30 minutes. */
+  /** A session that no one uses ends after this time; 30 minutes. */
   readonly idleMs?: number
   /** It ends after this time whatever its use; 24 hours. */
   readonly absoluteMs?: number
@@ -174,7 +174,7 @@ function sessionProblems(options: OpenSessionsOptions, lifetimes: Required<Sessi
   return problems
 }
 
-/** What `open` makes, unless it or somebody before it has found problems: then all of them. */
+/** What `open` makes, unless it or someone before it has found problems: then all of them. */
 function problemsOf<T>(open: () => T, before: readonly string[]): T {
   try {
     const made = open()

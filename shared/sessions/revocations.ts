@@ -66,7 +66,7 @@ export function createRevocations(dependencies: RevocationDependencies): Revocat
 
     async revokeById(userId, sessionId) {
       const ended = await ofUser(userId, () => scripts.revokeById(userId, sessionId))
-      // It expires by itself, and until then somebody who asks once more is answered as before.
+      // It expires by itself, and until then someone who asks once more is answered as before.
       if (ended.outcome === 'revoked') await scripts.forgetEnded(userId, sessionId).catch(() => {})
       return ended
     },

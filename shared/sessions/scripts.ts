@@ -1,5 +1,5 @@
 /**
- * One typed function per script of `lua/`; nobody else knows the order of their arguments. Errors are Redis' own.
+ * One typed function per script of `lua/`; no one else knows the order of their arguments. Errors are Redis' own.
  */
 import type { Redis } from 'ioredis'
 import {
@@ -37,7 +37,7 @@ export interface Creation {
 export type SessionScripts = ReturnType<typeof createSessionScripts>
 
 const lua = new URL('./lua/', import.meta.url)
-/** How long somebody who was not answered may take to ask again. */
+/** How long someone who was not answered may take to ask again. */
 const unansweredMs = 3_600_000
 const listedAtOnce = 50
 

@@ -123,7 +123,7 @@ export interface Sessions {
   stillValid(token: string): boolean | Promise<boolean>
 
   /**
-   * Asks Redis whose token it is and how long the session lives if nobody uses it. Does not count as use, and never
+   * Asks Redis whose token it is and how long the session lives if it is not used. Does not count as use, and never
    * answers from memory.
    */
   peek(token: string): Promise<{ readonly identity: Identity; readonly leftMs: number } | null>

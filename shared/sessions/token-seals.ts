@@ -1,10 +1,10 @@
 /**
- * The seal that tells a token of ours from one that somebody made up, so that a worker refuses the latter without asking
+ * The seal that tells a token of ours from one that someone made up, so that a worker refuses the latter without asking
  * Redis: a truncated MAC of the token's random part. It proves nothing else (only Redis says whether a session is valid),
  * and whoever learns its key can merely make tokens that Redis is asked about.
  *
- * A token must never be refused falsely. So the key is made once and lies in Redis, and whoever has it puts it back when
- * Redis has lost it: it changes only when nobody who holds a lease knows it any more. Somebody who finds none waits for the
+ * A token must never be refused falsely. So the key is made once and lies in Redis, and anyone who has it puts it back when
+ * Redis has lost it: it changes only when no one who holds a lease knows it any more. Someone who finds none waits for the
  * longest lease before making one: by then each member that knows one has put it back, before it was granted a lease
  * again. And a seal is judged only under the lease, and without a key not at all.
  */
@@ -54,7 +54,7 @@ export function createTokenSeals({ scripts, coherence, proposed = '' }: TokenSea
     return making
   }
 
-  /** Whoever has a key has put it back by the end of the wait; else it is made, unless Redis changed meanwhile. */
+  /** Anyone who has a key has put it back by the end of the wait; else it is made, unless Redis changed meanwhile. */
   async function make(): Promise<void> {
     const fresh = newToken()
     while (key === null) {

@@ -17,7 +17,7 @@ import { accept, ownFields, settingsProblems } from './own-settings.ts'
 import { createSettings, type Settings } from './settings.ts'
 
 export type OpenSettingsOptions<Schema extends z.ZodObject> = PartPlace & {
-  /** A zod object; each field has a default, which applies where nobody has changed it. One schema for each name. */
+  /** A zod object; each field has a default, which applies where no one has changed it. One schema for each name. */
   readonly schema: Schema
   /** Called in every process with what applies from now on, and with what did before. */
   readonly onChange?: (now: z.output<Schema>, before: z.output<Schema>) => void

@@ -146,7 +146,7 @@ export function createSettings<Values extends object>(options: SettingsOptions<V
     }
   }
 
-  /** A text that is not ours is replaced by the next change: nobody follows it anyway. */
+  /** A text that is not ours is replaced by the next change: no one follows it anyway. */
   function readable(text: string): Stored | null {
     try {
       const found = parse(text)

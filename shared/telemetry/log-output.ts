@@ -91,7 +91,7 @@ export function createLogOutput(
     const outcome = attempt(Buffer.from(`${torn ? '\n' : ''}${describe(told)}`))
     if (outcome === 'out') torn = false
     else {
-      // Nobody misses this line.
+      // No one misses this line.
       dropped = before
       gap = told
     }

@@ -196,7 +196,7 @@ describe('the primary', function () {
     const before = cluster.workerPids().get(1)
     cluster.signalWorker(1, 'SIGTERM')
     await eventually(() => expect(cluster.workerPids().get(1)).to.not.equal(before))
-    expect(cluster.output()).to.contain('worker ended unasked (exit code 0)')
+    expect(cluster.output()).to.contain('worker exited unexpectedly (exit code 0)')
   })
 
   it('refuses a data directory that another primary uses, with any Redis', async () => {

@@ -116,7 +116,7 @@ describe('The embedded Redis', () => {
     expect(redis.url).to.equal(url)
     expect(await read(url)).to.equal('round 199')
     expect(exits).to.deep.equal(['SIGKILL'])
-    expect(logged).to.include('the embedded Redis ended unasked (killed by SIGKILL)')
+    expect(logged).to.include('the embedded Redis exited unexpectedly (killed by SIGKILL)')
   })
 
   it('is started again each time that it is killed', async () => {

@@ -196,7 +196,7 @@ describe('the configuration', () => {
     ['PUBLIC_URL', 'app.example.com', /begin it with https/],
     ['PUBLIC_URL', 'https://app.example.com/base', /leave out everything after/],
     ['PUBLIC_URL', 'ftp://app.example.com'],
-    ['CORS_ORIGINS', '*', /name each site/],
+    ['CORS_ORIGINS', '*', /list the sites/],
     ['CORS_ORIGINS', 'https://a.example,b.example'],
     ['REDIS_URL', 'localhost:6379', /begin it with redis:/],
     ['REDIS_URL', 'http://localhost:6379'],

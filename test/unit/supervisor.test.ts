@@ -89,7 +89,7 @@ describe('the supervisor', () => {
       expect(second?.pid).to.not.equal(before[1])
       expect(await second?.ready).to.equal(4002)
     })
-    expect(logged()).to.contain('worker ended unasked (signal SIGKILL) and is replaced')
+    expect(logged()).to.contain('worker exited unexpectedly (signal SIGKILL) and is replaced')
     pidsOf(supervisor)
     await supervisor.stop(deadlineIn(5_000))
   })

@@ -16,7 +16,7 @@ export interface Services {
 /**
  * Mails a link to set a new password, if the address has an account. Whether it has is found out here and not in the
  * request, so that the request's answer can't tell. The token is made here too: it is never in Redis. Neither is the
- * address that the link leads to: it is configured, so that nobody who can write a payload decides where people go.
+ * address that the link leads to: it is configured, so that no one who can write a payload decides where people go.
  *
  * It stands in the fragment of the link, which browsers keep to themselves: it reaches no server log, no proxy and no
  * Referer.

@@ -12,7 +12,7 @@ export interface Services {
   readonly publicUrl: string
 }
 
-/** Tells the owner of an account that somebody has signed in from a device that none of the other sessions is from. */
+/** Tells the owner of an account that someone has signed in from a device that none of the other sessions is from. */
 export const signInNotice = defineJob({
   name: 'sign-in-notice',
   payload: z.strictObject({

@@ -41,7 +41,7 @@ function workersFinding(web: number, cpus: number): Finding {
 }
 
 function filesFinding(openFiles: number | null): Finding {
-  if (openFiles === null) return ok('the limit of open files is not told here')
+  if (openFiles === null) return ok('the limit of open files is unknown on this system')
   const tooFew = openFilesProblem(openFiles)
   if (tooFew !== null) return problem(tooFew)
   const text = `a process may have ${openFiles} files and connections open`

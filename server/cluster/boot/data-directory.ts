@@ -21,7 +21,7 @@ import type { Service } from '../../../shared/kernel/lifecycle.ts'
 const isWindows = process.platform === 'win32'
 const writableByOthers = 0o022
 const sticky = 0o1000
-/** Whose presence tells that the directory was ours before. */
+/** Whose presence says that the directory was ours before. */
 const lockName = 'primary.lock'
 
 /** Makes the directory, private to this user, or takes one that only this user may write to; holds it until `stop`. */

@@ -6,7 +6,7 @@ import type { Service } from '../../../shared/kernel/lifecycle.ts'
 /**
  * Leaves all accounts in the file itself, when it is stopped: after all workers. SQLite keeps the latest changes in a
  * log beside the file, which is a trap for whoever copies the file alone. Closing would move them, but a handle of
- * libsql closes only when its last statement is garbage. Somebody else who works on the file just then keeps the log.
+ * libsql closes only when its last statement is garbage. Someone else who works on the file just then keeps the log.
  */
 export function foldAccounts(database: DatabaseTarget): Service {
   return {

@@ -27,7 +27,7 @@ export interface Hosts extends Service {
   all(): Promise<readonly WorkerStatus[]>
 }
 
-/** A note that was not renewed so many times belongs to nobody. */
+/** A note that was not renewed so many times belongs to no one. */
 const renewalsMissed = 5
 
 const count = z.number().min(0).nullable()

@@ -122,5 +122,5 @@ async function startEmbedded(
 /** What cannot be verified is said, not refused: managed services hide it. */
 function tellDoubts({ evictionPolicy }: RedisFacts, place: string, log: Logger): void {
   if (evictionPolicy !== null) return
-  log.warn({ redis: place }, 'Redis does not tell its maxmemory-policy: make sure that it is noeviction')
+  log.warn({ redis: place }, 'Redis does not report its maxmemory-policy: make sure that it is noeviction')
 }

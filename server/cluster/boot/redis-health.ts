@@ -18,7 +18,7 @@ export interface RedisHealth {
   readonly replicas: number
 }
 
-/** What somebody should do something about. */
+/** What someone should do something about. */
 export interface Ailment {
   /** Of two ailments of one Redis, the kinds differ. */
   readonly kind: 'memory' | 'snapshot' | 'append' | 'rewrite'

@@ -2,8 +2,8 @@
  * The local way to a running primary: a Unix socket in the data directory that only its user can open. One JSON
  * object a line; each request is answered by any number of lines `{"progress": …}` and then one line with `ok`.
  *
- * Whatever arrives, the primary goes on: lines are bounded, so is the number of those who talk, somebody who says
- * nothing is sent away, and somebody who does not read is not listened to either. A stop waits for nobody.
+ * Whatever arrives, the primary goes on: lines are bounded, so is the number of those who talk, someone who says
+ * nothing is sent away, and someone who does not read is not listened to either. A stop waits for no one.
  */
 import { once } from 'node:events'
 import { chmod, lstat, mkdtemp, readdir, readlink, rm, symlink } from 'node:fs/promises'
@@ -31,7 +31,7 @@ const longestLine = 4_096
 /** Read at once; a client waits for its answers. */
 const mostLines = 32
 const mostConnections = 32
-/** What somebody who is sent away has to read why. */
+/** What someone who is sent away has to read why. */
 const farewellMs = 500
 /** What the address of a Unix socket may have in bytes, by the smallest of the systems (macOS). */
 const longestPath = 103
@@ -43,7 +43,7 @@ export function controlSocketPath(dataDir: string): string {
   return path.join(dataDir, 'control.sock')
 }
 
-/** To be started by whoever holds the data directory: a socket that is there already is a dead one. */
+/** To be started by anyone who holds the data directory: a socket that is there already is a dead one. */
 export function serveControl({
   dataDir,
   control,
@@ -193,7 +193,7 @@ function converse(socket: Socket, control: Pick<Control, 'answer'>, idleMs: numb
   socket.on('end', () => void hear([unread]).then(() => socket.end()))
 }
 
-/** Closes the connection, with a last word that nobody has to wait for. */
+/** Closes the connection, with a last word that no one has to wait for. */
 function sendAway(socket: Socket, lastWord: ControlAnswer): void {
   if (socket.writable) socket.write(lineOf(lastWord))
   socket.destroySoon()

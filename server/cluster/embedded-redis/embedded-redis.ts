@@ -5,7 +5,7 @@
  * cut may have taken is reported by `durabilityLost`. (One more exception: while the disk takes over a second to
  * sync, Redis holds its writes back for at most two seconds, and a kill -9 in that time loses them.)
  *
- * When it ends unasked it is started again, at the same address, for as long as it takes.
+ * When it exits unexpectedly it is started again, at the same address, for as long as it takes.
  */
 import { chmod, mkdir, mkdtemp, readdir, rm, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -34,7 +34,7 @@ export interface EmbeddedRedis extends Service {
   readonly durabilityLost: boolean
   /** Call when the sessions are fenced. */
   lossHandled(): Promise<void>
-  /** Called at each exit that nobody asked for; returns a function that ends the subscription. */
+  /** Called at each exit that no one asked for; returns a function that ends the subscription. */
   onExit(listener: (exit: RedisExit) => void): () => void
 }
 
@@ -146,7 +146,10 @@ export function createEmbeddedRedis({ dataDir, server, log, guard }: EmbeddedRed
         redis = null
         if (stopping.signal.aborted) return
         if (performance.now() - startedAt > healthyRunMs) backoffMs = firstBackoffMs
-        log.error({ lastWords: exit.lastWords }, `the embedded Redis ended unasked (${describeExit(exit)})`)
+        log.error(
+          { lastWords: exit.lastWords },
+          `the embedded Redis exited unexpectedly (${describeExit(exit)})`,
+        )
         for (const listener of listeners) listener(exit)
       }
       await pause(backoffMs * (0.5 + Math.random() / 2), undefined, { signal: stopping.signal }).catch(
@@ -221,7 +224,7 @@ function inUse(dataDir: string): ConfigurationError {
   ])
 }
 
-/** Everybody who can reach the socket is Redis' administrator, so nobody but us may enter. */
+/** Everybody who can reach the socket is Redis' administrator, so no one but us may enter. */
 async function makePrivate(directory: string, dataDir: string): Promise<void> {
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 })

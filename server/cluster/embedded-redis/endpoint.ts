@@ -13,7 +13,7 @@ export function urlOf(endpoint: Endpoint): string {
 /**
  * Whether the server with this identity answers commands behind the endpoint, known at the deadline at the latest.
  * One that loads its data does not yet; one that asks for a password does. Another server that has the endpoint
- * (the one of before, on its way out) is not taken for ours: `syslog-ident`, which nothing else uses, tells.
+ * (the previous one, on its way out) is not taken for ours: `syslog-ident`, which nothing else uses, tells.
  */
 export function answersAs(identity: string, endpoint: Endpoint, deadline: Deadline): Promise<boolean> {
   return new Promise((resolve) => {

@@ -2,7 +2,7 @@
  * What a server process is wrapped in, so that it never outlives us and never shares its files.
  *
  * - It ends when the process that started it does, by SIGKILL too: an orphan would hold the data directory and
- *   nobody would ever stop it.
+ *   no one would ever stop it.
  * - One server at a time per lock file. Redis has no lock of its own: two of them would append to one file in
  *   turn and destroy it.
  *

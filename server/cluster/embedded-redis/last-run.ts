@@ -20,7 +20,7 @@ export interface LastRun extends SocketPlace {
   /** The boot of the machine that it ran on; null where the system does not tell boots apart. */
   readonly bootId: string | null
   readonly ended: 'cleanly' | 'not yet'
-  /** Writes were lost then or earlier, and nobody has dealt with it. */
+  /** Writes were lost then or earlier, and no one has dealt with it. */
   readonly lossPending: boolean
 }
 

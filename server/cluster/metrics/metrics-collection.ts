@@ -1,5 +1,5 @@
 /**
- * Collects what the workers of this primary measure. Whoever reads waits for them only so long: a worker that is
+ * Collects what the workers of this primary measure. Anyone who reads waits for them only so long: a worker that is
  * frozen is told apart by `lockstep_worker_up` and keeps its last readings, and the others are not held up by it.
  *
  * Workers are also asked between scrapes, so that a kill -9 takes the counts of a few seconds along, not of all the

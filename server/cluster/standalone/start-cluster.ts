@@ -1,5 +1,5 @@
 /**
- * The primary for a server of somebody else's: the supervision, the signals and the exit codes of our own primary, and
+ * The primary for any other server: the supervision, the signals and the exit codes of our own primary, and
  * nothing of what only our server needs (accounts, a data directory, Redis).
  */
 import cluster from 'node:cluster'

@@ -3,7 +3,7 @@
  * them, and node:cluster goes on handing them new ones, so they are killed and replaced.
  *
  * Silence is counted in looks, not by a clock: while this process itself stood still (a suspended machine, SIGSTOP),
- * nobody was silent.
+ * no one was silent.
  *
  * A worker that is overloaded, or hardly gets the CPU, is silent too, and killing it would hand its load to the others.
  * So one that gets on (`progress.ts`) is left alone for a few times as long.

@@ -66,7 +66,7 @@ export function recycleWorkers(options: RecyclingOptions): Service {
     }
   }
 
-  /** So that nobody waits for ever behind one that is due again and again. */
+  /** So that no one waits for ever behind one that is due again and again. */
   function oldestFirst(all: readonly Slot[]) {
     return all
       .flatMap((slot) => (slot.current ? [{ slot, worker: slot.current }] : []))

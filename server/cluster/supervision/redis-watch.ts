@@ -18,7 +18,7 @@ export interface RedisWatch extends Service {
 }
 
 /**
- * Looks every so often how Redis is doing, says in the log what somebody should do something about, once when it
+ * Looks every so often how Redis is doing, says in the log what someone should do something about, once when it
  * begins and once when it is over, and keeps the numbers for the metrics.
  */
 export function watchRedis({ redis, durability, log, everyMs = 10_000 }: RedisWatchOptions): RedisWatch {

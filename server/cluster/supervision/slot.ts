@@ -1,5 +1,5 @@
 /**
- * A place for one worker, and what keeps it taken: a worker that ends unasked is replaced after a pause that grows
+ * A place for one worker, and what keeps it taken: a worker that exits unexpectedly is replaced after a pause that grows
  * while it keeps dying, a worker that should make room is replaced by one that is ready first, and a retired slot
  * has no worker any more. At most times there is one process here; while one takes over from another there are two.
  */
@@ -17,7 +17,7 @@ export interface SlotOptions extends ForkOptions {
   readonly graceMs: number
   /** Whether the server will stop soon, for those that become ready meanwhile. */
   readonly isStopAhead: () => boolean
-  /** How long a replacement must have lived since it was ready before the worker of before ends. */
+  /** How long a replacement must have lived since it was ready before the previous worker ends. */
   readonly probationMs: number
   readonly backoff: Backoff
   readonly log: Logger
@@ -61,7 +61,7 @@ export class Slot {
   readonly #living = new Set<WorkerHandle>()
   readonly #dismissed = new Set<WorkerHandle>()
   #replacing: Promise<void> = Promise.resolve()
-  /** The part of a replacement in which nobody knows yet whether the new worker will take over. Never rejects. */
+  /** The part of a replacement in which no one knows yet whether the new worker will take over. Never rejects. */
   #arriving: Promise<unknown> = Promise.resolve()
   #failures = 0
   #restarts = 0
@@ -209,7 +209,7 @@ export class Slot {
         () => false,
       )
       if (booted) {
-        const how = `worker ended unasked (${describeExit(exit)}) and is replaced`
+        const how = `worker exited unexpectedly (${describeExit(exit)}) and is replaced`
         this.#log.error({ ...about(worker), ...exit }, how)
       }
       await this.#fillAgain(performance.now() - worker.startedAt)

@@ -2,9 +2,9 @@
  * Keeps workers alive, each in a slot that it hands on to its replacement, and changes them while they serve.
  *
  * The first boot is all or nothing: when one worker can't start, the rest are stopped and `start` rejects with its
- * reason, since waiting would not mend a broken build. From then on a worker that ends unasked or hangs is replaced
+ * reason, since waiting would not mend a broken build. From then on a worker that exits unexpectedly or hangs is replaced
  * for as long as it takes, with growing pauses while it keeps dying. A reload that meets a worker that can't start
- * ends there, and the workers of before go on. Nothing outlives `stop`: who does not obey is killed.
+ * ends there, and the previous workers go on. Nothing outlives `stop`: workers that ignore it are killed.
  */
 import cluster from 'node:cluster'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -44,7 +44,7 @@ export interface SupervisorOptions {
   readonly drainDelayMs?: number
   readonly log: Logger
   readonly bootTimeoutMs?: number
-  /** How long a replacement must have lived since it was ready before the worker of before ends. */
+  /** How long a replacement must have lived since it was ready before the previous worker ends. */
   readonly probationMs?: number
   readonly backoff?: Backoff
   /** The longest silence of a worker before it is taken for hung. */
@@ -158,7 +158,10 @@ export class Supervisor implements Service {
     if (this.#stopAhead !== null || delayMs <= 0) return this.#stopAhead?.abort()
     const { signal } = (this.#stopAhead = new AbortController())
     for (const worker of this.workers()) if (worker.isReady) worker.announceStop()
-    this.#log.info({ delayMs }, 'balancers are told; requests are served until they send them elsewhere')
+    this.#log.info(
+      { delayMs },
+      'readiness is off for load balancers; requests are served until they send them elsewhere',
+    )
     await pause(delayMs, undefined, { signal }).catch(() => {})
   }
 
@@ -301,7 +304,7 @@ export class Supervisor implements Service {
       // Another change has taken it back meanwhile.
       if (slot.isRetired) return
       this.#slots = this.#slots.filter((one) => one !== slot)
-      // A reload that has it on its list must not fill it again: nobody would look after that worker.
+      // A reload that has it on its list must not fill it again: no one would look after that worker.
       await slot.retire(0)
       throw cause
     }

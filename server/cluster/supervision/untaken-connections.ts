@@ -8,7 +8,7 @@ interface Handed {
 
 /**
  * Closes, when the worker has ended, the connection that it was handed and never took up: node:cluster forgets it, and
- * its client would wait for as long as the primary runs. Its requests may have been sent, so nobody else gets it.
+ * its client would wait for as long as the primary runs. Its requests may have been sent, so no one else gets it.
  *
  * Node has no public word for it. What is looked at here is how the primary and a worker of node:cluster talk, alike in
  * Node 20 to 24: `newconn` with a number and a handle, one at a time for each port, and an answer with that number in

@@ -41,7 +41,7 @@ export class WorkerBootFailed extends Error {
   }
 }
 
-/** Heartbeats come once a second; what was slow is to be seen by whoever looks a moment later. */
+/** Heartbeats come once a second; what was slow is shown by whoever looks a moment later. */
 const heartbeatsOfLate = 5
 
 /** One worker as the primary sees it, from the fork to its end. */
@@ -85,7 +85,7 @@ export class WorkerHandle {
     this.name = processName(assignment)
     this.exited = endOf(worker)
     this.ready = this.#readiness(assignment, options.bootTimeoutMs)
-    // Whoever waits for `ready` is told; nobody has to.
+    // Whoever waits for `ready` is told; no one has to.
     this.ready.catch(() => {})
     this.#listen(options.answer)
   }

@@ -2,7 +2,7 @@ import { hasRole } from '../../../shared/accounts/roles.ts'
 import type { AppContext, AppMiddleware } from '../../../shared/app/context.ts'
 import { problem } from '../../../shared/app/problem.ts'
 
-/** Lets through only whom the route is for. A route without an access rule is for nobody. */
+/** Lets through only whom the route is for. A route without an access rule is for no one. */
 export function admit(): AppMiddleware {
   return function admitRequest(ctx, next) {
     const { route, identity } = ctx.state

@@ -6,7 +6,7 @@ import { tokenPolicy } from '../../../shared/limits/open-limits.ts'
 import { refusal } from '../../../shared/limits/answer.ts'
 
 /**
- * Finds out who is asking; whom the route is for is decided later. Without a token nobody is asked, and neither on the
+ * Finds out who is asking; whom the route is for is decided later. Without a token no one is asked, and neither on the
  * routes for anyone that do not want to know. A worker that may answer from its memory does so without leaving this turn
  * of the event loop.
  *
@@ -22,7 +22,7 @@ export function authenticate(
     if (identity === null) charge(ctx)
   }
 
-  /** Nobody waits for this: the answer is a refusal already, and the next one will know. */
+  /** No request waits for this: the answer is a refusal already, and the next one will know. */
   function charge(ctx: AppContext): void {
     try {
       const charged = limiter.take(tokenPolicy, subject(ctx))

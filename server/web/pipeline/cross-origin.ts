@@ -10,7 +10,7 @@ const exposed = 'Retry-After, RateLimit, RateLimit-Policy, X-Request-Id, X-Sessi
 
 /**
  * Lets scripts of the sites in `origins` read our answers. They call with Bearer tokens: credentials are never
- * allowed, so that no other site, listed or not, acts with the cookie of somebody who is signed in here.
+ * allowed, so that no other site, listed or not, acts with the cookie of a signed-in user here.
  */
 export function crossOrigin(origins: readonly string[]): AppMiddleware {
   const allowed = new Set(origins)

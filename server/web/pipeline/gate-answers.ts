@@ -4,7 +4,7 @@ import { problem } from '../../../shared/app/problem.ts'
 
 /**
  * The response gate: a session that ended while its request was being served gets no data. Between the check at
- * the beginning and this one the handler may have waited for a database, and somebody may have logged out.
+ * the beginning and this one the handler may have waited for a database, and the user may have logged out.
  */
 export function gateAnswers(sessions: Pick<Sessions, 'stillValid'>): AppMiddleware {
   async function requireValid(token: string): Promise<void> {

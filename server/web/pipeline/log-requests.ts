@@ -8,7 +8,7 @@ const slowMs = 1_000
 
 /**
  * One line a request, of facts that hold no secret: the pattern of the path instead of the path, no query, no
- * headers. At the default level only what somebody will look for is written: failures of ours, refusals of
+ * headers. At the default level only what someone will look for is written: failures of ours, refusals of
  * authentication, and slow answers. A line for each of tens of thousands of good requests a second would cost
  * more than answering them; `LOG_LEVEL=debug` writes them all. What is not written is counted all the same.
  *
@@ -38,7 +38,7 @@ export function logRequests(log: Logger, meter?: Pick<RequestMeter, 'observe'>):
   }
 }
 
-/** As a limit sees addresses: whoever has one of IPv6 has very many. */
+/** As a limit sees addresses: anyone who has one of IPv6 has very many. */
 function reasonOf({ status, method, state: { clientIp, route } }: AppContext): string {
   return `${addressKey(clientIp ?? '')} ${status} ${method} ${route?.path ?? ''}`
 }

@@ -4,12 +4,12 @@ import { problem } from '../../../shared/app/problem.ts'
 import { changesSomething, crossSite, type CrossSite } from '../../../shared/sessions/index.ts'
 
 /**
- * Refuses what another site makes a browser do with the cookie of somebody who is signed in here. Browsers say
+ * Refuses what another site makes a browser do with the cookie of a signed-in user here. Browsers say
  * where a request comes from in Sec-Fetch-Site, which no script can set; older ones in Origin. A request that
  * changes something, carries the cookie and says neither is refused too: it may be an old browser. Bearer tokens
  * are not added by browsers, so requests with them need no such proof.
  *
- * A form is held to the same without a cookie: another site must not sign somebody in here, under its own name.
+ * A form is held to the same without a cookie: another site must not sign someone in here, under its own name.
  */
 export function refuseCrossSite(options: {
   trustProxy: number

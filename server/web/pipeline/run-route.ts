@@ -37,7 +37,7 @@ export function runRoutes({ partsOf, sessionData, checkReplies }: RunRouteOption
 
   function surrounded(ctx: AppContext, route: Route, input: Input): Promise<void> | void {
     const { around, handler } = route
-    // Somebody else's middleware expects a promise, also from a handler that is done or throws at once.
+    // Third-party middleware expects a promise, also from a handler that is done or throws at once.
     if (around) return around(ctx, async () => handler(ctx, input, partsOf(route)))
     return handler(ctx, input, partsOf(route))
   }
@@ -64,7 +64,7 @@ function isPromise(value: unknown): value is Promise<void> {
 
 const usualTimeoutMs = 60_000
 
-/** A handler that never ends must not keep its client for ever. What it still does then reaches nobody. */
+/** A handler that never ends must not keep its client for ever. What it still does then reaches no one. */
 function withinTime(answering: Promise<void>, { timeoutMs = usualTimeoutMs }: Route): Promise<void> {
   if (timeoutMs === Infinity) return answering
   return new Promise((resolve, reject) => {

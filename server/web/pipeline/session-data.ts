@@ -47,7 +47,7 @@ export function createSessionDataMiddleware(
     {
       ContextStore: SessionDataStore,
       externalKey: {
-        // Whose session it is was decided before. Somebody who is not signed in has no session to keep anything in.
+        // Whose session it is was decided before. Someone who is not signed in has no session to keep anything in.
         get: ({ state }: AppContext): string | null => (state.identity === null ? null : state.token),
         set: () => {},
       },
@@ -61,7 +61,7 @@ export function createSessionDataMiddleware(
   return middleware
 }
 
-/** The key that koa-session is given to store what somebody who is not signed in has written. */
+/** The key that koa-session is given to store what someone who is not signed in has written. */
 const nobody = 'nobody'
 
 /**

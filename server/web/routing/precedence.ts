@@ -16,13 +16,13 @@ export function bySpecificity(routes: readonly Route[]): Route[] {
     .map(({ route }) => route)
 }
 
-/** Throws, by their names, when two routes could answer one request and nobody decided which. */
+/** Throws, by their names, when two routes could answer one request and no one decided which. */
 export function refuseShadows(routes: readonly Route[], application: readonly Route[]): void {
   const problems = shadowsAmong(routes, application)
   if (problems.length > 0) throw new TypeError(problems.join('\n'))
 }
 
-/** Each pair of routes that could answer one request while nobody decided which of them does. */
+/** Each pair of routes that could answer one request while no one decided which of them does. */
 export function shadowsAmong(routes: readonly Route[], application: readonly Route[]): string[] {
   const own = new Set(application)
   const name = (route: Route) =>

@@ -27,13 +27,13 @@ export function createBoundedPool({ url, timeoutMs }: BoundedPoolOptions): Postg
     application_name: 'lockstep',
     max: connections,
     connectionTimeoutMillis: Math.min(timeoutMs, longestConnectMs),
-    // For the server: it need not finish what nobody waits for any more.
+    // For the server: it need not finish what no one waits for any more.
     statement_timeout: timeoutMs,
     idle_in_transaction_session_timeout: timeoutMs,
     keepAlive: true,
     types: { getTypeParser: parserOf },
   })
-  // A connection that breaks says so here as well as to whoever uses it. One that nobody uses is replaced when
+  // A connection that breaks says so here as well as to anyone who uses it. One that no one uses is replaced when
   // it is needed; without a listener it would end the process.
   pool.on('error', () => {})
   pool.on('connect', (client) => client.on('error', () => {}))

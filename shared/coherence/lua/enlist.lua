@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Notes which processes follow this primary: only they can vote, or open, after a failover. Whoever has received this
+-- Notes which processes follow this primary: only they can vote, or open, after a failover. Anyone who has received this
 -- has received all that was written before, so a process that is listed lacks nothing that an earlier run of its
 -- acknowledged.
 -- KEYS  1 domain

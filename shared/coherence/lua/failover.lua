@@ -36,7 +36,7 @@ end
 -- Whose incarnation does the record speak of?
 --   'own'      this node's, and its log is the one that it was
 --   'pending'  that of a node which this one followed until it was promoted, in this very run
---   'other'    anything else: nobody knows what is missing here
+--   'other'    anything else: no one knows what is missing here
 local function standing(node, state)
   local inc, replid = state[1], state[5]
   if not replid then return 'other' end

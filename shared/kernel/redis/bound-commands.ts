@@ -83,7 +83,7 @@ export function boundCommands(client: Redis, timeoutMs: number): void {
 
 /**
  * Rejects what was written to the connection that has just closed. ioredis forgets it (or sends it again) only after
- * the next one is made, and tells nobody. The Cluster client has no queue of its own, and its nodes reject theirs.
+ * the next one is made, and reports it to no one. The Cluster client has no queue of its own, and its nodes reject theirs.
  */
 function rejectSent(client: Redis): void {
   const { flushQueue, commandQueue } = client as unknown as {

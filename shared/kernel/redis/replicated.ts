@@ -3,7 +3,7 @@
  *
  * WAIT covers the writes of its own connection alone: asked on another one it answers at once, and means nothing. So it
  * goes in one pipeline with the script. It holds up what comes after it on that connection, so that connection is
- * nobody else's.
+ * private to it.
  */
 import type { Cluster, Redis } from 'ioredis'
 import { isUnknownScript, type Script } from './script.ts'

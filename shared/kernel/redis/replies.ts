@@ -1,4 +1,4 @@
-/** What scripts answer, checked once on entry: a reply of the wrong shape is a fault of ours or somebody else's writing. */
+/** What scripts answer, checked once on entry: a reply of the wrong shape is a fault of ours or another's writing. */
 
 export class UnexpectedReply extends Error {
   constructor(script: string, cause?: unknown) {

@@ -5,7 +5,7 @@
  * folder (Redis has no modules, and a script must be one text). A path such as `../../coherence/lua/domain` reaches
  * another part's functions; it begins at the folder of the file that has the line. The `#!lua` line stays first.
  * A line `--@include name if feature` counts only for those who ask for the feature: each call of a script makes all
- * its functions anew, so nobody pays for those of a mode that is not his.
+ * its functions anew, so no one pays for those of a mode that is not in use.
  */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'

@@ -80,7 +80,7 @@ local function read_epoch(key)
   }
 end
 
--- The time of the record. It never goes back: a clock that was set back costs nobody anything.
+-- The time of the record. It never goes back: a clock that was set back costs no one anything.
 local function time_of(epoch)
   return math.max(epoch.last, now_ms() - epoch.ahead)
 end
@@ -131,7 +131,7 @@ local function lowered(limit, epoch, now, keep_ms)
   return math.max(math.ceil(limit / 2 ^ epoch.losses), limit - epoch.lost)
 end
 
--- Counts what is charged. Every token is counted, so that a worker can tell when one was lost.
+-- Counts what is charged. Every token is counted, so that a worker can say when one was lost.
 local function count_grant(key, epoch, tokens)
   epoch.n = redis.call('HINCRBY', key, 'n', tokens)
 end

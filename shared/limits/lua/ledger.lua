@@ -108,7 +108,7 @@ local function charge(key, epoch, now, slot_ms, keep_ms,
   return slot, birth
 end
 
--- Milliseconds until `need` tokens will be free, when nobody else takes them.
+-- Milliseconds until `need` tokens will be free, when no one else takes them.
 local function wait_ms(charged, base, last, of_last, older, limit, need, now, slot_ms, keep_ms)
   local free = limit - charged
   if free >= need then return 0 end

@@ -4,7 +4,7 @@
 -- counted for that long, where it is longer than their lives allow for.
 -- KEYS  1 record
 -- ARGV  1 epoch seen, 2 ahead seen, 3 ms, 4 ms that lives of ledgers allow for
--- Returns 1 when done, 0 when somebody else has been first. allow-oom: a clock that was set must not go unnoticed.
+-- Returns 1 when done, 0 when someone else has been first. allow-oom: a clock that was set must not go unnoticed.
 --@include epoch
 local epoch = read_epoch(KEYS[1])
 if not epoch or epoch.id ~= ARGV[1] or epoch.ahead ~= tonumber(ARGV[2]) then return 0 end

@@ -1,4 +1,4 @@
-/** How a page tells of a problem, which says of itself what happened in English. */
+/** How a page reports a problem, which says of itself what happened in English. */
 export const problems = {
   told: ({ title, message }: ToldProblem): { readonly title: string; readonly text: string } => ({
     title,

@@ -5,7 +5,7 @@
  * app.use(queueDashboard({ queues, access: (ctx) => ctx.auth.identity?.user.roles.includes('admin') && 'act' }))
  * ```
  *
- * Nobody gets in without the rule, which has no default. What changes something must come from the page itself, whatever
+ * No one gets in without the rule, which has no default. What changes something must come from the page itself, whatever
  * the rule says; payload fields that look secret are hidden; the page runs under a strict policy.
  */
 import { randomBytes } from 'node:crypto'
@@ -41,7 +41,7 @@ export interface QueueDashboardOptions {
   readonly access: (ctx: DashboardContext) => DashboardAccess | Promise<DashboardAccess>
   /** Where it is; `/admin/queues`. Under koa-mount: `/`. */
   readonly path?: string
-  /** Called with each action that somebody tried, for an audit trail. */
+  /** Called with each action that someone tried, for an audit trail. */
   readonly onAction?: (ctx: DashboardContext, facts: ActionFacts) => void
 }
 

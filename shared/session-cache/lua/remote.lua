@@ -35,7 +35,7 @@ local function dropped_since(user_key, all_key, inc, seq, present, now)
     or after(read_mark(all_key, present, now), inc, seq, present)
 end
 
--- What somebody else wrote where a token belongs is worth nothing.
+-- What someone else wrote where a token belongs is worth nothing.
 local function replace_foreign(key)
   local found = redis.call('TYPE', key).ok
   if found ~= 'none' and found ~= 'hash' then redis.call('DEL', key) end

@@ -3,7 +3,7 @@ import type { SessionCache } from './session-cache.ts'
 import type { SessionMemory } from './session-memory.ts'
 
 /**
- * Sessions in this process' memory, with nobody else to agree with: right only while this is the one process that
+ * Sessions in this process' memory, with no one else to agree with: right only while this is the one process that
  * serves them (with more, a session logged out on worker A would live on in worker B; the configuration refuses it).
  */
 export function memoryCache(memory: SessionMemory, clock: Clock): SessionCache {

@@ -1,6 +1,6 @@
 import type { SessionCache } from './session-cache.ts'
 
-/** A cache that is always there and never holds anything, so that nobody has to ask whether there is one. */
+/** A cache that is always there and never holds anything, so that no one has to ask whether there is one. */
 export const noCache: SessionCache = Object.freeze({
   get: () => undefined,
   set: () => {},

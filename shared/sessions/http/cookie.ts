@@ -5,7 +5,7 @@ export function sessionCookieName(secure: boolean, name = 'sid'): string {
   return secure ? `__Host-${name}` : name
 }
 
-/** It was sent twice with different values: somebody planted one of them, and picking either would be a guess. */
+/** It was sent twice with different values: someone planted one of them, and picking either would be a guess. */
 export const ambiguous = Symbol('ambiguous cookie')
 
 /** The value of the cookie `name`, or null. */

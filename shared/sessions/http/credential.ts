@@ -1,4 +1,4 @@
-/** What follows `Bearer`, or null for other schemes, which are somebody else's business (a proxy's, say). */
+/** What follows `Bearer`, or null for other schemes, which are another's business (a proxy's, say). */
 export function bearerToken(authorization: string | undefined): string | null {
   if (authorization === undefined || !/^bearer(?:$| )/i.test(authorization)) return null
   return authorization.slice(6).trim()

@@ -2,7 +2,7 @@
 -- Last step of a login: creates the session, only if nothing that `prepare` saw has changed. Ends the sessions of the
 -- user that are too many (those that would expire first), or all others. If it ended one, or what it says of the user is
 -- other than what the user's sessions know, every worker drops what it holds of the user; else none has to hear of it.
--- Its sender must not repeat it: after a lost reply the session may exist, but nobody knows its token.
+-- Its sender must not repeat it: after a lost reply the session may exist, but no one knows its token.
 -- KEYS  1 domain, 2 user, 3 user's index, 4 session
 -- ARGV  1 fresh random, 2 what the caller knows (see domain.lua), 3 session key prefix, 4 channel, 5 inc, 6 generation, 7 session hash,
 --       8 session id, 9 user id, 10 idle ms, 11 absolute ms, 12 maximum of sessions, 13 '1' to end all others,

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- The valid sessions among some entries of a user's index; forgets the entries of those that are not. Redis serves
--- nobody else meanwhile, so the caller asks for few at a time.
+-- no one else meanwhile, so the caller asks for few at a time.
 -- KEYS  1 domain, 2 user, 3 user's index
 -- ARGV  1 fresh random, 2 what the caller knows (see domain.lua), 3 session key prefix, 4 user key prefix, 5.. entries
 -- Returns a description for each.

@@ -40,7 +40,7 @@ local function touch_session(key, hash, index_prefix, session, idle, now)
   return ttl
 end
 
--- What somebody else wrote where a user's record or index belongs is of no use to anybody: without this, that user
+-- What someone else wrote where a user's record or index belongs is of no use to anybody: without this, that user
 -- could never sign in again. Sessions that depended on it are dead already.
 local function replace_foreign(key, kind)
   local found = redis.call('TYPE', key).ok

@@ -1,5 +1,5 @@
 -- Shared by the scripts of an application's own store (koa-session, express-session), whose sessions need no user. One
--- that somebody signed in to is a session like any other (session.lua); before that it is a guest's, under a key of its
+-- that someone signed in to is a session like any other (session.lua); before that it is a guest's, under a key of its
 -- own (`g:`), so that no other script takes it for a proof of anything.
 --@include session
 --@include fields

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Ends a session of an application's own store. That of a guest is in nobody's memory, so nobody has to hear of it. One
+-- Ends a session of an application's own store. That of a guest is in nobody's memory, so no one has to hear of it. One
 -- that is not there is announced: an earlier attempt may have ended it without having been confirmed.
 -- KEYS  1 domain, 2 session, 3 guest session
 -- ARGV  1 fresh random, 2 what the caller knows (see domain.lua), 3 user key prefix, 4 index key prefix, 5 channel,

@@ -169,7 +169,7 @@ export function expressSessionStore<Store extends object>(
       return work((given && this.#owners.get(given)) ?? this.#open())
     }
 
-    /** Given by somebody else than express-session: changes a session that is there, and makes none. */
+    /** Given by another party than express-session: changes a session that is there, and makes none. */
     async #replace(id: string, data: SessionData): Promise<void> {
       const owner = this.#open()
       await owner.load(id)

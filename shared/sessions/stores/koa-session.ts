@@ -1,6 +1,6 @@
 /**
  * A store for koa-session, of the kind that lives for one request (`ContextStore`): so it knows what that request has
- * read, and never creates what somebody ended meanwhile. A save that finds its session gone rejects (401), so
+ * read, and never creates what someone ended meanwhile. A save that finds its session gone rejects (401), so
  * koa-session does not set the cookie again.
  */
 import type { Device, SessionData } from '../sessions.ts'

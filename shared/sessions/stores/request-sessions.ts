@@ -1,7 +1,7 @@
 /**
  * The sessions that one request deals with, for stores whose libraries only know `get`, `set` and `destroy`. What the
  * request has read it may change; what it has made, under an id that its library has just generated, it may create;
- * nothing else. So a session that somebody ended stays ended, however late the request saves it.
+ * nothing else. So a session that someone ended stays ended, however late the request saves it.
  */
 import { isDeepStrictEqual } from 'node:util'
 import type { DataChanges, Device, SessionData } from '../sessions.ts'

@@ -1,4 +1,4 @@
-/** One typed function per `stored_*.lua`; nobody else knows the order of their arguments. Errors are Redis' own. */
+/** One typed function per `stored_*.lua`; no one else knows the order of their arguments. Errors are Redis' own. */
 import type { Redis } from 'ioredis'
 import { createDomainRunner, parseRecorded, type Recorded, type Stamp } from '../../coherence/index.ts'
 import { asCount, asList, asText } from '../../kernel/redis/replies.ts'

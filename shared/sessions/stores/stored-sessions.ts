@@ -8,13 +8,13 @@ import type { DataChanges, Device, Revocation, SessionData } from '../sessions.t
 
 /**
  * How far Redis was when a request began. A sign-in in that request is refused when the user was revoked after it, since
- * it may rest on what was true before (an old password). Names no user: nobody knows yet who will sign in.
+ * it may rest on what was true before (an old password). Names no user: no one knows yet who will sign in.
  */
 export type RequestTicket = Stamp
 
 /** A session as a request has read it. */
 export interface StoredSession {
-  /** Null: nobody has signed in. */
+  /** Null: no one has signed in. */
   readonly userId: string | null
   readonly data: SessionData
 }

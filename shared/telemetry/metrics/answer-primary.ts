@@ -5,7 +5,7 @@ import { parseReading, type Reading } from './reading.ts'
 export interface MetricsChannel {
   on(event: 'message', listener: (message: unknown) => void): unknown
   off(event: 'message', listener: (message: unknown) => void): unknown
-  /** Missing when nobody forked this process. */
+  /** Missing when no one forked this process. */
   send?(message: object, sent: (failure: Error | null) => void): unknown
 }
 

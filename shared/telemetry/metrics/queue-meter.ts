@@ -5,7 +5,7 @@ import { reading, type HistogramReading, type Reading } from './reading.ts'
 export interface QueueMeter {
   /**
    * The attempts of this process, and the queues as they were when this was last called: to ask Redis takes longer
-   * than whoever reads may wait. The queues are the same for every process; whoever was heard last is right.
+   * than anyone who reads may wait. The queues are the same for every process; whoever was heard last is right.
    */
   read(): Reading[]
 }

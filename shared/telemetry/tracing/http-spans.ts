@@ -11,14 +11,14 @@ import { METHODS, type IncomingMessage, type ServerResponse } from 'node:http'
 import { tracerName } from './names.ts'
 import type { RequestFacts } from './tracing.ts'
 
-/** A header may take 16 KiB; nobody reads more of this one. */
+/** A header may take 16 KiB; no one reads more of this one. */
 const mostOfUserAgent = 256
 
 /**
  * Serves a request within a span of kind SERVER, by the conventions for HTTP:
  * https://opentelemetry.io/docs/specs/semconv/http/http-spans/
  *
- * Of the URL only the pattern of its route is told: a path or query that nobody knows may hold anything.
+ * Of the URL only the pattern of its route is told: a path or query that no one knows may hold anything.
  */
 export function traceRequest<T>(
   req: IncomingMessage,
@@ -34,7 +34,7 @@ export function traceRequest<T>(
     'user_agent.original': req.headers['user-agent']?.slice(0, mostOfUserAgent),
   }
   const span = trace.getTracer(tracerName).startSpan(method, { kind: SpanKind.SERVER, attributes }, caller)
-  // The answer is out, or nobody waits for it any more.
+  // The answer is out, or no one waits for it any more.
   res.once('close', () => {
     if (span.isRecording()) describeAnswer(span, method, res, facts())
     span.end()

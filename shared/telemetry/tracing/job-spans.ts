@@ -1,5 +1,5 @@
 /**
- * What BullMQ tells of itself, as traces: https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
+ * What BullMQ reports about itself, as traces: https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
  *
  * BullMQ's own adapter tells more than may leave the process (results and reasons of failure) and makes traces of
  * looking for jobs, day and night. Here are two spans a job: that it was added, and each attempt at it. Why an attempt

@@ -1,5 +1,5 @@
 /**
- * Traces of requests and jobs across processes, with OpenTelemetry. Nobody who does not ask for them pays for them:
+ * Traces of requests and jobs across processes, with OpenTelemetry. No one who does not ask for them pays for them:
  * its libraries are loaded only here, and where there is no `Tracing` no code of it is run.
  */
 import type { Telemetry } from 'bullmq'

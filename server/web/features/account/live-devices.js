@@ -11,7 +11,7 @@ async function refresh() {
     const answer = await fetch(location.href, { headers: { Accept: 'text/html' } })
     if (answer.redirected) return location.assign(answer.url)
     const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html').getElementById('devices')
-    // Not while somebody types the name of a device.
+    // Not while someone types the name of a device.
     if (answer.ok && fresh && !devices().querySelector('details[open]')) {
       localTimes(fresh)
       devices().replaceWith(document.adoptNode(fresh))

@@ -1,6 +1,6 @@
 /**
  * Keeps the numbers of a page fresh: fetches the page again every few seconds and puts what is marked `data-live` in the
- * place of what there was. Not while nobody looks, nor for ever: a page left open must not keep its session alive.
+ * place of what there was. Not while no one looks, nor for ever: a page left open must not keep its session alive.
  */
 const everyMs = 3_000
 const restAfterMs = 10 * 60_000
@@ -20,7 +20,7 @@ async function refresh() {
   for (const now of document.querySelectorAll('[data-live]')) replace(now, fresh.getElementById(now.id))
 }
 
-/** What somebody is at is left alone. */
+/** What someone is at is left alone. */
 function replace(now, next) {
   if (!next || now.contains(document.activeElement)) return
   const opened = [...now.querySelectorAll('details')].map(({ open }) => open)

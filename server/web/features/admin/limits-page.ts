@@ -38,7 +38,7 @@ export interface LimitPageParts {
 const changeable = { api: 'api', 'login-ip': 'loginIp', 'login-account': 'loginAccount' } as const
 type Changeable = keyof typeof changeable
 
-/** Rate limits: what stands against somebody, forgetting it, and changing the rules. */
+/** Rate limits: what stands against someone, forgetting it, and changing the rules. */
 export function limitPages({ limits: operations, limiter, settings }: LimitPageParts): Route[] {
   function rules(): { readonly name: string; readonly rule: string | null; readonly about: string }[] {
     const ruled = new Map(limiter.policies().map(({ name, rule, onOutage }) => [name, { rule, onOutage }]))

@@ -61,7 +61,7 @@ const ofOneSession: ReadonlySet<AuthEvent> = new Set(['login', 'logout', 'sessio
 export function createAuthEvents(parts: {
   log: Logger
   audit: Pick<AuditWriter, 'record'>
-  /** Called when somebody has signed in or out. */
+  /** Called when a user has signed in or out. */
   signed?: (hook: 'signedIn' | 'signedOut', event: SignEvent) => void
 }): RecordAuthEvent {
   const { log, audit, signed = () => {} } = parts

@@ -1,4 +1,4 @@
-/** What the sign-in page says to whoever has just signed out. It stands in the address, since the cookies have gone. */
+/** What the sign-in page says to anyone who has just signed out. It stands in the address, since the cookies have gone. */
 import { z } from 'zod'
 import type { Proof } from '../../../../shared/coherence/index.ts'
 import type { AppContext } from '../../../../shared/app/context.ts'

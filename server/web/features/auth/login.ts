@@ -108,7 +108,7 @@ export function loginRoute(parts: LoginParts): Route {
   }
 
   /**
-   * Somebody ended all sessions of this user while we were at it, perhaps by a new password: so we look again. The same
+   * Someone ended all sessions of this user while we were at it, perhaps by a new password: so we look again. The same
    * where sessions say that the user is disabled, and the account does not.
    */
   async function isWorthAnother({ outcome }: Created, id: string | null): Promise<boolean> {
@@ -136,7 +136,7 @@ export function loginRoute(parts: LoginParts): Route {
   }
 
   /**
-   * Sessions go by the newest version of a user that they know. Mostly somebody has just changed it; after a restore of
+   * Sessions go by the newest version of a user that they know. Mostly someone has just changed it; after a restore of
    * the accounts it may be one that is no more.
    */
   async function withOwnRoles(created: Session, subject: Subject): Promise<Created> {

@@ -4,7 +4,7 @@ import type { Queues } from '../../../../shared/queues/queues.ts'
 import { passwordReset } from '../../../jobs.ts'
 import type { RequestPasswordReset } from './password-reset.ts'
 
-/** However often somebody asks, an address gets one mail in this time. */
+/** However often someone asks, an address gets one mail in this time. */
 const onceInMs = 60_000
 
 /**

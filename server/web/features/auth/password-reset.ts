@@ -41,7 +41,7 @@ export function createPasswordReset(parts: PasswordResetParts): PasswordReset {
   const { sessions, accounts, passwords, limits, requestPasswordReset, recordAuthEvent } = parts
 
   async function request(ctx: AppContext, address: string): Promise<void> {
-    // Beyond the limit the answer is the same: it must not tell how often others have asked.
+    // Beyond the limit the answer is the same: it must not say how often others have asked.
     const { allowed } = await limits.limiter.take(resetMailPolicy, emailKey(address))
     if (allowed) await requestPasswordReset(address, localeOf(ctx))
     recordAuthEvent(ctx, 'password-reset-requested', {})

@@ -11,7 +11,7 @@ import { defineRoute, type Route } from '../../../../shared/app/route.ts'
 import { setSessionCookie } from './session-cookie.ts'
 import { givenPassword, newPassword } from '../../routing/fields.ts'
 
-/** What is wrong with a password somebody wants to have, or null. */
+/** What is wrong with a password someone wants to have, or null. */
 export type PasswordProblem = (password: string, owner: { email?: string; name?: string }) => string | null
 
 export interface PasswordParts {

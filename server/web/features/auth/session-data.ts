@@ -36,7 +36,7 @@ const fieldName = z
 
 const dataSchema = z.record(z.string(), z.json())
 
-/** The session's own data: what an application remembers for as long as somebody is signed in. */
+/** The session's own data: what an application remembers for as long as someone is signed in. */
 export function sessionDataRoutes(): Route[] {
   return [
     defineRoute({

@@ -31,7 +31,7 @@ export function signInNotices(parts: {
 
   return function noticeSignIn(identity, locale) {
     notice(identity, locale).catch((err: unknown) =>
-      log.warn({ err }, 'nobody was told of a sign-in from a new device'),
+      log.warn({ err }, 'the notice of a sign-in from a new device could not be sent'),
     )
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The dashboard of queues: bull-board's page, files and API as routes like all others, so that what guards those
- * guards these. Who may look and who may act is said here; bull-board itself asks nobody.
+ * guards these. Who may look and who may act is said here; bull-board itself asks no one.
  */
 import { randomBytes } from 'node:crypto'
 import type { AppControllerRoute, ControllerHandlerReturnType } from '@bull-board/api/typings/app'
@@ -106,7 +106,7 @@ function apiRoute(
   jobs: Queues['jobs'],
   recordAuthEvent: RecordAuthEvent,
 ): Route {
-  /** In the audited part: that somebody tried is worth to know. */
+  /** In the audited part: that someone tried is worth to know. */
   function refuseUnlessAllowed(ctx: AppContext, { params }: Input): void {
     const { queueName = '' } = (params ?? {}) as Record<string, string>
     const { user } = requireIdentity(ctx).identity

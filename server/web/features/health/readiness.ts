@@ -16,7 +16,7 @@ export interface SessionsDetail {
 export interface ReadinessNotes {
   /** `lowered`: Redis has lost what was counted of wrong passwords, so fewer are allowed for a while. */
   readonly signIn: { readonly limits: 'full' | 'lowered' | 'unknown'; readonly recoverySeconds: number }
-  /** `unreadable`: what lies in Redis is not ours, so nobody follows it; the next change of a setting replaces it. */
+  /** `unreadable`: what lies in Redis is not ours, so no one follows it; the next change of a setting replaces it. */
   readonly settings: 'followed' | 'unreadable'
   /** `untrusted`: requests seem to come through a proxy that TRUST_PROXY does not count. */
   readonly proxy: 'as-configured' | 'untrusted'

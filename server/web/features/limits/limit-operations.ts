@@ -1,4 +1,4 @@
-/** What administrators do with what stands against somebody, whether a program or a page asks. */
+/** What administrators do with what stands against someone, whether a program or a page asks. */
 import { requireIdentity, type AppContext } from '../../../../shared/app/context.ts'
 import { problem, type Problem } from '../../../../shared/app/problem.ts'
 import type { Limits } from '../../../../shared/limits/open-limits.ts'

@@ -24,7 +24,7 @@ export interface FrameFacts {
   readonly site: Site
   readonly path: string
   readonly locale: Locale
-  /** Null: a stranger, or nobody asked. */
+  /** Null: a stranger, or no one asked. */
   readonly viewer: Viewer | null
   readonly notice: Notice | null
   /** In the head of pages for who is signed in. */

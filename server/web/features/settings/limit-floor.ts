@@ -35,7 +35,7 @@ function tooTight(name: LimitSetting, rule: Exclude<LimitRule, 'off'>): string |
   if (name === 'limitApi') {
     return limit * minuteMs < windowMs ? 'admits less than one request a minute in the long run' : null
   }
-  if (limit < 3) return 'locks out whoever mistypes a password once or twice'
+  if (limit < 3) return 'locks out users who mistype a password once or twice'
   return windowMs > dayMs ? 'locks out for more than a day' : null
 }
 

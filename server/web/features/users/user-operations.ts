@@ -72,7 +72,7 @@ export function createUserOperations(parts: UserOperationParts) {
   async function create(ctx: AppContext, { email, name, roles, password }: NewUser): Promise<Account> {
     if (password !== undefined)
       requireAcceptable(parts.passwordProblem, password, { email, name }, 'password')
-    // Without a password the account gets one that nobody knows, until its owner sets another.
+    // Without a password the account gets one that no one knows, until its owner sets another.
     const passwordHash = await passwords.hash(password ?? randomBytes(32).toString('base64url'))
     const account = await accounts.create({ email, name, roles, passwordHash })
     if (account === 'email-taken')

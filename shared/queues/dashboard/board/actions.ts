@@ -38,7 +38,7 @@ const kinds: Readonly<Record<string, 'write' | 'repeat' | 'run' | 'never'>> = {
   '/api/queues/:queueName/job-schedulers/:schedulerId/run': 'never',
 }
 
-/** Why somebody with these roles may not do this to the queue of the job; null when they may. */
+/** Why someone with these roles may not do this to the queue of the job; null when they may. */
 export function objectionTo(
   route: string,
   job: AnyJob | undefined,

@@ -9,7 +9,7 @@ import { parseStoredJob } from '../../stored-job.ts'
 import { invalidFields, problem } from '../../../app/problem.ts'
 import { createRedactor, isRedacted, redactJob } from './redact-job.ts'
 
-/** As many as a page shows at most; whoever asks for more gets these. */
+/** As many as a page shows at most; a request for more gets these. */
 const mostJobs = 100
 
 /** Ids of ours, of schedules' runs, and of the ticks that BullMQ makes: nothing that could be part of another key. */
