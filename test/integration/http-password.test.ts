@@ -51,7 +51,7 @@ describe('Passwords over HTTP', () => {
       expect(answer.status).to.equal(204)
       const fresh = cookieSetBy(answer) as string
       expect(fresh)
-        .to.match(/^[\w-]{43}$/)
+        .to.match(/^[\w-]{51}$/)
         .and.not.equal(own)
       expect(answer.headers).not.to.have.property('x-session-token')
       expect((await me(own)).status, 'the old token').to.equal(401)
