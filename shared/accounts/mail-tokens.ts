@@ -17,7 +17,7 @@ export function issueResetToken(
   return issue((hash, expiresAt) => accounts.addResetToken(accountId, hash, expiresAt), resetTokenMinutes)
 }
 
-/** The same for somebody who has no password yet, and need not look at once. */
+/** The same for someone who has no password yet, and need not look at once. */
 export function issueInvitationToken(
   accounts: Pick<AccountStore, 'addResetToken'>,
   accountId: string,

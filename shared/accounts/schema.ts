@@ -31,7 +31,7 @@ export interface AccountsTable {
 }
 
 export interface MailTokensTable {
-  /** SHA-256 of the token: whoever reads the database can't use it. */
+  /** SHA-256 of the token: anyone who reads the database can't use it. */
   token_hash: string
   account_id: string
   /** Milliseconds since 1970. */

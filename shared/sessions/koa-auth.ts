@@ -135,14 +135,14 @@ interface RequestState {
   identity: AuthIdentity | null
   /** Why it is not known who asks. */
   fault: unknown
-  /** Somebody looked who asks. */
+  /** Someone looked who asks. */
   used: boolean
   /** Something was done that an answer without a body confirms. */
   acted: boolean
 }
 
 /**
- * A class, since one is made for each request: its methods are not. Its state is one private field, which nobody prints by
+ * A class, since one is made for each request: its methods are not. Its state is one private field, which no one prints by
  * accident (it has the token), and which costs less than one for each of its members.
  */
 class AuthOfRequest implements RequestAuth {

@@ -14,8 +14,8 @@ export interface Services {
 }
 
 /**
- * Somebody registered themselves. Whether the address has an account is found out here and not in the request, so that
- * the request's answer can't tell. The account that is made has a password that nobody knows: who reads the mail sets
+ * Someone registered themselves. Whether the address has an account is found out here and not in the request, so that
+ * the request's answer can't tell. The account that is made has a password that no one knows: who reads the mail sets
  * another, and has proven the address with it. Done again (a lost connection to the mail server) it ends in the same.
  */
 export const registration = defineJob({

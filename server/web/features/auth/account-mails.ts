@@ -5,11 +5,11 @@ import { accountMail, registration } from '../../../jobs.ts'
 
 /** Mails to the owners of accounts, each with a link. Each resolves when the mail will be sent. */
 export interface AccountMails {
-  /** To somebody whose account was made for them: to set a first password. */
+  /** To someone whose account was made for them: to set a first password. */
   invite(account: Pick<Account, 'id'>, locale?: Locale): Promise<void>
   /** To confirm the address. */
   verify(account: Pick<Account, 'id'>, locale?: Locale): Promise<void>
-  /** To somebody who registered: makes the account, if the address has none, and takes the same time if it has. */
+  /** To someone who registered: makes the account, if the address has none, and takes the same time if it has. */
   register(
     person: { readonly email: string; readonly name: string; readonly passwordHash: string },
     locale?: Locale,

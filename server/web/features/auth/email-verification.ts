@@ -29,7 +29,7 @@ export interface VerificationParts {
 const path = '/verify-email'
 const token = z.string().trim().min(1).max(256)
 
-/** Sends the mail to who is signed in, within the limit for mails to one address; beyond it nobody is told. */
+/** Sends the mail to who is signed in, within the limit for mails to one address; beyond it no one is told. */
 export function createVerificationRequest(parts: VerificationParts): (ctx: AppContext) => Promise<void> {
   const { accountMails, limits, recordAuthEvent } = parts
   return async function requestVerification(ctx) {

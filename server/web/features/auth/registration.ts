@@ -36,7 +36,7 @@ export function registrationRoutes(parts: RegistrationParts): Route[] {
   const { passwords, accountMails, limits, recordAuthEvent } = parts
 
   async function register(ctx: AppContext, { email, name }: Person): Promise<void> {
-    // A password that nobody knows, until the owner of the address sets another.
+    // A password that no one knows, until the owner of the address sets another.
     const passwordHash = await passwords.hash(randomBytes(32).toString('base64url'))
     const { allowed } = await limits.limiter.take(resetMailPolicy, emailKey(email))
     if (allowed) await accountMails.register({ email, name, passwordHash }, localeOf(ctx))

@@ -12,7 +12,7 @@ export type NoticeSignIn = (identity: Identity, locale?: Locale) => void
 
 /**
  * A device is new when the user has other sessions and none of them is from the same user agent. Somebody's first
- * session is no news: there is nobody else who could be surprised.
+ * session is no news: there is no one else who could be surprised.
  */
 export function signInNotices(parts: {
   readonly sessions: Pick<Sessions, 'list'>

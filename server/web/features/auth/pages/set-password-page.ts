@@ -26,7 +26,7 @@ export function resetPage(ctx: AppContext, facts: SetPasswordFacts): Page {
   ])
 }
 
-/** The same for somebody who was invited, and has no password yet. */
+/** The same for someone who was invited, and has no password yet. */
 export function invitationPage(ctx: AppContext, facts: SetPasswordFacts): Page {
   const { invitation } = textsOf(ctx).signIn
   const welcome = html`<p>${invitation.explained}</p>`
