@@ -92,10 +92,10 @@ describe('The console in a real browser', function () {
       const { page, faults } = await pageOf(role, '/admin')
       const names = await page.locator('nav.second a').allInnerTexts()
       expect(names).to.deep.equal(role === 'admin' ? Object.keys(sections) : ofViewers)
-      for (const name of names.filter((each) => each !== 'Queues')) {
+      for (const name of names) {
         await page.locator('nav.second').getByRole('link', { name, exact: true }).click()
         await page.waitForURL(`${cluster.url}${sections[name as keyof typeof sections]}`)
-        expect(await heading(page)).to.equal(name)
+        expect(await heading(page), name).to.equal(name)
       }
       expect(faults).to.deep.equal([])
       for (const [name, path] of Object.entries(sections)) {
@@ -383,6 +383,30 @@ describe('The console in a real browser', function () {
     await page.getByText('Every worker follows: login-account is off.').waitFor()
   })
 
+  it('frames the dashboard of queues in the same navigation, and says by e-mail who asked for a job', async () => {
+    await root.send('/api/v1/jobs/echo', { method: 'POST', body: { data: { message: 'framed' } } })
+    const { page, faults } = await pageOf('viewer', '/admin/queues/queue/echo?status=completed')
+    await page.getByText('"framed"').first().waitFor()
+    expect(await page.getByText(`"${admin.email}"`).count()).to.be.greaterThan(0)
+    const tabs = page.locator('[class*="statusTabs-"]')
+    expect(
+      Number(
+        await tabs.evaluate((list) => {
+          const { scrollWidth, clientWidth } = list as unknown as { scrollWidth: number; clientWidth: number }
+          return scrollWidth - clientWidth
+        }),
+      ),
+      'tabs that are cut off',
+    ).to.be.at.most(0)
+    expect(await page.locator('nav.second a[aria-current]').innerText()).to.equal('Queues')
+    await page.locator('nav.second').getByRole('link', { name: 'Schedules' }).click()
+    await page.waitForURL(`${cluster.url}/admin/schedules`)
+    expect(faults).to.deep.equal([])
+    await page.goto(`${cluster.url}/admin/queues`)
+    await page.locator('#frame').getByRole('button', { name: 'Sign out' }).click()
+    await page.waitForURL(/\/sign-in/)
+  })
+
   it('runs, pauses and resumes a schedule for an operator', async () => {
     const { page } = await pageOf('operator', '/admin/schedules')
     expect(await page.locator('tr[data-id="prune-audit-nightly"] ul time').count()).to.equal(5)
@@ -469,13 +493,16 @@ describe('The console in a real browser', function () {
           if (new URL(request.url()).origin !== cluster.url) elsewhere.push(request.url())
         })
         const paths = [
-          ...Object.values(sections).filter((path) => path !== '/admin/queues'),
+          ...Object.values(sections),
+          '/admin/queues/queue/echo?status=completed',
           `/admin/users/${people.get('user')!.id}`,
           '/admin/limits?policy=api&key=ip%3A127.0.0.1',
           '/docs',
         ]
         for (const path of paths) {
           await page.goto(`${cluster.url}${path}`)
+          if (path.startsWith('/admin/queues'))
+            await page.locator('#root > header [aria-label="Settings"]').waitFor()
           expect(await accessibilityFaults(page), path).to.deep.equal([])
           const over = await page.evaluate('document.documentElement.scrollWidth - innerWidth')
           expect(Number(over), `${path} is wider than the window`).to.be.at.most(0)

@@ -20,7 +20,7 @@ import { audited, factsOf, problemOfApi, runOnBoard, withoutButtons } from './ap
 import { objectionTo } from './board/actions.ts'
 import { openBoard, type Board } from './board/board.ts'
 import { boardPolicy, filePolicy, loadEntryPage } from './board/entry-page.ts'
-import { boardScript, listStaticFiles } from './board/static-files.ts'
+import { boardScript, boardStyle, listStaticFiles } from './board/static-files.ts'
 
 export type DashboardContext = Koa.ParameterizedContext<Koa.DefaultState, Koa.DefaultContext>
 
@@ -107,7 +107,7 @@ function entriesOf({ queues, onAction = () => {} }: QueueDashboardOptions, home:
   const page = pageOf(board, script.path, home)
   return [
     ...['/', ...[board.page.route].flat().map(String)].map((path) => entryAt('GET', path, page)),
-    ...[script, ...listStaticFiles(board.staticPath)].map(({ path, send }) =>
+    ...[script, boardStyle(), ...listStaticFiles(board.staticPath)].map(({ path, send }) =>
       entryAt('GET', `/${path}`, async (ctx) => {
         ctx.set('Content-Security-Policy', filePolicy)
         await send(ctx)

@@ -8,6 +8,7 @@ import { z } from 'zod'
 import { operators, viewers } from '../../../../shared/accounts/roles.ts'
 import type { Queues } from '../../../../shared/queues/queues.ts'
 import { navigationOf } from '../admin/admin-page.ts'
+import type { AccountStore } from '../../../../shared/accounts/accounts.ts'
 import type { RecordAuthEvent } from '../auth/auth-events.ts'
 import { requireIdentity, type AppContext } from '../../../../shared/app/context.ts'
 import type { ActionFacts } from '../../../../shared/queues/dashboard/action-facts.ts'
@@ -28,10 +29,11 @@ import {
 import {
   listStaticFiles,
   boardScript,
+  boardStyle,
   type StaticFile,
 } from '../../../../shared/queues/dashboard/board/static-files.ts'
 import { relativeTo } from '../pages/local-path.ts'
-import { preparePage, sessionScriptOf } from '../pages/page.ts'
+import { headerFor, preparePage, sessionScriptOf } from '../pages/page.ts'
 import { answerProblemAsPage } from '../pages/problem-page.ts'
 import { problemBody, problemContentType, type Problem } from '../../../../shared/app/problem.ts'
 import { defineRoute, type Access, type Input, type Route } from '../../../../shared/app/route.ts'
@@ -39,6 +41,7 @@ import { defineRoute, type Access, type Input, type Route } from '../../../../sh
 export interface DashboardParts {
   readonly queues: Pick<Queues, 'jobs' | 'bull' | 'enqueue'>
   readonly recordAuthEvent: RecordAuthEvent
+  readonly accounts: Pick<AccountStore, 'emailsOf'>
 }
 
 const home = '/admin/queues'
@@ -46,13 +49,13 @@ const readers: Access = { roles: viewers }
 const actors = { roles: operators } as const satisfies Access
 const replies = { 200: { description: 'As bull-board has it' } }
 
-export function dashboardRoutes({ queues, recordAuthEvent }: DashboardParts): Route[] {
+export function dashboardRoutes({ queues, recordAuthEvent, accounts }: DashboardParts): Route[] {
   const board = openBoard(queues, [{ text: 'Your account', url: '../../sign-in' }])
   const script = boardScript()
   return [
     ...pageRoutes(board, script.path),
-    ...[script, ...listStaticFiles(board.staticPath)].map(fileRoute),
-    ...board.api.map((route) => apiRoute(route, board, queues.jobs, recordAuthEvent)),
+    ...[script, boardStyle(), ...listStaticFiles(board.staticPath)].map(fileRoute),
+    ...board.api.map((route) => apiRoute(route, board, queues.jobs, recordAuthEvent, accounts)),
   ]
 }
 
@@ -70,9 +73,12 @@ function pageRoutes(board: Board, script: string): Route[] {
       ...(path === home ? { navigation: navigationOf('queues') } : {}),
       handler(ctx) {
         const nonce = randomBytes(16).toString('base64')
-        preparePage(ctx, boardPolicy(nonce))
+        preparePage(ctx, boardPolicy(nonce, 'self'))
         const session = sessionScriptOf(ctx, `${home}/`, requireIdentity(ctx).identity.user)
-        ctx.body = entryPage({ base: relativeTo(ctx.path, `${home}/`), nonce, session })
+        // Its links begin at the base of the page, not at where it is.
+        const header = headerFor(ctx, `${home}/page`)
+        ctx.vary('Accept-Language')
+        ctx.body = entryPage({ base: relativeTo(ctx.path, `${home}/`), nonce, session, header })
       },
     }),
   )
@@ -105,6 +111,7 @@ function apiRoute(
   board: Board,
   jobs: Queues['jobs'],
   recordAuthEvent: RecordAuthEvent,
+  accounts: DashboardParts['accounts'],
 ): Route {
   /** In the audited part: that someone tried is worth to know. */
   function refuseUnlessAllowed(ctx: AppContext, { params }: Input): void {
@@ -133,7 +140,7 @@ function apiRoute(
     presentProblem: answerProblemOfApi,
     async handler(ctx, input) {
       const { status = 200, body } = reads
-        ? forReader(ctx, await run(input))
+        ? forReader(ctx, await namingActors(accounts, await run(input)))
         : await audited(
             (facts) => record(ctx, recordAuthEvent, facts),
             factsOf(route, (input.params ?? {}) as Record<string, string>),
@@ -172,4 +179,35 @@ function record(ctx: AppContext, recordAuthEvent: RecordAuthEvent, facts: Action
 function paramsOf(path: string) {
   const names = [...path.matchAll(/:(\w+)/g)].map(([, name]) => name as string)
   return z.strictObject(Object.fromEntries(names.map((name) => [name, text])))
+}
+
+interface ShownJob {
+  data: unknown
+}
+
+/**
+ * Says by e-mail address who asked for a job: nobody knows people by their ids. A copy that begins with it is one of the
+ * payload alone.
+ */
+async function namingActors(
+  accounts: DashboardParts['accounts'],
+  answer: ControllerHandlerReturnType,
+): Promise<ControllerHandlerReturnType> {
+  const { queues, job } = (answer.body ?? {}) as { queues?: { jobs?: ShownJob[] }[]; job?: ShownJob }
+  const listed = Array.isArray(queues) ? queues.flatMap(({ jobs = [] }) => jobs) : []
+  const jobs = job ? [...listed, job] : listed
+  const ids = jobs.map(actorOf).filter((id) => id !== null)
+  if (ids.length === 0) return answer
+  // Without the accounts the ids are better than nothing.
+  const emails = await accounts.emailsOf(ids).catch(() => new Map<string, string>())
+  for (const shown of jobs) {
+    const email = emails.get(actorOf(shown) ?? '')
+    if (email !== undefined) shown.data = { ...(shown.data as object), by: email }
+  }
+  return answer
+}
+
+function actorOf({ data }: ShownJob): string | null {
+  const { by } = (data ?? {}) as { by?: unknown }
+  return typeof by === 'string' ? by : null
 }

@@ -50,21 +50,28 @@ export function frame(page: PageContent, facts: FrameFacts): Html {
       </head>
       <body class="${page.width ?? 'wide'}">
         <a class="skip" href="#main">${common.skip}</a>
-        <header>
-          <div class="bar">
-            <a class="brand" href="${link('/')}"
-              ><img src="${link(assetPaths.icon)}" alt="" width="28" height="28" /> ${site.name}</a
-            >
-            ${navigationOf(facts)} ${whoIsThere(facts)}
-          </div>
-          ${administrationOf(facts)}
-        </header>
+        ${headerOf(facts)}
         <main id="main" tabindex="-1">
           <h1>${page.title}</h1>
           ${noticeOf(facts.notice)} ${page.main}
         </main>
       </body>
     </html> `
+}
+
+/** What stands above every page: the name, the navigation, who is signed in. */
+export function headerOf(facts: FrameFacts): Html {
+  const { site, path } = facts
+  const link = (target: string) => relativeTo(path, target)
+  return html`<header>
+    <div class="bar">
+      <a class="brand" href="${link('/')}"
+        ><img src="${link(assetPaths.icon)}" alt="" width="28" height="28" /> ${site.name}</a
+      >
+      ${navigationOf(facts)} ${whoIsThere(facts)}
+    </div>
+    ${administrationOf(facts)}
+  </header>`
 }
 
 function navigationOf({ site, path, locale, viewer }: FrameFacts): Html | null {

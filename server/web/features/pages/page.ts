@@ -17,9 +17,9 @@
  * escaped by `html`, and there are no inline scripts or styles: a script is a file, registered by `asset` (assets.ts).
  */
 import type { AppContext } from '../../../../shared/app/context.ts'
-import type { Html } from '../../../../shared/app/html.ts'
 import type { PageContent } from '../../../../shared/app/site.ts'
-import { frame, viewerOf, type Viewer } from './frame.ts'
+import type { Html } from '../../../../shared/app/html.ts'
+import { frame, headerOf, viewerOf, type Viewer } from './frame.ts'
 import { localeOf } from './locale.ts'
 import { relativeTo } from './local-path.ts'
 import { takeNotice } from './notice.ts'
@@ -47,6 +47,16 @@ export function answerPage(ctx: AppContext, page: Page, status = 200): void {
   ctx.status = status
   preparePage(ctx, contentSecurityPolicy)
   ctx.body = framed(ctx, page)
+}
+
+/**
+ * The header of the frame alone, for a page that is made elsewhere.
+ *
+ * @param path what its links are relative to, where that is not the page's own
+ */
+export function headerFor(ctx: AppContext, path: string): Html {
+  const { site } = ctx
+  return headerOf({ site, path, locale: localeOf(ctx), viewer: viewerOf(ctx), notice: null, session: null })
 }
 
 /** The document: for pages that have a policy of their own. */

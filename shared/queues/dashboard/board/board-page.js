@@ -29,3 +29,49 @@ function signIn() {
   const here = `/admin/queues/${location.pathname.slice(home.length)}${location.search}`
   location.assign(`${home}../../sign-in?next=${encodeURIComponent(here)}`)
 }
+
+// Buttons that are pictures alone get a name, and a picture that repeats the text beside it none.
+const names = {
+  copy: 'Copy',
+  'ellipsis-vertical': 'More actions',
+  files: 'Duplicate',
+  maximize: 'Full screen',
+  minimize: 'Leave full screen',
+  'panel-left': 'Sidebar',
+  pencil: 'Edit',
+  'refresh-cw': 'Retry',
+  settings: 'Settings',
+  'circle-user': 'Links',
+  'trash-2': 'Remove',
+  x: 'Close',
+}
+const pictured = '#root button:not([aria-label]), [role="dialog"] button:not([aria-label])'
+
+function nameParts() {
+  for (const button of document.querySelectorAll(pictured)) {
+    const classes = button.querySelector('svg')?.classList ?? []
+    const icons = [...classes].filter((name) => name.startsWith('lucide-')).map((name) => name.slice(7))
+    if (button.textContent.trim() !== '' || icons.length === 0) continue
+    const known = icons.find((icon) => names[icon])
+    button.setAttribute('aria-label', known ? names[known] : icons[0].replaceAll('-', ' '))
+  }
+  for (const logo of document.querySelectorAll('#root header a > img:not([alt=""])')) logo.alt = ''
+  const frame = document.querySelector('#frame > header')
+  if (frame === null) return
+  // Below our header its own is no second one of the page.
+  const inner = document.querySelector('#root > header')
+  inner?.setAttribute('role', 'none')
+  for (const part of document.querySelectorAll('#root > header > div:not([role])')) {
+    part.setAttribute('role', 'region')
+    part.setAttribute('aria-label', part.className.includes('Selector') ? 'Choose a queue' : document.title)
+  }
+  // Its overview has no heading of its own.
+  if (inner && !document.querySelector('h1')) {
+    const heading = document.createElement('h1')
+    heading.textContent = document.title
+    heading.className = 'frame-unseen'
+    frame.append(heading)
+  }
+}
+
+new MutationObserver(nameParts).observe(document.documentElement, { childList: true, subtree: true })

@@ -2,12 +2,13 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { html, type Html } from '../../../app/html.ts'
 import type { Board } from './board.ts'
+import { boardStyle } from './static-files.ts'
 
 /**
  * What the page may load and run: files of ours, and no more than bull-board needs. Parts of it make styles of their
  * own, which `board-page.js` marks with the nonce of the answer.
  */
-export function boardPolicy(nonce: string): string {
+export function boardPolicy(nonce: string, formAction: 'none' | 'self' = 'none'): string {
   return [
     "default-src 'none'",
     "script-src 'self'",
@@ -17,7 +18,7 @@ export function boardPolicy(nonce: string): string {
     "connect-src 'self'",
     "worker-src 'self'",
     "base-uri 'self'",
-    "form-action 'none'",
+    `form-action '${formAction}'`,
     "frame-ancestors 'none'",
   ].join('; ')
 }
@@ -31,8 +32,12 @@ export interface PageFacts {
   readonly nonce: string
   /** Says at once when the session of the reader ends. */
   readonly session?: Html
+  /** What stands above the board, where it is one page of several. */
+  readonly header?: Html
 }
 
+const frameElement = '<div id="frame"><%- header %></div><div id="root">Loading …</div>'
+const style = boardStyle()
 const baseElement = '<base href="<%= basePath %>" />'
 
 /**
@@ -52,19 +57,21 @@ export function loadEntryPage(
   const { name, params } = page.handler({ basePath: '', uiConfig })
   const template = readFileSync(join(viewsPath, name), 'utf8')
     .replace(/<link\b[^>]*href="https?:[^>]*>/g, '')
-    .replace(/<div id="root">.*?<\/style>\s*<\/div>/s, '<div id="root">Loading …</div>')
+    .replace(/<div id="root">.*?<\/style>\s*<\/div>/s, frameElement)
+    .replace('</head>', `<link href="${style.path}" rel="stylesheet" /></head>`)
     .replace(
       baseElement,
       `${baseElement}<script src="${script}" data-ends="${ends}" nonce="<%= nonce %>"></script><%- session %>`,
     )
   refuseUnfit(template, script)
 
-  return ({ base, nonce, session }) => {
+  return ({ base, nonce, session, header }) => {
     const values: Record<string, string | undefined> = {
       ...params,
       basePath: base,
       nonce,
       session: session?.text ?? '',
+      header: header?.text ?? '',
     }
     return template.replace(/<%([-=])\s*(\w+)\s*%>/g, (_, kind: string, field: string) => {
       const value = values[field]
@@ -75,6 +82,9 @@ export function loadEntryPage(
 }
 
 function refuseUnfit(template: string, script: string): void {
+  if (!template.includes(frameElement) || !template.includes(style.path)) {
+    throw new Error("bull-board's page has no place for our frame")
+  }
   if (!template.includes(script)) throw new Error(`bull-board's page has no ${baseElement}`)
   // Browsers take this one for data.
   const rest = template.replace(/<script id="__UI_CONFIG__" type="application\/json">.*?<\/script>/s, '')

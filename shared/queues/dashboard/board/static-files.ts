@@ -54,3 +54,8 @@ export function staticFile(path: string, file: string): StaticFile {
 export function boardScript(): StaticFile {
   return staticFile('static/board-page.js', join(import.meta.dirname, 'board-page.js'))
 }
+
+/** Ours, which comes after bull-board's own: the frame around it, and what is hard to read or cut off in it. */
+export function boardStyle(): StaticFile {
+  return staticFile('static/board-frame.css', join(import.meta.dirname, 'board-frame.css'))
+}
