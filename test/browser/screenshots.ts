@@ -17,8 +17,9 @@ const strangersPages = [
   '/sign-in',
   '/reset',
   '/nothing-here',
-  '/account/invitation',
-  '/account/verify',
+
+  '/invitation',
+  '/verify-email',
   '/register',
 ]
 const peoplesPages = ['/', '/account', '/sign-in']
@@ -30,7 +31,7 @@ describe('Screenshots', function () {
 
   before(async () => {
     browser = await launchBrowser()
-    const env = { ...withoutLimits, APP_NAME: 'shop' }
+    const env = { ...withoutLimits, APP_NAME: 'shop', REGISTRATION: 'on' }
     cluster = await startCluster({ workers: 2, jobWorkers: 1, env })
     await rm(directory, { recursive: true, force: true })
     await mkdir(directory, { recursive: true })
