@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis-5'
 import { openSessions, type OpenSessionsOptions } from '../../shared/sessions/index.ts'
@@ -11,6 +12,30 @@ import { startRedis, type TestRedis } from '../support/redis.ts'
 import { alice } from '../support/sessions.ts'
 
 let names = 0
+
+/** Passes everything on, but for the version that the server tells. */
+async function asOldRedis(url: string): Promise<{ url: string; stop(): void }> {
+  const { hostname, port } = new URL(url)
+  const sockets = new Set<Socket>()
+  const proxy = createServer((client) => {
+    const server = connect(Number(port), hostname)
+    for (const socket of [client, server]) sockets.add(socket.on('error', () => {}))
+    client.pipe(server)
+    server.on('data', (reply) =>
+      client.write(reply.toString('latin1').replace(/((?:redis|valkey)_version:)\d/g, '$16'), 'latin1'),
+    )
+    server.on('close', () => client.destroy())
+    client.on('close', () => server.destroy())
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `redis://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+    stop() {
+      proxy.close()
+      for (const socket of sockets) socket.destroy()
+    },
+  }
+}
 
 describe('the sessions of an application with its own server', () => {
   let redis: TestRedis
@@ -162,6 +187,29 @@ describe('the sessions of an application with its own server', () => {
       expect(await problemsOf(sessions.start())).to.contain('has maxmemory-policy allkeys-lru')
     } finally {
       await evicting.stop()
+    }
+  })
+
+  it('are refused a Redis that is too old', async () => {
+    const old = await asOldRedis(redis.url)
+    try {
+      expect(await problemsOf(open({ name: freshName(), redis: old.url }).start())).to.match(
+        /is (redis|valkey) 6\..*, but Redis 7\.0 or Valkey 7\.2 or later is needed/,
+      )
+    } finally {
+      old.stop()
+    }
+  })
+
+  it('are refused the name of a server', async () => {
+    const client = new Redis(redis.url)
+    try {
+      await client.set('{sx.taken}:deployment', JSON.stringify({ database: 'an id', place: 'accounts.db' }))
+      expect(await problemsOf(open({ name: 'taken' }).start())).to.contain(
+        'belongs to a server that was started with lockstep start (accounts in accounts.db)',
+      )
+    } finally {
+      client.disconnect()
     }
   })
 
