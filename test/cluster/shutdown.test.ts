@@ -68,7 +68,7 @@ describe('Ctrl-C, which reaches every process of the terminal', function () {
     const cluster = await startCluster({ env: { DRAIN_DELAY: '10m' } })
     afterwards(() => cluster.kill())
     cluster.signal('SIGTERM')
-    await eventually(() => expect(cluster.output()).to.contain('balancers are told'))
+    await eventually(() => expect(cluster.output()).to.contain('readiness is off for load balancers'))
     await eventually(() => {
       cluster.signal('SIGINT')
       expect(cluster.output()).to.contain('stopping at once')

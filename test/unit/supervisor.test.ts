@@ -345,7 +345,7 @@ describe('the supervisor', () => {
     const { supervisor, logged } = supervise('good', { drainDelayMs: 60_000 })
     await supervisor.start()
     const told = supervisor.announceStop(deadlineIn(120_000))
-    await eventually(() => expect(logged()).to.contain('balancers are told'))
+    await eventually(() => expect(logged()).to.contain('readiness is off for load balancers'))
     kill(supervisor.workers()[0], 'SIGKILL')
     await eventually(() => {
       expect(supervisor.workers().map(({ state }) => state)).to.deep.equal(['ready', 'ready'])
