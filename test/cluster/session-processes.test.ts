@@ -5,6 +5,7 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
 import { trackChild } from '../support/children.ts'
+import { eventually } from '../support/eventually.ts'
 import { hold, send } from '../support/http.ts'
 import { startRedis, type TestRedis } from '../support/redis.ts'
 import { visitor, type StoreApp } from '../support/store-apps.ts'
@@ -66,8 +67,16 @@ describe('two processes of an application with a server of its own', function ()
       expect((await browser.send(first, '/logout', { timeoutMs: 30_000 })).status).to.equal(204)
       second.process.kill('SIGCONT')
       const late = await held.finish()
-      expect(late.status).to.be.oneOf([204, 401])
-      for (const worker of workers) expect((await thief.copy().send(worker, '/me')).status).to.equal(401)
+      // One that slept finds its connections late: an outage, for a moment.
+      expect(late.status).to.be.oneOf([204, 401, 503])
+      for (const worker of workers) {
+        const refused = await eventually(async () => {
+          const { status } = await thief.copy().send(worker, '/me')
+          if (status === 503) throw new Error('not there yet')
+          return status
+        })
+        expect(refused).to.equal(401)
+      }
     })
   }
 
@@ -87,7 +96,7 @@ describe('two processes of an application with a server of its own', function ()
     expect(out.status).to.equal(204)
     const waiting = Array.from({ length: 10 }, () => send(`${second.url}/me`, { headers, timeoutMs: 30_000 }))
     second.process.kill('SIGCONT')
-    for (const { status } of await Promise.all(waiting)) expect(status).to.equal(401)
+    for (const { status } of await Promise.all(waiting)) expect(status).to.be.oneOf([401, 503])
     expect((await send(`${first.url}/me`, { headers })).status).to.equal(401)
   })
 })
