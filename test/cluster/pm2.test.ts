@@ -5,6 +5,7 @@ import path from 'node:path'
 import { admin, withoutLimits } from '../support/cluster.ts'
 import { copyDeployment, type Deployment } from '../support/deployment.ts'
 import { eventually } from '../support/eventually.ts'
+import { openEventStream } from '../support/event-stream.ts'
 import { freePort } from '../support/free-port.ts'
 import { onEveryWorker, send, signIn, type SignedIn } from '../support/http.ts'
 import { startPm2, type Pm2 } from '../support/pm2.ts'
@@ -72,6 +73,25 @@ describe('pm2', function () {
 
   describe('in cluster mode', () => {
     const clusterMode = { PM2_MODE: 'cluster' }
+
+    it('ends the streams of all workers before a logout is answered, and tells those of a reload when to come back', async () => {
+      const { pm2, url } = await start(clusterMode)
+      const [ada, other] = [await signIn(url, admin), await signIn(url, admin)]
+      const open = (session: SignedIn) =>
+        Promise.all(
+          Array.from({ length: 8 }, () =>
+            openEventStream(`${url}/api/v1/auth/stream`, { Cookie: `sid=${session.token}` }),
+          ),
+        )
+      const [leaving, staying] = [await open(ada), await open(other)]
+      expect(new Set(leaving.map(({ headers }) => headers['x-worker'])).size).to.equal(2)
+      expect((await ada.send('/api/v1/auth/logout', { method: 'POST' })).status).to.equal(204)
+      await Promise.all(leaving.map(({ ended }) => ended))
+      for (const stream of leaving) expect(stream.events().at(-1)).to.include({ event: 'session-ended' })
+      await pm2.run('reload', 'lockstep')
+      await Promise.all(staying.map(({ ended }) => ended))
+      for (const stream of staying) expect(stream.retryMs()).to.be.within(500, 4_000)
+    })
 
     it('runs workers that share sessions, reloads and scales them without losing a request', async () => {
       const { pm2, url } = await start(clusterMode)
