@@ -40,3 +40,9 @@ export const placeOptions: readonly string[] = [
   'clock',
   'domain',
 ]
+
+/** Throws a `ConfigurationError` where a part is opened with nothing at all. */
+export function requireOptions(options: unknown, part: string): void {
+  if (typeof options === 'object' && options !== null) return
+  throw new ConfigurationError([`${part} needs options: an object, as docs/parts.md has it`])
+}

@@ -9,7 +9,7 @@
  */
 import type Koa from 'koa'
 import { asProblem, problem, problemBody, problemContentType, type Problem } from '../app/problem.ts'
-import type { PartPlace } from '../domain/part-place.ts'
+import { requireOptions, type PartPlace } from '../domain/part-place.ts'
 import { ConfigurationError, Unavailable } from '../kernel/errors.ts'
 import { addressSubject } from './address.ts'
 import { announceQuota, refusal, refusedPolicies } from './answer.ts'
@@ -65,6 +65,7 @@ export interface KoaLimits extends OpenLimiter {
 
 /** Throws a `ConfigurationError` with everything that is wrong with the options. Connects at `start()`. */
 export function koaLimits(options: KoaLimitsOptions): KoaLimits {
+  requireOptions(options, 'koaLimits')
   refuseWrongCallbacks(options)
   const limiter = openLimiter(options, {
     options: ['key', 'onRefused'],

@@ -13,6 +13,7 @@ import { deploymentKeys, spaceNamed } from '../deployment/deployment-keys.ts'
 import { applicationName } from '../domain/application-name.ts'
 import { claimName } from '../domain/claim-name.ts'
 import { redisSource, type GivenRedis, type RedisSource } from '../domain/given-redis.ts'
+import { requireOptions } from '../domain/part-place.ts'
 import { askRedis, redisProblems } from '../domain/redis-facts.ts'
 import { options as optionWords } from '../domain/wording.ts'
 import { ConfigurationError, messageOf, NotStarted } from '../kernel/errors.ts'
@@ -113,6 +114,7 @@ const patienceMs = 5_000
 
 /** Throws a `ConfigurationError` with everything that is wrong with the options. Connects at `start()`. */
 export function openQueues<Services = unknown>(options: OpenQueuesOptions<Services>): OpenQueues<Services> {
+  requireOptions(options, 'openQueues')
   const { name, jobs, schedules = [], redisIdentity = 'script' } = options
   const problems = queueProblems(options)
   const source = redisSource(options.redis, redisIdentity)

@@ -9,7 +9,7 @@
  * ```
  */
 import { z } from 'zod'
-import { placePart, type PartPlace } from '../domain/part-place.ts'
+import { placePart, requireOptions, type PartPlace } from '../domain/part-place.ts'
 import { NotStarted } from '../kernel/errors.ts'
 import { deadlineIn, type Deadline, type Service } from '../kernel/lifecycle.ts'
 import { isObjectSchema, schemaProblem } from '../kernel/zod-schema.ts'
@@ -52,6 +52,7 @@ export function openSettings<Schema extends z.ZodObject>(
   options: OpenSettingsOptions<Schema>,
 ): OpenSettings<z.output<Schema>> {
   type Values = z.output<Schema>
+  requireOptions(options, 'openSettings')
   const { domain, together } = placePart(options, problemsOf(options.schema))
   const fields = ownFields(options.schema)
   const { onChange = () => {}, onInvalid = warn } = options

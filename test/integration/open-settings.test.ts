@@ -102,6 +102,7 @@ describe('the settings of an app with its own server', function () {
   })
 
   it('are refused what can not be meant, all at once', () => {
+    expect(() => openSettings(undefined as never)).to.throw(ConfigurationError, 'openSettings needs options')
     const wrong = {
       name: '',
       redis: 'nowhere',

@@ -186,6 +186,7 @@ describe('the limits of a Koa app of its own', function () {
       }
       return []
     }
+    expect(() => koaLimits(undefined as never)).to.throw(ConfigurationError, 'koaLimits needs options')
     const base = { name: 'shop', redis: redis.url }
     expect(problemsOf({ ...base, policies: [] })[0]).to.match(/^policies is missing/)
     const policies = [

@@ -145,6 +145,11 @@ describe('the dashboard in a Koa app of its own', function () {
   })
 
   it('can not be made without a rule', () => {
+    expect(() => openQueues(undefined as never)).to.throw(ConfigurationError, 'openQueues needs options')
+    expect(() => queueDashboard(undefined as never)).to.throw(
+      ConfigurationError,
+      'queueDashboard needs options',
+    )
     const queues = openQueues({ name: 'board', redis: redis.url, jobs: [mail] })
     expect(() => queueDashboard({ queues } as never)).to.throw(ConfigurationError, 'access is missing')
     expect(() => queueDashboard({ queues, access: () => 'act', patH: '/' } as never)).to.throw(

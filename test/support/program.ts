@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import path from 'node:path'
 import { trackChild } from './children.ts'
 import { eventually } from './eventually.ts'
+import { recordOutput } from './run-records.ts'
 
 export interface RunningProgram {
   readonly pid: number
@@ -32,7 +33,10 @@ export function runProgram(
   trackChild(child.pid ?? 0, `${file} of a test`)
   let printed = ''
   for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => (printed += text))
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      printed += text
+      recordOutput(text)
+    })
   }
   const exited = once(child, 'close').then(([code]) => code as number | null)
   const patience = setTimeout(() => child.kill('SIGKILL'), 120_000)

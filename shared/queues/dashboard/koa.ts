@@ -13,6 +13,7 @@ import type { IncomingMessage } from 'node:http'
 import type { AppControllerRoute } from '@bull-board/api/typings/app'
 import type Koa from 'koa'
 import { asProblem, problem, problemBody, problemContentType } from '../../app/problem.ts'
+import { requireOptions } from '../../domain/part-place.ts'
 import { ConfigurationError } from '../../kernel/errors.ts'
 import type { Queues } from '../queues.ts'
 import type { ActionFacts } from './action-facts.ts'
@@ -254,6 +255,7 @@ async function readJson(req: IncomingMessage): Promise<unknown> {
 }
 
 function refuseMistakes(options: QueueDashboardOptions): void {
+  requireOptions(options, 'queueDashboard')
   const problems = Object.keys(options)
     .filter((name) => !known.includes(name))
     .map((name) => `there is no option ${name}`)
