@@ -54,7 +54,7 @@ describe('Setting a forgotten password with a browser', function () {
     await page.getByText('Your password is set.').waitFor()
     expect((await before.send('/api/v1/auth/me')).status, 'an old session').to.equal(401)
 
-    await page.getByRole('link', { name: 'Sign in' }).click()
+    await page.locator('main').getByRole('link', { name: 'Sign in' }).click()
     await page.getByLabel('E-mail address').fill(email)
     await page.getByLabel('Password').fill(newPassword)
     await page.getByRole('button', { name: 'Sign in' }).click()
