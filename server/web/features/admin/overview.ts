@@ -12,6 +12,7 @@ import { localeOf, textsOf } from '../pages/locale.ts'
 import type { WorkerOperations } from '../workers/worker-operations.ts'
 import { adminPage } from './admin-page.ts'
 import { count, milliseconds } from './figures.ts'
+import { slowest, summed } from './series.ts'
 import { sparkline } from './sparkline.ts'
 import { hostsOf, workerTable } from './worker-table.ts'
 
@@ -132,25 +133,4 @@ function trafficOf(ctx: AppContext, { workers, recent }: Overview): Html {
       <dd>${count(locale, sessions)}</dd>
     </dl>
   </section>`
-}
-
-type Series = readonly (readonly (number | null)[])[]
-
-function summed(series: Series): (number | null)[] {
-  return aligned(series, (one, other) => one + other)
-}
-
-function slowest(series: Series): (number | null)[] {
-  return aligned(series, Math.max)
-}
-
-/** By their newest points, since those of a new worker began later. */
-function aligned(series: Series, merge: (one: number, other: number) => number): (number | null)[] {
-  const length = Math.max(0, ...series.map((points) => points.length))
-  return Array.from({ length }, (_, index) => {
-    const points = series
-      .map((each) => each[each.length - length + index] ?? null)
-      .filter((point) => point !== null)
-    return points.length === 0 ? null : points.reduce(merge)
-  })
 }
