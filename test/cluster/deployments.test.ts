@@ -200,6 +200,7 @@ describe('an installation from before deployments had names', function () {
     database.exec(`
       drop table installation;
       drop table deployments;
+      drop table verification_tokens;
       delete from kysely_migration where name >= '004'`)
     database.close()
   }
