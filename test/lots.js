@@ -18,7 +18,6 @@ import { join } from 'node:path'
 const slowest = [
   'cluster/primary.test.ts',
   'cluster/pm2.test.ts',
-  'chaos/model.test.ts',
   'queues/failover.test.ts',
   'cluster/zero-loss.test.ts',
   'cluster/cli.test.ts',
@@ -96,7 +95,7 @@ const fastSamples = [
 /** It looks at what the servers of all lots have printed. */
 const secrets = { name: 'secrets', files: ['test/zz-secrets.test.ts'] }
 
-const lanes = 3
+const lanes = 4
 
 /**
  * @param {string} root
