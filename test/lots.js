@@ -18,7 +18,6 @@ import { join } from 'node:path'
 const slowest = [
   'cluster/primary.test.ts',
   'cluster/pm2.test.ts',
-  'queues/failover.test.ts',
   'cluster/zero-loss.test.ts',
   'cluster/cli.test.ts',
   'cluster/deployments.test.ts',
@@ -36,6 +35,8 @@ const sideBySide = [
 ]
 /** The longest first: the two others take as long as it. */
 const calm = ['failover', 'chaos', 'limits']
+/** A file of another folder that counts the seconds of an election. */
+const calmFile = 'queues/failover.test.ts'
 const calmLanes = 2
 
 /** They install from the registry what would be released: `npm run test:package`, before every release. */
@@ -105,13 +106,16 @@ export function everyLot(root) {
   const known = [...sideBySide.map(({ folder }) => folder), ...calm, ...beforeReleases]
   const others = foldersWithTests(root).filter((folder) => !known.includes(folder))
   const folders = [...sideBySide, ...others.map((folder) => ({ folder, size: 4 }))]
-  const first = slowest.map((file) => ({ name: file.replace('.test.ts', ''), files: [`test/${file}`] }))
+  const first = slowest.map(lotOf)
   return [
     {
       lanes,
       lots: [...first, ...checks, ...folders.flatMap(({ folder, size }) => lotsOf(root, folder, size))],
     },
-    { lanes: calmLanes, lots: calm.flatMap((folder) => lotsOf(root, folder, Infinity)) },
+    {
+      lanes: calmLanes,
+      lots: [...calm.flatMap((folder) => lotsOf(root, folder, Infinity)), lotOf(calmFile)],
+    },
     { lanes: 1, lots: [secrets] },
   ]
 }
@@ -123,8 +127,16 @@ export function everyLot(root) {
 export function fastLots(root) {
   const samples = { name: 'samples', files: fastSamples.map((file) => `test/${file}`) }
   const lots = fast.flatMap(({ folder, size }) => lotsOf(root, folder, size, [...thorough, ...waiting]))
-  const first = waiting.map((file) => ({ name: file.replace('.test.ts', ''), files: [`test/${file}`] }))
+  const first = waiting.map(lotOf)
   return [{ lanes, lots: [...first, samples, ...checks, ...lots] }]
+}
+
+/**
+ * @param {string} file
+ * @returns {Lot}
+ */
+function lotOf(file) {
+  return { name: file.replace('.test.ts', ''), files: [`test/${file}`] }
 }
 
 /**
@@ -158,7 +170,7 @@ function foldersWithTests(root) {
 function testsIn(root, folder) {
   const directory = join(root, 'test', folder)
   return readdirSync(directory, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.test.ts') && !slowest.includes(`${folder}/${name}`))
+    .filter((name) => name.endsWith('.test.ts') && ![...slowest, calmFile].includes(`${folder}/${name}`))
     .sort()
     .map((name) => `test/${folder}/${name.replaceAll('\\', '/')}`)
 }
