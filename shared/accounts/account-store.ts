@@ -131,6 +131,38 @@ export function createAccountStore(
   }
 
   /** Takes those of the account that have expired away, so that they don't pile up. */
+  /** Makes the change that a token stands for, and voids all tokens of its account. Null when it is not good any more. */
+  async function redeemToken(
+    table: TokenTable,
+    tokenHash: string,
+    now: number,
+    changes: Partial<Pick<AccountsTable, 'password_hash' | 'email_verified'>>,
+  ): Promise<Account | null> {
+    if (!mayBeStored(tokenHash)) return null
+    return transaction(db(), async (trx) => {
+      const row = await trx
+        .updateTable('accounts')
+        .set({ ...changes, ...changed() })
+        .where('id', '=', ({ selectFrom }) =>
+          selectFrom(table)
+            .select('account_id')
+            .where('token_hash', '=', tokenHash)
+            .where('expires_at', '>', now),
+        )
+        .returning(accountColumns)
+        .executeTakeFirst()
+      if (!row) return null
+      const voided = await trx
+        .deleteFrom(table)
+        .where('account_id', '=', row.id)
+        .returning('token_hash')
+        .execute()
+      // Postgres looked the token up before it waited for the account: by now another caller may have used it.
+      if (!voided.some(({ token_hash }) => token_hash === tokenHash)) throw new Undone(null)
+      return accountOf(row)
+    })
+  }
+
   async function addToken(
     table: TokenTable,
     id: string,
@@ -363,58 +395,12 @@ export function createAccountStore(
       return row ? accountOf(row) : null
     },
 
-    async resetPassword(tokenHash, passwordHash, now) {
-      if (!mayBeStored(tokenHash)) return null
-      return transaction(db(), async (trx) => {
-        const row = await trx
-          .updateTable('accounts')
-          // The token came by mail: whoever shows it reads the mails of this address.
-          .set({ password_hash: passwordHash, email_verified: 1, ...changed() })
-          .where('id', '=', ({ selectFrom }) =>
-            selectFrom('reset_tokens')
-              .select('account_id')
-              .where('token_hash', '=', tokenHash)
-              .where('expires_at', '>', now),
-          )
-          .returning(accountColumns)
-          .executeTakeFirst()
-        if (!row) return null
-        const voided = await trx
-          .deleteFrom('reset_tokens')
-          .where('account_id', '=', row.id)
-          .returning('token_hash')
-          .execute()
-        // Postgres looked the token up before it waited for the account: by now another caller may have used it.
-        if (!voided.some(({ token_hash }) => token_hash === tokenHash)) throw new Undone(null)
-        return accountOf(row)
-      })
-    },
+    // The token came by mail: whoever shows it reads the mails of this address.
+    resetPassword: (tokenHash, passwordHash, now) =>
+      redeemToken('reset_tokens', tokenHash, now, { password_hash: passwordHash, email_verified: 1 }),
 
-    async verifyEmail(tokenHash, now) {
-      if (!mayBeStored(tokenHash)) return null
-      return transaction(db(), async (trx) => {
-        const row = await trx
-          .updateTable('accounts')
-          .set({ email_verified: 1, ...changed() })
-          .where('id', '=', ({ selectFrom }) =>
-            selectFrom('verification_tokens')
-              .select('account_id')
-              .where('token_hash', '=', tokenHash)
-              .where('expires_at', '>', now),
-          )
-          .returning(accountColumns)
-          .executeTakeFirst()
-        if (!row) return null
-        const voided = await trx
-          .deleteFrom('verification_tokens')
-          .where('account_id', '=', row.id)
-          .returning('token_hash')
-          .execute()
-        // As with a password: another caller may have used it meanwhile.
-        if (!voided.some(({ token_hash }) => token_hash === tokenHash)) throw new Undone(null)
-        return accountOf(row)
-      })
-    },
+    verifyEmail: (tokenHash, now) =>
+      redeemToken('verification_tokens', tokenHash, now, { email_verified: 1 }),
   }
 }
 
