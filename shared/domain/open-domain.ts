@@ -23,11 +23,12 @@ import { systemClock, type Clock } from '../kernel/clock.ts'
 import { ConfigurationError, NotStarted } from '../kernel/errors.ts'
 import { createServiceStack, type Deadline, type Service, type ServiceStack } from '../kernel/lifecycle.ts'
 import { redisService } from '../kernel/redis/connections.ts'
-import { redisIdentities, type RedisIdentity } from '../kernel/redis/target.ts'
+import type { RedisIdentity } from '../kernel/redis/target.ts'
 import { applicationName } from './application-name.ts'
 import { claimName } from './claim-name.ts'
 import { chooseDurability } from './durability.ts'
 import { redisSource, type GivenRedis, type RedisSource } from './given-redis.ts'
+import { nameProblems } from './option-problems.ts'
 import { probeRedis } from './probe-redis.ts'
 import { askRedis, redisProblems } from './redis-facts.ts'
 import { options as optionWords } from './wording.ts'
@@ -183,22 +184,13 @@ function connected(redis: Redis): Service {
 }
 
 function domainProblems(options: DomainOptions): string[] {
-  const { name, app, leaseMs, durability, redisNodes, redisIdentity } = options
-  const problems: string[] = []
-  if (typeof name !== 'string' || name.trim() === '') {
-    problems.push("name is missing: what this application's keys in Redis are named after, such as 'shop'")
-  }
-  if (app !== undefined && app !== null && (typeof app !== 'string' || app === '')) {
-    problems.push('app is the name of the application, or null')
-  }
+  const { leaseMs, durability, redisNodes } = options
+  const problems = nameProblems(options)
   if (leaseMs !== undefined && !(leaseMs >= 100 && leaseMs <= maximumLeaseMs)) {
     problems.push(`leaseMs is ${leaseMs}: it goes from 100 to ${maximumLeaseMs}`)
   }
   if (durability !== undefined && !durabilities.includes(durability)) {
     problems.push(`durability is ${JSON.stringify(durability)}: it is one of ${durabilities.join(', ')}`)
-  }
-  if (redisIdentity !== undefined && !redisIdentities.includes(redisIdentity)) {
-    problems.push(`redisIdentity is ${JSON.stringify(redisIdentity)}: it is script or connection`)
   }
   if (durability === 'failover' && !(Number.isInteger(redisNodes) && Number(redisNodes) >= 3)) {
     problems.push("durability: 'failover' needs redisNodes, the number of data nodes, of 3 or more")

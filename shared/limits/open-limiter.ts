@@ -2,9 +2,10 @@
  * The rate limits of an application with a server of its own: by a name and a Redis, or in the domain that its sessions
  * have opened already. What the middleware (koa.ts) is built on.
  */
+import { saidBy, unknownOptions } from '../domain/option-problems.ts'
 import { placeOptions, placePart, type PartPlace } from '../domain/part-place.ts'
 import { systemClock } from '../kernel/clock.ts'
-import { messageOf, NotStarted } from '../kernel/errors.ts'
+import { NotStarted } from '../kernel/errors.ts'
 import { deadlineIn, type Deadline, type Service } from '../kernel/lifecycle.ts'
 import {
   checkPolicyName,
@@ -111,9 +112,7 @@ const closingMs = 5_000
 
 function limiterProblems(options: OpenLimiterOptions, more: MoreOptions): string[] {
   const { policies, workers } = options
-  const problems = Object.keys(options)
-    .filter((name) => ![...knownOptions, ...more.options].includes(name))
-    .map((name) => `there is no option ${name}`)
+  const problems = unknownOptions(options, [...knownOptions, ...more.options])
   if (!Array.isArray(policies) || policies.length === 0) {
     return [
       ...problems,
@@ -143,9 +142,7 @@ function limiterProblems(options: OpenLimiterOptions, more: MoreOptions): string
 
 function policyProblems(policy: Partial<LimitDescription>, fields: readonly string[]): string[] {
   const { name, limit, windowMs, rule, onOutage = 'closed', onDataLoss = 'trust' } = policy
-  const problems = Object.keys(policy)
-    .filter((field) => !fields.includes(field))
-    .map((field) => `there is no option ${field}`)
+  const problems = unknownOptions(policy, fields)
   if (typeof name !== 'string') problems.push("name is missing, such as name: 'api'")
   else problems.push(...saidBy(() => checkPolicyName(name)))
   if (rule !== undefined && (limit !== undefined || windowMs !== undefined)) {
@@ -158,15 +155,6 @@ function policyProblems(policy: Partial<LimitDescription>, fields: readonly stri
   if (!onOutages.includes(onOutage)) problems.push(`onOutage is one of ${onOutages.join(', ')}`)
   if (!onDataLosses.includes(onDataLoss)) problems.push(`onDataLoss is one of ${onDataLosses.join(', ')}`)
   return problems
-}
-
-function saidBy(check: () => unknown): string[] {
-  try {
-    check()
-    return []
-  } catch (cause) {
-    return [messageOf(cause)]
-  }
 }
 
 function asPolicy(description: LimitDescription): LimitPolicy {

@@ -13,13 +13,14 @@ import { deploymentKeys, spaceNamed } from '../deployment/deployment-keys.ts'
 import { applicationName } from '../domain/application-name.ts'
 import { claimName } from '../domain/claim-name.ts'
 import { redisSource, type GivenRedis, type RedisSource } from '../domain/given-redis.ts'
+import { nameProblems, saidBy, unknownOptions } from '../domain/option-problems.ts'
 import { requireOptions } from '../domain/part-place.ts'
 import { askRedis, redisProblems } from '../domain/redis-facts.ts'
 import { options as optionWords } from '../domain/wording.ts'
-import { ConfigurationError, messageOf, NotStarted } from '../kernel/errors.ts'
+import { ConfigurationError, NotStarted } from '../kernel/errors.ts'
 import { deadlineIn, group, type Deadline, type Service } from '../kernel/lifecycle.ts'
 import { redisService } from '../kernel/redis/connections.ts'
-import { redisIdentities, type RedisIdentity } from '../kernel/redis/target.ts'
+import type { RedisIdentity } from '../kernel/redis/target.ts'
 import { createLogger } from '../telemetry/log.ts'
 import { createJobWorkers, type JobFailure } from './job-workers.ts'
 import { jobsByName, type AnyJob, type Job, type Log } from './job.ts'
@@ -241,19 +242,8 @@ function fit(
 const known = ['name', 'redis', 'app', 'redisIdentity', 'jobs', 'schedules', 'timeoutMs']
 
 function queueProblems<Services>(options: OpenQueuesOptions<Services>): string[] {
-  const { name, app, jobs, schedules = [], redisIdentity, timeoutMs } = options
-  const problems = Object.keys(options)
-    .filter((option) => !known.includes(option))
-    .map((option) => `there is no option ${option}`)
-  if (typeof name !== 'string' || name.trim() === '') {
-    problems.push("name is missing: what this application's keys in Redis are named after, such as 'shop'")
-  }
-  if (app !== undefined && app !== null && (typeof app !== 'string' || app === '')) {
-    problems.push('app is the name of the application, or null')
-  }
-  if (redisIdentity !== undefined && !redisIdentities.includes(redisIdentity)) {
-    problems.push(`redisIdentity is ${JSON.stringify(redisIdentity)}: it is script or connection`)
-  }
+  const { jobs, schedules = [], timeoutMs } = options
+  const problems = [...unknownOptions(options, known), ...nameProblems(options)]
   if (timeoutMs !== undefined && !(timeoutMs >= 100))
     problems.push(`timeoutMs is ${timeoutMs}: it is 100 or more`)
   if (!Array.isArray(jobs) || jobs.some((job: Partial<AnyJob> | null) => typeof job?.work !== 'object')) {
@@ -272,13 +262,4 @@ function queueProblems<Services>(options: OpenQueuesOptions<Services>): string[]
     problems.push(`the schedule ${definition.name} is of the job ${definition.job}, which is not in jobs`)
   }
   return problems
-}
-
-function saidBy(check: () => unknown): string[] {
-  try {
-    check()
-    return []
-  } catch (cause) {
-    return [messageOf(cause)]
-  }
 }

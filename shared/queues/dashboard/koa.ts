@@ -13,6 +13,7 @@ import type { IncomingMessage } from 'node:http'
 import type { AppControllerRoute } from '@bull-board/api/typings/app'
 import type Koa from 'koa'
 import { asProblem, problem, problemBody, problemContentType } from '../../app/problem.ts'
+import { unknownOptions } from '../../domain/option-problems.ts'
 import { requireOptions } from '../../domain/part-place.ts'
 import { ConfigurationError } from '../../kernel/errors.ts'
 import type { Queues } from '../queues.ts'
@@ -256,9 +257,7 @@ async function readJson(req: IncomingMessage): Promise<unknown> {
 
 function refuseMistakes(options: QueueDashboardOptions): void {
   requireOptions(options, 'queueDashboard')
-  const problems = Object.keys(options)
-    .filter((name) => !known.includes(name))
-    .map((name) => `there is no option ${name}`)
+  const problems = unknownOptions(options, known)
   if (typeof options.queues?.use !== 'function') problems.push('queues is missing: what openQueues gave')
   if (typeof options.access !== 'function') {
     problems.push(
