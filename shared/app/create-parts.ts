@@ -1,3 +1,4 @@
+import { enqueueById } from '../queues/enqueue-by-id.ts'
 import type { Queues } from '../queues/queues.ts'
 import type { Job } from '../queues/job.ts'
 import { createQueuedMailer } from '../mail/queued-mailer.ts'
@@ -21,8 +22,7 @@ export function createParts(options: PartsOptions): Omit<Parts, 'services'> {
     ...rest,
     sessions: withSignIn(sessions, signIn),
     queues: {
-      enqueue: async (job, payload, about) => (await queues.enqueue(job, payload, about)).id,
-      enqueueMany: async (job, requests) => (await queues.enqueueMany(job, requests)).map(({ id }) => id),
+      ...enqueueById(() => queues),
       enqueueFlow: queues.enqueueFlow,
       cancel: queues.cancel,
       find: queues.find,

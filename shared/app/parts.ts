@@ -4,9 +4,10 @@ import type { Broadcast } from '../live/broadcast.ts'
 import type { RateLimiter } from '../limits/rate-limiter.ts'
 import type { Mailer } from '../mail/mailer.ts'
 import type { Cancellation } from '../queues/cancellation.ts'
+import type { EnqueueById } from '../queues/enqueue-by-id.ts'
 import type { EnqueuedFlow, Flow } from '../queues/flow.ts'
 import type { Job } from '../queues/job.ts'
-import type { EnqueueOptions, JobRequest, JobView } from '../queues/queues.ts'
+import type { JobView } from '../queues/queues.ts'
 import type { Sessions } from '../sessions/index.ts'
 import type { Logger } from '../telemetry/log.ts'
 import type { AppContext, AppIdentity } from './context.ts'
@@ -63,18 +64,7 @@ export interface SignedIn {
 }
 
 /** Asking for jobs, and asking after them. */
-export interface AppQueues {
-  /** Resolves with the job's id once Redis has taken it: it will be done. */
-  enqueue<Stored>(
-    job: Job<Stored, never>,
-    payload: NoInfer<Stored>,
-    options?: EnqueueOptions,
-  ): Promise<string>
-  /** The same for many, in one round trip: all or none. */
-  enqueueMany<Stored>(
-    job: Job<Stored, never>,
-    requests: readonly JobRequest<NoInfer<Stored>>[],
-  ): Promise<string[]>
+export interface AppQueues extends EnqueueById {
   /** Takes jobs that are done one before the other: all of them, or none. */
   enqueueFlow(asked: Flow): Promise<EnqueuedFlow>
   /** Has a job not done, or the signal of one that runs aborted; it is not tried again. */

@@ -22,9 +22,10 @@ import { deadlineIn, group, type Deadline, type Service } from '../kernel/lifecy
 import { redisService } from '../kernel/redis/connections.ts'
 import type { RedisIdentity } from '../kernel/redis/target.ts'
 import { createLogger } from '../telemetry/log.ts'
+import { enqueueById, type EnqueueById } from './enqueue-by-id.ts'
 import { createJobWorkers, type JobFailure } from './job-workers.ts'
-import { jobsByName, type AnyJob, type Job, type Log } from './job.ts'
-import { createQueues, type EnqueueOptions, type JobRequest, type Queues } from './queues.ts'
+import { jobsByName, type AnyJob, type Log } from './job.ts'
+import { createQueues, type Queues } from './queues.ts'
 import { createScheduleControl, type ScheduleControl } from './schedule-control.ts'
 import { createScheduleRegistry, schedulesByName } from './schedule-registry.ts'
 import { createScheduleViews, type ScheduleViews } from './schedule-views.ts'
@@ -75,21 +76,10 @@ export interface OwnJobWorkers {
 }
 
 /** Everything throws, or rejects with, `NotStarted` before `start()` and after `stop()`. */
-export interface OpenQueues<Services = unknown> extends Pick<
-  Queues,
-  'enqueueFlow' | 'find' | 'cancel' | 'failed' | 'retryFailed' | 'measure'
-> {
-  /** Resolves with the job's id once Redis has taken it: it will be done. */
-  enqueue<Stored>(
-    job: Job<Stored, never>,
-    payload: NoInfer<Stored>,
-    options?: EnqueueOptions,
-  ): Promise<string>
-  /** The same for many, in one round trip: all or none. */
-  enqueueMany<Stored>(
-    job: Job<Stored, never>,
-    requests: readonly JobRequest<NoInfer<Stored>>[],
-  ): Promise<string[]>
+export interface OpenQueues<Services = unknown>
+  extends
+    EnqueueById,
+    Pick<Queues, 'enqueueFlow' | 'find' | 'cancel' | 'failed' | 'retryFailed' | 'measure'> {
   /** The schedules that are in force, and what people may do to them. */
   readonly schedules: ScheduleViews & ScheduleControl
   /** What does the jobs in this process. Several processes share the work. */
@@ -191,8 +181,7 @@ export function openQueues<Services = unknown>(options: OpenQueuesOptions<Servic
     },
     use: () => use().queues,
     workers: (...[settings]) => workers(settings),
-    enqueue: async (job, payload, about) => (await use().queues.enqueue(job, payload, about)).id,
-    enqueueMany: async (job, requests) => (await use().queues.enqueueMany(job, requests)).map(({ id }) => id),
+    ...enqueueById(() => use().queues),
     enqueueFlow: async (asked) => use().queues.enqueueFlow(asked),
     find: async (job, id) => use().queues.find(job, id),
     cancel: async (job, id, reason) => use().queues.cancel(job, id, reason),
