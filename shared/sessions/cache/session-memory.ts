@@ -1,18 +1,13 @@
 /**
- * Sessions in the memory of one worker: a bounded map by token, with the two other ways to find an entry that
- * invalidations need. Knows nothing of when an entry may be trusted; `memory` and `coherent` decide that.
- *
- * Keyed by the token as the client sends it, so that a hit hashes nothing. The token is in this process' memory
- * anyway while its request is served; it never leaves it.
+ * Sessions in the memory of one worker, found by token, by session and by user. Knows nothing of when an entry may be
+ * trusted; `memory` and `coherent` decide that.
  */
-import { LRUCache } from 'lru-cache'
 import type { Clock } from '../../kernel/clock.ts'
+import { createTokenIndex, type Indexed } from '../../kernel/token-index.ts'
 import type { Identity } from '../sessions.ts'
 import type { Fill } from './session-cache.ts'
 
-interface Entry {
-  readonly token: string
-  readonly hash: string
+interface Entry extends Indexed {
   readonly identity: Identity
   /** No later than this, whatever its use (monotonic ms). */
   readonly staleAt: number
@@ -45,18 +40,8 @@ export interface DueTouch {
 export type SessionMemory = ReturnType<typeof createSessionMemory>
 
 export function createSessionMemory({ clock, maxEntries, maxAgeMs, touchEveryMs }: MemoryOptions) {
-  const byHash = new Map<string, Entry>()
-  const byUser = new Map<string, Set<Entry>>()
   const due = new Set<Entry>()
-  const entries = new LRUCache<string, Entry>({ max: maxEntries, dispose: forget })
-
-  function forget(entry: Entry): void {
-    due.delete(entry)
-    if (byHash.get(entry.hash) === entry) byHash.delete(entry.hash)
-    const siblings = byUser.get(entry.identity.user.id)
-    siblings?.delete(entry)
-    if (siblings?.size === 0) byUser.delete(entry.identity.user.id)
-  }
+  const entries = createTokenIndex<Entry>({ maxEntries, forgotten: (entry) => due.delete(entry) })
 
   return {
     get size() {
@@ -68,7 +53,7 @@ export function createSessionMemory({ clock, maxEntries, maxAgeMs, touchEveryMs 
       if (entry === undefined) return undefined
       const now = clock.mono()
       if (now >= entry.expiresAt || now >= entry.staleAt || clock.wall() >= entry.expiresAtWall) {
-        entries.delete(token)
+        entries.drop(token)
         return undefined
       }
       if (now >= entry.touchAt) {
@@ -82,31 +67,19 @@ export function createSessionMemory({ clock, maxEntries, maxAgeMs, touchEveryMs 
       const entry: Entry = {
         token,
         hash,
+        userId: identity.user.id,
         identity,
         staleAt: askedAt + maxAgeMs,
         expiresAt: askedAt + ttlMs,
         expiresAtWall: askedAtWall + ttlMs,
         touchAt: askedAt + touchEveryMs,
       }
-      entries.set(token, entry)
-      byHash.set(hash, entry)
-      const siblings = byUser.get(identity.user.id)
-      if (siblings) siblings.add(entry)
-      else byUser.set(identity.user.id, new Set([entry]))
+      entries.put(entry)
     },
 
-    dropSession(hash: string): void {
-      const entry = byHash.get(hash)
-      if (entry) entries.delete(entry.token)
-    },
-
-    dropUser(userId: string): void {
-      for (const entry of byUser.get(userId) ?? []) entries.delete(entry.token)
-    },
-
-    clear(): void {
-      entries.clear()
-    },
+    dropSession: entries.dropHash,
+    dropUser: entries.dropUser,
+    clear: entries.clear,
 
     /** Takes the uses that are due to be reported, at most `limit`. */
     takeDueTouches(limit: number): DueTouch[] {
@@ -117,7 +90,7 @@ export function createSessionMemory({ clock, maxEntries, maxAgeMs, touchEveryMs 
         taken.push({
           hash: entry.hash,
           done({ askedAt, askedAtWall }, ttlMs) {
-            if (ttlMs === 0 && byHash.get(entry.hash) === entry) entries.delete(entry.token)
+            if (ttlMs === 0 && entries.holds(entry)) entries.drop(entry.token)
             entry.expiresAt = askedAt + ttlMs
             entry.expiresAtWall = askedAtWall + ttlMs
             entry.touchAt = askedAt + touchEveryMs
